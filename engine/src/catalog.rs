@@ -1,0 +1,169 @@
+//! What the core knows of actions: their documentation, nothing of their code.
+
+use serde::Serialize;
+
+use crate::{duration::Span, outcome::Effect};
+
+/// All actions that a runbook may use.
+pub trait Catalog {
+    /// The documentation of one action.
+    fn action(&self, name: &str) -> Option<&ActionDoc>;
+
+    /// The names of all actions, sorted.
+    fn names(&self) -> Vec<&str>;
+}
+
+/// What an action says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct ActionDoc {
+    /// `aws/patch`.
+    pub name: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Its `with:`.
+    pub inputs: Vec<InputDoc>,
+    /// What it does to machines.
+    pub effect: EffectDoc,
+    /// Whether it wants machines.
+    pub targets: TargetsDoc,
+    /// How its work is cut.
+    pub unit: Unit,
+    /// How long one attempt may take when the step does not say.
+    pub timeout: TimeoutDoc,
+    /// Whether it may be sent again while nobody knows if it was applied.
+    pub repeatable: bool,
+    /// Whether a completed one is a backup that a machine can be restored from.
+    pub backs_up: bool,
+    /// Whether it brings a machine back to a backup (input `from`).
+    pub restores: bool,
+    /// The rights that it needs, in the words of the service (`ssm:SendCommand`).
+    pub rights: Vec<&'static str>,
+    /// What it gives to later steps: name and meaning.
+    pub outputs: Vec<(&'static str, &'static str)>,
+}
+
+impl ActionDoc {
+    /// Whether it is one of the health checks that verify a restore and are repeated after a soak.
+    pub fn is_check(&self) -> bool {
+        self.name.starts_with("check/")
+    }
+
+    /// Whether the core itself waits for it (`gate/*`).
+    pub fn is_gate(&self) -> bool {
+        self.name.starts_with("gate/")
+    }
+}
+
+/// One input of an action.
+#[derive(Clone, Debug, Serialize)]
+pub struct InputDoc {
+    /// Its key under `with:`.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: InputKind,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What holds when it is absent, in the document's own notation; `null`: nothing.
+    pub default: serde_json::Value,
+    /// Whether `secret('NAME')` may stand in it.
+    pub secret: bool,
+    /// One sentence.
+    pub doc: &'static str,
+}
+
+/// What an input may hold. Wherever a scalar stands, a whole-scalar expression may stand too.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// Text.
+    String,
+    /// Text that a shell on the machine runs: no bare expression in it.
+    Script,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, 0 or more.
+    Integer,
+    /// `90s`, `15m`, `2h`, `14d`.
+    Duration,
+    /// RFC 3339, with offset.
+    Timestamp,
+    /// `http://` or `https://`.
+    Url,
+    /// A five-field cron expression.
+    Cron,
+    /// An IANA time zone.
+    TimeZone,
+    /// The id or path of a step.
+    StepRef,
+    /// One of these words.
+    Enum(Vec<&'static str>),
+    /// A list of texts.
+    Strings,
+    /// Texts by key.
+    StringMap,
+    /// Lists of texts by key.
+    StringListMap,
+    /// Anything.
+    Any,
+}
+
+/// What an action does to machines.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectDoc {
+    /// Always the same.
+    Always(Effect),
+    /// It depends on an input.
+    ByInput {
+        /// The input.
+        input: &'static str,
+        /// Its value …
+        value: &'static str,
+        /// … with which this holds,
+        then: Effect,
+        /// else this.
+        otherwise: Effect,
+    },
+}
+
+/// Whether an action wants machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetsDoc {
+    /// Its step must have targets.
+    Required,
+    /// With targets it works on them, without it works once.
+    Optional,
+    /// It never has targets, also inside a block that has.
+    Never,
+}
+
+/// How an action's work is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Once per machine.
+    Target,
+    /// Once for all machines of the task.
+    Wave,
+    /// Once.
+    Once,
+}
+
+/// The default of `timeout:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeoutDoc {
+    /// This long.
+    Fixed(Span),
+    /// The inputs `within` and `for` together, and this on top.
+    WithinForPlus(Span),
+    /// The input `expires`.
+    Expires,
+    /// The gate's own end (`gate/wait`).
+    OwnEnd,
+    /// The longest gap between two openings of the window, and this on top.
+    LongestGapPlus(Span),
+    /// The step must say.
+    Required,
+}

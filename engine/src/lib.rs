@@ -1,0 +1,15 @@
+//! The pure core of `runbook`: reads documents, makes plans and decides what a run does next.
+//!
+//! Nothing here looks at a clock, a file, the environment or a random number: time is an argument, files come
+//! through a [`loader::Loader`], actions are known through a [`catalog::Catalog`].
+
+pub mod catalog;
+pub mod diagnostic;
+pub mod document;
+pub mod duration;
+pub mod ids;
+pub mod loader;
+pub mod outcome;
+pub mod plan;
+pub mod run;
+pub mod target;

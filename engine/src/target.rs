@@ -1,0 +1,102 @@
+//! A machine, as the plan freezes it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{GroupName, TargetId};
+
+/// One machine with everything that the plan says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// EC2 instance id or host name.
+    pub id: TargetId,
+    /// The `Name` tag, else the id: waves are sorted by it.
+    pub name: String,
+    /// The group through which it came into the plan first.
+    pub group: GroupName,
+    /// Where checks reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_ip: Option<String>,
+    /// EC2 tags; empty for hosts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Variables of a host; empty for EC2.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, Value>,
+    /// `linux` or `windows`.
+    pub platform: String,
+    /// What it was made from; a machine with another one before its wave is not the planned one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Its root volume; same rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_volume: Option<String>,
+    /// Where it lives.
+    pub home: Home,
+}
+
+/// Where a machine lives: how actions reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// An EC2 instance.
+    Aws {
+        /// The account that it was found in, if the inventory said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// The Region; absent: the default one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+        /// The role to assume.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+    },
+    /// A host of our own.
+    Host {
+        /// Its address.
+        address: String,
+    },
+}
+
+/// Which machines a group asks for, with all parameters filled in: what an inventory answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetQuery {
+    /// EC2 instances.
+    Aws {
+        /// Each of these tags has one of these values.
+        tags: BTreeMap<String, Vec<String>>,
+        /// Just these instances.
+        ids: Vec<TargetId>,
+        /// The members of this resource group.
+        resource_group: Option<String>,
+        /// The Region; absent: the default one.
+        region: Option<String>,
+        /// The role to assume.
+        role: Option<String>,
+    },
+    /// Hosts written down in the runbook.
+    Hosts {
+        /// By name.
+        hosts: BTreeMap<String, HostEntry>,
+    },
+    /// Hosts of an inventory file.
+    HostInventory {
+        /// The file, relative to the runbook.
+        file: String,
+        /// The group in it; absent: all hosts.
+        group: Option<String>,
+    },
+}
+
+/// A host written down in the runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostEntry {
+    /// Name or IP address.
+    pub address: String,
+    /// Its variables.
+    #[serde(default)]
+    pub vars: BTreeMap<String, Value>,
+}

@@ -1,0 +1,1 @@
+//! The coordinator, the control socket and the command line of `runbook`.

@@ -1,0 +1,152 @@
+//! What a store is.
+
+use jiff::Timestamp;
+use runbook_engine::{
+    ids::{RunId, TargetId},
+    plan::Plan,
+    run::event::Event,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// One entry of a journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When it was written, by the clock of the run's world.
+    pub at: Timestamp,
+    /// The number of the opening of the store in which it was written.
+    pub epoch: u64,
+    /// What happened.
+    pub event: Event,
+    /// SHA-256 of the entry before it, hex; of the first: 64 zeros.
+    pub prev: String,
+    /// SHA-256 over `seq`, `at`, `epoch`, `event` and `prev` in canonical form, hex.
+    pub hash: String,
+}
+
+/// What a list of runs shows, kept up to date by the coordinator in the same batch as the events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// The run.
+    pub run: RunId,
+    /// The runbook's name.
+    pub runbook: String,
+    /// Status word as in `show --json`.
+    pub status: String,
+    /// Exit code, at the end.
+    pub exit: Option<u8>,
+    /// First entry's time.
+    pub started_at: Timestamp,
+    /// Last entry's time, at the end.
+    pub finished_at: Option<Timestamp>,
+    /// The plan's digest.
+    pub plan: String,
+    /// Machines that it changes (the one-run-per-machine rule); emptied when it ends well, kept when it ends stuck.
+    pub holds: Vec<TargetId>,
+    /// The run that it rolls back or retries.
+    pub linked_to: Option<RunId>,
+}
+
+/// A machine's state, recorded by a person after a stuck run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// The stuck run.
+    pub run: RunId,
+    /// The machine.
+    pub target: TargetId,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// What was seen.
+    pub note: Option<String>,
+}
+
+/// All runs of one state folder. One process holds it; every method returns only when its effect is durable.
+pub trait RunStore: Send {
+    /// The number of this opening.
+    fn epoch(&self) -> u64;
+
+    /// Begins a journal: plan, row and first events in one atomic batch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn create(
+        &mut self,
+        row: &RunRow,
+        plan: &Plan,
+        at: Timestamp,
+        events: &[Event],
+    ) -> Result<(), StoreError>;
+
+    /// Appends events (and a new row, if it changed) in one atomic batch; the last sequence number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn append(
+        &mut self,
+        run: &RunId,
+        at: Timestamp,
+        events: &[Event],
+        row: Option<&RunRow>,
+    ) -> Result<u64, StoreError>;
+
+    /// The plan of a run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn plan(&self, run: &RunId) -> Result<Plan, StoreError>;
+
+    /// The journal of a run from an entry on, chain and HEAD verified.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn entries(&self, run: &RunId, from: u64) -> Result<Vec<Entry>, StoreError>;
+
+    /// Every run, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
+
+    /// Syncs HEAD too (pause, end).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn seal(&mut self) -> Result<(), StoreError>;
+
+    /// Records a machine's state beside a closed journal.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn resolve(&mut self, resolution: &Resolution) -> Result<(), StoreError>;
+
+    /// Everything recorded so.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn resolutions(&self) -> Result<Vec<Resolution>, StoreError>;
+
+    /// How many durable batches this opening wrote (for benches and laws).
+    fn batches(&self) -> u64;
+}
+
+/// Why a store cannot do what it is asked. Every one of them is exit 20, but `UnknownRun` (2).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another process holds it.
+    #[error("the state folder {path} is held by another process")]
+    Locked {
+        /// The folder.
+        path: String,
+    },
+    /// No such run.
+    #[error("there is no run `{run}`")]
+    UnknownRun {
+        /// As asked.
+        run: String,
+    },
+}

@@ -1,0 +1,106 @@
+//! What an action is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use runbook_engine::{
+    catalog::ActionDoc,
+    ids::TargetId,
+    outcome::{ErrorClass, Outcome},
+    target::Target,
+};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::context::Context;
+
+/// One kind of step. `execute` serves start and resume alike.
+///
+/// The pattern is always: recall → else look up by token → else intent, call, checkpoint → poll → report. After a
+/// resume (`ctx.resumed()`) it calls `ctx.looked_up()` once its in-flight work is found or known not to exist.
+#[async_trait]
+pub trait Action: Send + Sync {
+    /// Its documentation.
+    fn doc(&self) -> &ActionDoc;
+
+    /// Does the work of one attempt, on all its machines.
+    ///
+    /// Machines are reported through the context as they come out. `Ok` holds the outputs as a whole (`Null`: none)
+    /// and means that every machine was reported, or that a task without targets succeeded. What is not reported
+    /// when `Err` comes back gets the failure as its report.
+    ///
+    /// # Errors
+    /// The failure of the attempt as a whole, or [`Failure::Detached`] when the process is stopping.
+    async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure>;
+}
+
+/// The work of one attempt.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The machines that entered and are not reported yet, with their inputs; empty for a task without targets.
+    pub targets: Vec<(Arc<Target>, Arc<Inputs>)>,
+    /// The inputs of a task without targets, and what all machines share.
+    pub inputs: Arc<Inputs>,
+}
+
+/// Rendered inputs, checked against the action's documentation; defaults are filled in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    /// By key.
+    pub values: BTreeMap<String, Value>,
+    /// Restoring actions: the outputs of the backup that the machine is restored from (`from:`).
+    pub backup: Option<Value>,
+}
+
+impl Inputs {
+    /// A text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.values.get(key).and_then(Value::as_str)
+    }
+
+    /// A number.
+    pub fn integer(&self, key: &str) -> Option<u64> {
+        self.values.get(key).and_then(Value::as_u64)
+    }
+
+    /// A duration (`90s`, `15m`).
+    pub fn span(&self, key: &str) -> Option<runbook_engine::duration::Span> {
+        self.text(key).and_then(runbook_engine::duration::Span::parse)
+    }
+}
+
+/// Why an attempt failed as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// It did not work.
+    #[error("{cause}")]
+    Failed {
+        /// How its machines came out.
+        outcome: Outcome,
+        /// Its class.
+        class: ErrorClass,
+        /// One lower-case sentence.
+        cause: String,
+    },
+    /// The process stops, or the journal is closed: nothing is known to be wrong, a resume goes on.
+    #[error("detached")]
+    Detached,
+}
+
+impl Failure {
+    /// A plain failure.
+    pub fn failed(cause: impl Into<String>) -> Self {
+        Self::Failed { outcome: Outcome::Failed, class: ErrorClass::Failed, cause: cause.into() }
+    }
+
+    /// A failure of this class.
+    pub fn of(class: ErrorClass, cause: impl Into<String>) -> Self {
+        let outcome = if class == ErrorClass::TimedOut { Outcome::TimedOut } else { Outcome::Failed };
+        Self::Failed { outcome, class, cause: cause.into() }
+    }
+
+    /// Nobody can say whether it was applied.
+    pub fn unknown(cause: impl Into<String>) -> Self {
+        Self::Failed { outcome: Outcome::Unknown, class: ErrorClass::Failed, cause: cause.into() }
+    }
+}

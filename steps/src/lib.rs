@@ -1,0 +1,5 @@
+//! The actions, the ports through which they reach the outside world, and the simulated world behind the same ports.
+
+pub mod action;
+pub mod context;
+pub mod ports;
