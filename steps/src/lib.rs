@@ -2,4 +2,5 @@
 
 pub mod action;
 pub mod context;
+pub mod guard;
 pub mod ports;
