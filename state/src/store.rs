@@ -47,6 +47,9 @@ pub struct RunRow {
     pub holds: Vec<TargetId>,
     /// The run that it rolls back or retries.
     pub linked_to: Option<RunId>,
+    /// The simulated world that it runs in, by its name in the state folder; absent: the real one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<String>,
 }
 
 /// A machine's state, recorded by a person after a stuck run.
