@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use runbook_engine::{
     catalog::ActionDoc,
-    ids::TargetId,
     outcome::{ErrorClass, Outcome},
     target::Target,
 };

@@ -1,6 +1,8 @@
 //! The actions, the ports through which they reach the outside world, and the simulated world behind the same ports.
 
 pub mod action;
+pub mod actions;
+pub mod catalog;
 pub mod context;
 pub mod guard;
 pub mod ports;

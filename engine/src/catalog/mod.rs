@@ -1,7 +1,11 @@
 //! What the core knows of actions: their documentation, nothing of their code.
 
-use serde::Serialize;
+mod gates;
 
+use serde::Serialize;
+use serde_json::Value;
+
+pub use self::gates::gates;
 use crate::{duration::Span, outcome::Effect};
 
 /// All actions that a runbook may use.
@@ -22,6 +26,8 @@ pub struct ActionDoc {
     pub summary: &'static str,
     /// Its `with:`.
     pub inputs: Vec<InputDoc>,
+    /// Inputs of which exactly one must be given; empty: no such rule.
+    pub exactly_one_of: Vec<&'static str>,
     /// What it does to machines.
     pub effect: EffectDoc,
     /// Whether it wants machines.
@@ -43,6 +49,31 @@ pub struct ActionDoc {
 }
 
 impl ActionDoc {
+    /// An action that reads, works once per machine, may be sent again, and takes and gives nothing. Everything else
+    /// is said beside it: `ActionDoc { effect: …, ..ActionDoc::new(…) }`.
+    pub fn new(name: &'static str, summary: &'static str, timeout: TimeoutDoc) -> Self {
+        Self {
+            name,
+            summary,
+            inputs: Vec::new(),
+            exactly_one_of: Vec::new(),
+            effect: EffectDoc::Always(Effect::Reads),
+            targets: TargetsDoc::Required,
+            unit: Unit::Target,
+            timeout,
+            repeatable: true,
+            backs_up: false,
+            restores: false,
+            rights: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// One input by its key.
+    pub fn input(&self, name: &str) -> Option<&InputDoc> {
+        self.inputs.iter().find(|input| input.name == name)
+    }
+
     /// Whether it is one of the health checks that verify a restore and are repeated after a soak.
     pub fn is_check(&self) -> bool {
         self.name.starts_with("check/")
@@ -64,11 +95,39 @@ pub struct InputDoc {
     /// Whether it must be given.
     pub required: bool,
     /// What holds when it is absent, in the document's own notation; `null`: nothing.
-    pub default: serde_json::Value,
+    pub default: Value,
     /// Whether `secret('NAME')` may stand in it.
     pub secret: bool,
     /// One sentence.
     pub doc: &'static str,
+}
+
+impl InputDoc {
+    /// One that may be absent; then nothing holds in its place.
+    pub fn optional(name: &'static str, kind: InputKind, doc: &'static str) -> Self {
+        Self { name, kind, required: false, default: Value::Null, secret: false, doc }
+    }
+
+    /// One that must be given.
+    pub fn required(name: &'static str, kind: InputKind, doc: &'static str) -> Self {
+        Self { required: true, ..Self::optional(name, kind, doc) }
+    }
+
+    /// One that holds this when it is absent.
+    pub fn defaulting(
+        name: &'static str,
+        kind: InputKind,
+        default: impl Into<Value>,
+        doc: &'static str,
+    ) -> Self {
+        Self { default: default.into(), ..Self::optional(name, kind, doc) }
+    }
+
+    /// The same, and `secret('NAME')` may stand in it.
+    #[must_use]
+    pub fn may_hold_secrets(self) -> Self {
+        Self { secret: true, ..self }
+    }
 }
 
 /// What an input may hold. Wherever a scalar stands, a whole-scalar expression may stand too.

@@ -1,0 +1,3 @@
+//! Actions on the machine that runs `runbook`.
+
+pub mod command;

@@ -1,0 +1,6 @@
+//! The actions, one file each, in folders named after their families.
+
+pub mod aws;
+pub mod check;
+pub mod local;
+pub mod notify;

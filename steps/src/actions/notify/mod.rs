@@ -1,0 +1,3 @@
+//! Actions that tell people and other systems.
+
+pub mod webhook;

@@ -1,0 +1,73 @@
+//! Which actions there are.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use runbook_engine::catalog::{ActionDoc, Catalog, gates};
+
+use crate::{
+    action::Action,
+    actions::{aws, check, local, notify},
+};
+
+/// The actions by name, and the gates, which the core itself runs.
+#[derive(Clone)]
+pub struct Actions {
+    docs: BTreeMap<&'static str, ActionDoc>,
+    actions: BTreeMap<&'static str, Arc<dyn Action>>,
+}
+
+impl Actions {
+    /// Everything that a runbook may use.
+    pub fn standard() -> Self {
+        let mut actions = Self { docs: BTreeMap::new(), actions: BTreeMap::new() };
+        for doc in gates() {
+            actions.docs.insert(doc.name, doc);
+        }
+        for doc in [
+            aws::command::doc(),
+            aws::compliance::doc(),
+            aws::patch::doc(),
+            aws::reboot::doc(),
+            aws::restore::doc(),
+            aws::snapshot::doc(),
+            check::command::doc(),
+            check::http::doc(),
+            check::tcp::doc(),
+            local::command::doc(),
+            notify::webhook::doc(),
+        ] {
+            actions.docs.insert(doc.name, doc);
+        }
+        actions
+    }
+
+    /// The same with one more action (or with another one in place of its namesake).
+    #[must_use]
+    pub fn with(mut self, action: impl Action + 'static) -> Self {
+        let doc = action.doc().clone();
+        self.actions.insert(doc.name, Arc::new(action));
+        self.docs.insert(doc.name, doc);
+        self
+    }
+
+    /// The action of this name; gates are none.
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Action>> {
+        self.actions.get(name).cloned()
+    }
+}
+
+impl Default for Actions {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
+
+impl Catalog for Actions {
+    fn action(&self, name: &str) -> Option<&ActionDoc> {
+        self.docs.get(name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.docs.keys().copied().collect()
+    }
+}
