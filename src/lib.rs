@@ -1,1 +1,4 @@
 //! The coordinator, the control socket and the command line of `runbook`.
+
+pub mod control;
+pub mod coordinator;
