@@ -46,3 +46,27 @@ pub struct Diagnostic {
     /// What to do, if there is something to say.
     pub hint: Option<String>,
 }
+
+impl Diagnostic {
+    /// An error.
+    pub fn error(code: &'static str, message: impl Into<String>, place: Place) -> Self {
+        Self { severity: Severity::Error, code, message: message.into(), place, hint: None }
+    }
+
+    /// A warning.
+    pub fn warning(code: &'static str, message: impl Into<String>, place: Place) -> Self {
+        Self { severity: Severity::Warning, code, message: message.into(), place, hint: None }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether the document cannot be planned.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod diagnostic;
 pub mod document;
 pub mod duration;
+pub mod expression;
 pub mod ids;
 pub mod loader;
 pub mod outcome;

@@ -1,6 +1,8 @@
 //! The runbook as its author wrote it: reading, checking, describing.
 
 pub mod model;
+pub mod params;
+mod suggestion;
 
 use std::collections::BTreeMap;
 

@@ -81,6 +81,36 @@ pub enum ParamKind {
     List,
 }
 
+impl ParamKind {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::String, Self::Integer, Self::Number, Self::Boolean, Self::Duration, Self::List];
+
+    /// The word used in `type:`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Duration => "duration",
+            Self::List => "list",
+        }
+    }
+
+    /// The type as a sentence names it.
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::String => "a text",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Duration => "a duration like 90s, 15m, 2h or 14d",
+            Self::List => "a list of texts",
+        }
+    }
+}
+
 /// One target group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGroup {
@@ -158,6 +188,8 @@ pub struct Step {
     pub what: What,
     /// `with:`; every text in it may hold expressions.
     pub with: Vec<Input>,
+    /// Where the key `with` stands, if it does.
+    pub with_place: Option<Place>,
     /// `needs:`.
     pub needs: Vec<Spanned<String>>,
     /// `on_failure:`.
@@ -207,6 +239,8 @@ pub struct Input {
     pub key: Spanned<String>,
     /// Its value, as JSON; expressions not yet rendered.
     pub value: Spanned<Value>,
+    /// Every expression in its texts, without the braces: in the order in which they are met in `value`.
+    pub expressions: Vec<Spanned<String>>,
 }
 
 /// `targets:` of a step.
