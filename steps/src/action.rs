@@ -62,9 +62,36 @@ impl Inputs {
         self.values.get(key).and_then(Value::as_u64)
     }
 
+    /// A list of texts; empty where there is none. Numbers and truth values count as the texts that they are written as.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        self.values.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(as_text).collect()
+    }
+
+    /// Texts by key; empty where there are none.
+    pub fn map(&self, key: &str) -> BTreeMap<String, String> {
+        let entries = self.values.get(key).and_then(Value::as_object).into_iter().flatten();
+        entries.filter_map(|(name, value)| Some((name.clone(), as_text(value)?))).collect()
+    }
+
+    /// A text that its documentation requires.
+    ///
+    /// # Errors
+    /// That it is missing: an expression gave something else at run time.
+    pub fn required_text(&self, key: &str) -> Result<&str, Failure> {
+        self.text(key).ok_or_else(|| Failure::failed(format!("the input `{key}` is missing or is no text")))
+    }
+
     /// A duration (`90s`, `15m`).
     pub fn span(&self, key: &str) -> Option<runbook_engine::duration::Span> {
         self.text(key).and_then(runbook_engine::duration::Span::parse)
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

@@ -25,7 +25,8 @@ pub trait Ledger: Send + Sync {
     async fn report(&self, targets: Vec<TargetId>, report: Report) -> Result<(), Failure>;
     /// Journals outputs by machine.
     async fn outputs(&self, outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure>;
-    /// Journals that after a resume the in-flight work was found, or is known not to exist.
+    /// Journals that after a resume the in-flight work was found, or is known not to exist. Reports and checkpoints may
+    /// come before it. Actions whose work starts anew after a resume (`check/*`) call it when they are done.
     async fn looked_up(&self) -> Result<(), Failure>;
 }
 

@@ -4,5 +4,6 @@ pub mod action;
 pub mod actions;
 pub mod catalog;
 pub mod context;
+pub mod fanout;
 pub mod guard;
 pub mod ports;

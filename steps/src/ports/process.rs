@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Ended {
     pub stdout: String,
     /// The first 8,000 characters.
     pub stderr: String,
+    /// When it ended, if that is known.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// What is known of a program.
@@ -60,4 +63,11 @@ pub trait Process: Send + Sync {
     /// # Errors
     /// Why that cannot be done.
     async fn kill(&self, token: &str) -> Result<(), String>;
+
+    /// Deletes what is kept under this token, output first: its result is journaled, nobody will ask again. After it the
+    /// token is [`Progress::Absent`] and could be started anew. What was never started is forgotten already.
+    ///
+    /// # Errors
+    /// Why that cannot be done, or that it still runs.
+    async fn forget(&self, token: &str) -> Result<(), String>;
 }

@@ -3,6 +3,7 @@
 pub mod command;
 pub mod http;
 pub mod tcp;
+mod watch;
 
 use runbook_engine::{
     catalog::{ActionDoc, InputDoc, InputKind, TargetsDoc, TimeoutDoc},

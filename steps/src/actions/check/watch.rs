@@ -1,0 +1,181 @@
+//! Looking until it passes, and then watching that it stays so.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runbook_engine::{duration::Span, outcome::ErrorClass};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::{
+    action::{Failure, Inputs, Work},
+    context::{Context, StopReason},
+    fanout::{Done, fan_out},
+};
+
+/// One way to look at something.
+#[async_trait]
+pub(super) trait Look: Send + Sync + 'static {
+    /// What is looked at, as a cause begins: `http://10.0.0.5:8080/healthz`.
+    fn subject(&self) -> String;
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// What was seen instead, as a cause goes on: `answered 503`.
+    async fn look(&self, ctx: &Context) -> Result<(), Seen>;
+}
+
+/// What a look saw that did not pass.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// Not what was expected; the words that follow the subject.
+    Sick(String),
+    /// The process is stopping: nothing can be said.
+    Nothing,
+}
+
+/// The times of a check.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    within: Duration,
+    stay: Duration,
+    every: Duration,
+    tolerate: u64,
+}
+
+impl Times {
+    fn of(inputs: &Inputs) -> Self {
+        let span = |key, default: Span| inputs.span(key).unwrap_or(default).get();
+        Self {
+            within: span("within", Span::from_mins(5)),
+            stay: span("for", Span::ZERO),
+            // Two looks in the same instant would see the same thing, for ever.
+            every: span("every", Span::from_secs(15)).max(Duration::from_secs(1)),
+            tolerate: inputs.integer("tolerate").unwrap_or(1),
+        }
+    }
+}
+
+/// Runs a check: once per machine, or once where its task has none. It remembers nothing: after a resume it starts
+/// anew, since what an earlier process saw says nothing of now.
+pub(super) async fn run<L: Look>(
+    ctx: &Context,
+    work: Work,
+    look: impl Fn(Option<&runbook_engine::target::Target>, &Inputs) -> Result<L, Failure>,
+) -> Result<Value, Failure> {
+    // Machines are watched side by side for the whole time; only the looks themselves are bounded.
+    let looks = Arc::new(Semaphore::new(ctx.settings.concurrency.max(1)));
+    let result = if work.targets.is_empty() {
+        let look = look(None, &work.inputs)?;
+        watch(ctx, &look, Times::of(&work.inputs), &looks).await
+    } else {
+        let all = work.targets.len();
+        fan_out(ctx, work.targets, all, |target, inputs| {
+            let look = look(Some(&target), &inputs);
+            let (ctx, looks) = (ctx.clone(), Arc::clone(&looks));
+            async move {
+                watch(&ctx, &look?, Times::of(&inputs), &looks).await?;
+                Ok(Done::succeeded())
+            }
+        })
+        .await
+    };
+    // Only now: a check in flight is no work to be found again, and until it is looked up its time counts from the
+    // resume, as a fresh check's must.
+    if ctx.resumed && result != Err(Failure::Detached) {
+        ctx.ledger.looked_up().await?;
+    }
+    result.map(|()| Value::Null)
+}
+
+async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore) -> Result<(), Failure> {
+    let mut began = None;
+    loop {
+        let (looked_at, saw) = once(ctx, look, looks).await?;
+        match saw {
+            Ok(()) => break,
+            Err(seen) => {
+                // From the first look: having to wait for one's turn to look is not the machine's fault.
+                let began = *began.get_or_insert(looked_at);
+                let left = times.within.saturating_sub(since(began, ctx.now()));
+                if left.is_zero() {
+                    let within = span(times.within);
+                    return Err(Failure::failed(format!("{} {seen} for {within}", look.subject())));
+                }
+                // The last look is made when the time is over, not before.
+                pause(ctx, look, times.every.min(left), &seen).await?;
+            }
+        }
+    }
+    let passed = ctx.now();
+    let mut failures = 0;
+    let mut last = String::from("passed");
+    loop {
+        let left = times.stay.saturating_sub(since(passed, ctx.now()));
+        // A check never ends on a look that failed.
+        if left.is_zero() && failures == 0 {
+            return Ok(());
+        }
+        let rest = if left.is_zero() { times.every } else { times.every.min(left) };
+        pause(ctx, look, rest, &last).await?;
+        match once(ctx, look, looks).await?.1 {
+            Ok(()) => {
+                failures = 0;
+                "passed".clone_into(&mut last);
+            }
+            Err(seen) => {
+                failures += 1;
+                if failures > times.tolerate {
+                    let after = span(since(passed, ctx.now()));
+                    let row =
+                        if failures == 1 { String::new() } else { format!("{failures} times in a row, ") };
+                    return Err(Failure::failed(format!(
+                        "{} {seen} {row}{after} after it had passed",
+                        look.subject()
+                    )));
+                }
+                last = seen;
+            }
+        }
+    }
+}
+
+/// One look: when it began, and what was seen if it did not pass.
+async fn once(
+    ctx: &Context,
+    look: &impl Look,
+    looks: &Semaphore,
+) -> Result<(Timestamp, Result<(), String>), Failure> {
+    let _permit = looks.acquire().await.map_err(|_| Failure::Detached)?;
+    let began = ctx.now();
+    match look.look(ctx).await {
+        Ok(()) => Ok((began, Ok(()))),
+        Err(Seen::Sick(seen)) => Ok((began, Err(seen))),
+        Err(Seen::Nothing) => Err(Failure::Detached),
+    }
+}
+
+async fn pause(ctx: &Context, look: &impl Look, time: Duration, last: &str) -> Result<(), Failure> {
+    if ctx.sleep(time).await {
+        return Ok(());
+    }
+    match ctx.stopping() {
+        StopReason::TimedOut => Err(Failure::of(
+            ErrorClass::TimedOut,
+            format!("{} was not healthy for long enough when the time was over: it {last}", look.subject()),
+        )),
+        StopReason::Cancelled => Err(Failure::failed("the run was cancelled")),
+        StopReason::Detach | StopReason::None => Err(Failure::Detached),
+    }
+}
+
+/// How long ago; nothing where the clock was set back.
+fn since(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
+}
+
+fn span(time: Duration) -> Span {
+    Span::from_secs(time.as_secs())
+}
