@@ -1,3 +1,15 @@
-//! The journal of runs: what was acknowledged is on the disk.
+//! The journal of runs: what was acknowledged is on the drive.
+//!
+//! [`store::RunStore`] is the contract. [`SledStore`] keeps it in a folder, [`MemoryStore`] in memory with a fuse
+//! that makes it fail at a chosen batch, for tests and rehearsals. Both are the same [`journal::Journal`] over another
+//! [`disk::Disk`]; [`format`] documents what is written.
 
+mod canonical;
+mod chain;
+pub mod disk;
+pub mod error;
+pub mod format;
+pub mod journal;
 pub mod store;
+
+pub use disk::{memory::MemoryStore, sled::SledStore};

@@ -7,7 +7,8 @@ use runbook_engine::{
     run::event::Event,
 };
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+pub use crate::error::StoreError;
 
 /// One entry of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,22 +135,4 @@ pub trait RunStore: Send {
 
     /// How many durable batches this opening wrote (for benches and laws).
     fn batches(&self) -> u64;
-}
-
-/// Why a store cannot do what it is asked. Every one of them is exit 20, but `UnknownRun` (2).
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process holds it.
-    #[error("the state folder {path} is held by another process")]
-    Locked {
-        /// The folder.
-        path: String,
-    },
-    /// No such run.
-    #[error("there is no run `{run}`")]
-    UnknownRun {
-        /// As asked.
-        run: String,
-    },
 }

@@ -1,0 +1,185 @@
+//! The state folder: private, of a known format, and locked.
+
+use std::{
+    fs::{self, DirBuilder, File, Permissions},
+    io::{self, ErrorKind, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{
+    error::StoreError,
+    format::{FORMAT, FormatFile, NEEDS},
+};
+
+/// A state folder that is ours until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    name: String,
+    begun: bool,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if need be, locks it and checks its format.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let name = path.display().to_string();
+        let error = |doing| {
+            let name = name.clone();
+            move |error: io::Error| match error.kind() {
+                // Somebody else's, which is as good as held by somebody else.
+                ErrorKind::PermissionDenied => StoreError::Locked { path: name },
+                _ => StoreError::io(&name, doing, error),
+            }
+        };
+        make(path).map_err(error("making it"))?;
+        let format = read_format(path).map_err(error("reading its format"))?;
+        if format.is_none() && is_open_to_others(path).map_err(error("reading its mode"))? {
+            // The mode of a folder that has other things in it is not ours to change.
+            if fs::read_dir(path).map_err(error("reading it"))?.next().is_some() {
+                return Err(StoreError::NotAStore { path: name });
+            }
+            fs::set_permissions(path, Permissions::from_mode(0o700))
+                .map_err(error("closing it to others"))?;
+        }
+        let lock = lock(path).map_err(error("locking it"))?;
+        let Some(lock) = lock else { return Err(StoreError::Locked { path: name }) };
+        let begun = path.join("db").exists();
+        // Read again under the lock: the other one may just have made it.
+        match read_format(path).map_err(error("reading its format"))? {
+            Some(text) => check_format(&name, &text)?,
+            None if begun => {
+                let what = "the file FORMAT is missing, though there is a journal".to_owned();
+                return Err(StoreError::Damaged { path: name, what });
+            }
+            None => {
+                let format = FormatFile { format: FORMAT, needs: NEEDS.to_owned() };
+                let text = serde_json::to_vec(&format).map_err(io::Error::from);
+                text.and_then(|text| write_whole(&path.join("FORMAT"), &text))
+                    .map_err(error("writing its format"))?;
+            }
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path.join("plans"))
+            .map_err(error("making plans/"))?;
+        Ok(Self { path: path.to_owned(), name, begun, _lock: lock })
+    }
+
+    /// Whether sled's file was there.
+    pub(crate) fn begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Makes the names of a new folder's files durable.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        if self.begun {
+            return Ok(());
+        }
+        let sync = || {
+            File::open(&self.path)?.sync_all()?;
+            match self.path.canonicalize()?.parent() {
+                Some(parent) => File::open(parent)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        sync().map_err(|error| self.io("syncing a new folder", error))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> StoreError {
+        StoreError::io(&self.name, doing, error)
+    }
+
+    pub(crate) fn sled(&self, doing: &'static str, error: sled::Error) -> StoreError {
+        let what = match error {
+            sled::Error::Io(error) => return self.io(doing, error),
+            sled::Error::Corruption { at: Some(at), .. } => {
+                format!("{doing}: sled finds a broken record at {at:?}")
+            }
+            sled::Error::Corruption { at: None, .. } => format!("{doing}: sled finds its files inconsistent"),
+            other => format!("{doing}: {other}"),
+        };
+        self.damaged(what)
+    }
+
+    pub(crate) fn damaged(&self, what: String) -> StoreError {
+        StoreError::Damaged { path: self.name.clone(), what }
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join("LOCK"))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_format(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    read(&path.join("FORMAT"))
+}
+
+fn check_format(name: &str, text: &[u8]) -> Result<(), StoreError> {
+    let format: FormatFile = serde_json::from_slice(text).map_err(|error| StoreError::Damaged {
+        path: name.to_owned(),
+        what: format!("the file FORMAT cannot be read: {error}"),
+    })?;
+    if format.format > FORMAT {
+        let FormatFile { format: found, needs } = format;
+        return Err(StoreError::Newer { path: name.to_owned(), found, needs });
+    }
+    Ok(())
+}
+
+/// A file's bytes; none, if there is no such file.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that is there as a whole, durably, or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = File::create(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
