@@ -22,6 +22,13 @@ pub trait Action: Send + Sync {
     /// Its documentation.
     fn doc(&self) -> &ActionDoc;
 
+    /// Whether a fresh attempt does nothing but read before its first [`Context::ledger`] call. Then the coordinator
+    /// lets it run up to that call before the start of the attempt is durable, so that the start and the first intent
+    /// share one batch. False is always right; true is wrong where anything leaves the process before the first intent.
+    fn begins_with_intent(&self) -> bool {
+        false
+    }
+
     /// Does the work of one attempt, on all its machines.
     ///
     /// Machines are reported through the context as they come out. `Ok` holds the outputs as a whole (`Null`: none)
