@@ -1,0 +1,275 @@
+//! One execution: an attempt of a task, in this process.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use runbook_engine::{
+    ids::{RunId, TargetId, TaskName},
+    outcome::{ErrorClass, Outcome},
+    plan::{self, Task},
+    run::{
+        Run,
+        event::{Event, Report},
+    },
+};
+use runbook_steps::{
+    action::{Action, Failure, Inputs, Work},
+    context::{Context, Memory, RecordedIntent, Settings, StopReason},
+};
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    ledger::AttemptLedger,
+    live::Live,
+    message::{End, Message},
+    outside::Outside,
+    secrets::Secrets,
+};
+
+/// An attempt that executes in this process.
+pub(super) struct Execution {
+    stop: watch::Sender<StopReason>,
+    abort: AbortHandle,
+    /// An earlier process began it, and the action has not said yet that it found its work again.
+    pub to_look_up: bool,
+}
+
+impl Execution {
+    /// Tells the action to stop. A process that stops is no reason to forget that the time is over.
+    pub fn stop(&self, reason: StopReason) {
+        self.stop.send_if_modified(|now| {
+            let changes = *now != reason;
+            *now = reason;
+            changes
+        });
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// What every execution of a coordinator has in common.
+pub(super) struct Surroundings {
+    pub outside: Outside,
+    pub settings: Arc<Settings>,
+    pub secrets: Arc<Secrets>,
+    pub queue: UnboundedSender<Message>,
+}
+
+/// An attempt, as the core commands it.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub task: TaskName,
+    pub number: u32,
+    pub resumed: bool,
+    pub deadline: Timestamp,
+}
+
+/// Machines whose inputs cannot be had, with the reports that say so; a task without targets: its report.
+pub(super) struct NoInputs(pub Vec<Event>);
+
+/// Begins an execution.
+///
+/// # Errors
+/// No machine has its inputs: what is to be reported instead. What only some machines lack goes to `facts`.
+pub(super) fn begin(
+    live: &Live,
+    attempt: &Attempt,
+    action: Arc<dyn Action>,
+    around: &Surroundings,
+    facts: &mut Vec<Event>,
+) -> Result<Execution, NoInputs> {
+    let task = live.task(&attempt.task);
+    let work = match task.targets {
+        Some(_) => targets_work(live, task, attempt, &around.secrets, facts),
+        None => whole_work(live, task, attempt, &around.secrets, facts),
+    };
+    let Some(work) = work else { return Err(NoInputs(std::mem::take(facts))) };
+    let (stop, stopped) = watch::channel(StopReason::None);
+    let run = live.id().clone();
+    let ctx = Context {
+        run: run.clone(),
+        task: attempt.task.clone(),
+        attempt: attempt.number,
+        resumed: attempt.resumed,
+        deadline: attempt.deadline,
+        ports: around.outside.ports_for(&attempt.task, attempt.number),
+        settings: Arc::clone(&around.settings),
+        memory: Arc::new(memory(live.run(), attempt)),
+        ledger: Arc::new(AttemptLedger {
+            run: run.clone(),
+            task: attempt.task.clone(),
+            attempt: attempt.number,
+            queue: around.queue.clone(),
+        }),
+        stop: stopped,
+    };
+    let ending =
+        Ending { run, task: attempt.task.clone(), attempt: attempt.number, queue: around.queue.clone(), told: false };
+    let execution = tokio::spawn(async move {
+        let result = action.execute(&ctx, work).await;
+        ending.tell(End::Returned(result));
+    });
+    Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed })
+}
+
+/// Tells the coordinator how an execution ended, also when the action panics.
+struct Ending {
+    run: RunId,
+    task: TaskName,
+    attempt: u32,
+    queue: UnboundedSender<Message>,
+    told: bool,
+}
+
+impl Ending {
+    fn tell(mut self, end: End) {
+        self.send(end);
+    }
+
+    fn send(&mut self, end: End) {
+        self.told = true;
+        let (run, task) = (self.run.clone(), self.task.clone());
+        // A coordinator that is gone needs no answer.
+        let _ = self.queue.send(Message::Ended { run, task, attempt: self.attempt, end });
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.told && std::thread::panicking() {
+            self.send(End::Panicked);
+        }
+    }
+}
+
+fn targets_work(
+    live: &Live,
+    task: &Task,
+    attempt: &Attempt,
+    secrets: &Secrets,
+    facts: &mut Vec<Event>,
+) -> Option<Work> {
+    let plan::Work::Action(inputs) = &task.work else { return None };
+    let shared = Arc::new(Inputs { values: inputs.shared.clone(), backup: None });
+    let mut refused: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
+    let mut targets = Vec::new();
+    for id in live.run().open_targets(&task.name) {
+        let Some(target) = live.target(&id) else { continue };
+        let plain = inputs.late.is_empty() && !inputs.per_target.contains_key(&id);
+        let backup = task.restores.as_ref().and_then(|_| live.run().backup_for(&task.name, &id).cloned());
+        let own = if plain && backup.is_none() {
+            Ok(Arc::clone(&shared))
+        } else if plain {
+            Ok(Arc::new(Inputs { values: inputs.shared.clone(), backup }))
+        } else {
+            live.run()
+                .inputs(&task.name, Some(&id), Some(secrets))
+                .map(|values| Arc::new(Inputs { values, backup }))
+        };
+        match own {
+            Ok(own) => targets.push((target, own)),
+            Err(error) => refused.entry(error.to_string()).or_default().push(id),
+        }
+    }
+    facts.extend(refused.into_iter().map(|(cause, targets)| Event::TargetsReported {
+        task: attempt.task.clone(),
+        attempt: attempt.number,
+        targets,
+        report: Report::failed(Outcome::Failed, ErrorClass::Failed, cause),
+    }));
+    // What all machines share may hold expressions that only a machine can fill in: then its own inputs do.
+    let common = match targets.first() {
+        _ if inputs.late.is_empty() => shared,
+        Some((_, own)) => Arc::clone(own),
+        None => return None,
+    };
+    (!targets.is_empty()).then_some(Work { targets, inputs: common })
+}
+
+fn whole_work(
+    live: &Live,
+    task: &Task,
+    attempt: &Attempt,
+    secrets: &Secrets,
+    facts: &mut Vec<Event>,
+) -> Option<Work> {
+    let plan::Work::Action(inputs) = &task.work else { return None };
+    let values = if inputs.late.is_empty() {
+        Ok(inputs.shared.clone())
+    } else {
+        live.run().inputs(&task.name, None, Some(secrets))
+    };
+    match values {
+        Ok(values) => Some(Work { targets: Vec::new(), inputs: Arc::new(Inputs { values, backup: None }) }),
+        Err(error) => {
+            facts.push(Event::TaskReported {
+                task: attempt.task.clone(),
+                attempt: attempt.number,
+                report: Report::failed(Outcome::Failed, ErrorClass::Failed, error.to_string()),
+            });
+            None
+        }
+    }
+}
+
+fn memory(run: &Run, attempt: &Attempt) -> Memory {
+    let Some(memory) = run.memory(&attempt.task, attempt.number) else { return Memory::default() };
+    let intents = memory.intents.iter().map(|(key, intent)| {
+        let recorded = RecordedIntent {
+            at: intent.at,
+            call: intent.call.clone(),
+            token: intent.token.clone(),
+            targets: intent.targets.clone(),
+        };
+        (key.clone(), recorded)
+    });
+    Memory { checkpoints: memory.checkpoints.clone(), intents: intents.collect() }
+}
+
+/// What the end of an execution says of what the action did not report itself.
+pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_look_up: bool) -> Vec<Event> {
+    let (report, outputs) = match end {
+        End::Returned(Ok(outputs)) => (None, outputs),
+        End::Returned(Err(Failure::Failed { outcome, class, cause })) => {
+            (Some(Report::failed(outcome, class, cause)), Value::Null)
+        }
+        // Nothing is known to be wrong: a resume goes on.
+        End::Returned(Err(Failure::Detached)) => return Vec::new(),
+        End::Panicked => (Some(bug(live, task, attempt, "the action panicked")), Value::Null),
+    };
+    let mut facts = Vec::new();
+    if to_look_up {
+        facts.push(Event::TaskLookedUp { task: task.clone(), attempt });
+    }
+    if !outputs.is_null() {
+        let outputs = BTreeMap::from([(TargetId::new(""), outputs)]);
+        facts.push(Event::OutputsRecorded { task: task.clone(), outputs });
+    }
+    if live.task(task).targets.is_none() {
+        let report = report.unwrap_or_else(Report::succeeded);
+        facts.push(Event::TaskReported { task: task.clone(), attempt, report });
+        return facts;
+    }
+    let targets = live.run().open_targets(task);
+    if !targets.is_empty() {
+        let silent = || bug(live, task, attempt, "the action ended without a word on this machine");
+        let report = report.unwrap_or_else(silent);
+        facts.push(Event::TargetsReported { task: task.clone(), attempt, targets, report });
+    }
+    facts
+}
+
+/// A broken action: if it was about to make a call, nobody can say whether that was made.
+fn bug(live: &Live, task: &TaskName, attempt: u32, what: &str) -> Report {
+    let called = live.run().memory(task, attempt).is_some_and(|memory| !memory.intents.is_empty());
+    let outcome = if called { Outcome::Unknown } else { Outcome::Failed };
+    Report::failed(outcome, ErrorClass::Failed, format!("our bug: {what}"))
+}

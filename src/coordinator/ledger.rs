@@ -1,0 +1,95 @@
+//! The journal, as one attempt sees it: every fact goes through the coordinator's queue and comes back durable.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use runbook_engine::{
+    ids::{RunId, TargetId, TaskName},
+    run::event::{Event, Report},
+};
+use runbook_steps::{
+    action::Failure,
+    context::{Intent, Ledger},
+};
+use serde_json::Value;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+use super::message::{Answer, Fact, Message};
+
+/// The ledger of one attempt.
+pub(super) struct AttemptLedger {
+    pub run: RunId,
+    pub task: TaskName,
+    pub attempt: u32,
+    pub queue: UnboundedSender<Message>,
+}
+
+impl AttemptLedger {
+    async fn tell(&self, event: Event) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        let fact = Fact { event, answer: Answer::Ledger(answer) };
+        self.queue.send(Message::Fact(self.run.clone(), fact)).map_err(|_| Failure::Detached)?;
+        answered.await.unwrap_or(Err(Failure::Detached))
+    }
+}
+
+#[async_trait]
+impl Ledger for AttemptLedger {
+    async fn intent(&self, intent: Intent) -> Result<(), Failure> {
+        self.tell(Event::IntentRecorded {
+            task: self.task.clone(),
+            attempt: self.attempt,
+            key: intent.key,
+            call: intent.call.to_owned(),
+            token: intent.token,
+            targets: intent.targets,
+        })
+        .await
+    }
+
+    async fn checkpoint(&self, key: &str, value: Value) -> Result<(), Failure> {
+        let (task, key) = (self.task.clone(), key.to_owned());
+        self.tell(Event::CheckpointRecorded { task, attempt: self.attempt, key, value }).await
+    }
+
+    async fn report(&self, targets: Vec<TargetId>, report: Report) -> Result<(), Failure> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        self.tell(Event::TargetsReported { task: self.task.clone(), attempt: self.attempt, targets, report }).await
+    }
+
+    async fn outputs(&self, outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure> {
+        self.tell(Event::OutputsRecorded { task: self.task.clone(), outputs }).await
+    }
+
+    async fn looked_up(&self) -> Result<(), Failure> {
+        self.tell(Event::TaskLookedUp { task: self.task.clone(), attempt: self.attempt }).await
+    }
+}
+
+/// The ledger of a notification: it has no task, and a repeated one does no harm.
+pub(super) struct NoLedger;
+
+#[async_trait]
+impl Ledger for NoLedger {
+    async fn intent(&self, _intent: Intent) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn checkpoint(&self, _key: &str, _value: Value) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn report(&self, _targets: Vec<TargetId>, _report: Report) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn outputs(&self, _outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn looked_up(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}

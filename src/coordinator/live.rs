@@ -1,0 +1,154 @@
+//! A run that is being advanced, with what this process does for it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use runbook_engine::{
+    ids::{RunId, ScopeName, TargetId, TaskName},
+    plan::{Plan, Task},
+    run::{Run, Status},
+    target::Target,
+};
+use runbook_state::store::RunRow;
+use tokio::sync::watch;
+
+use super::{execution::Execution, exit::ExitReport, holds, message::Fact};
+
+/// How far the journal of a run has got, for those who follow it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// The last entry.
+    pub seq: u64,
+    /// This process is done with the run.
+    pub report: Option<ExitReport>,
+}
+
+/// A run that is being advanced.
+pub(super) struct Live {
+    run: Run,
+    plan: Arc<Plan>,
+    tasks: HashMap<TaskName, usize>,
+    targets: HashMap<TargetId, Arc<Target>>,
+    /// As the store has it; none before the first batch.
+    pub row: RunRow,
+    pub created: bool,
+    /// The time of the last entry: the journal's time does not go back when the clock does.
+    pub last_at: Timestamp,
+    /// Facts that wait to be admitted.
+    pub facts: Vec<Fact>,
+    pub executions: HashMap<(TaskName, u32), Execution>,
+    /// Attempts that detached themselves: only another process goes on with them.
+    pub detached: BTreeSet<(TaskName, u32)>,
+    pub inspecting: BTreeSet<ScopeName>,
+    pub notifying: BTreeSet<u64>,
+    /// What the world's people have said: gate, its opening, the place in their answers.
+    pub answered: BTreeSet<(TaskName, Timestamp, usize)>,
+    /// When to ask again.
+    pub wake: Option<Timestamp>,
+    /// Something changed that may bring decisions.
+    pub dirty: bool,
+    /// `--no-wait`.
+    pub no_wait: bool,
+    pub progress: watch::Sender<Progress>,
+    /// Whether the latest reading of the core wanted anything done.
+    pub idle: bool,
+}
+
+impl Live {
+    /// A run, as far as its journal was applied.
+    pub fn new(run: Run, plan: Arc<Plan>, row: RunRow, created: bool, last_at: Timestamp, seq: u64) -> Self {
+        let tasks = plan.tasks.iter().chain(&plan.rollback).enumerate();
+        Self {
+            tasks: tasks.map(|(at, task)| (task.name.clone(), at)).collect(),
+            targets: plan.targets.iter().map(|(id, target)| (id.clone(), Arc::new(target.clone()))).collect(),
+            run,
+            plan,
+            row,
+            created,
+            last_at,
+            facts: Vec::new(),
+            executions: HashMap::new(),
+            detached: BTreeSet::new(),
+            inspecting: BTreeSet::new(),
+            notifying: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            wake: None,
+            dirty: true,
+            no_wait: false,
+            progress: watch::Sender::new(Progress { seq, report: None }),
+            idle: false,
+        }
+    }
+
+    pub fn id(&self) -> &RunId {
+        &self.row.run
+    }
+
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// For the one function that advances it.
+    pub(super) fn run_mut(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// A task of the plan. The core speaks of no other.
+    pub fn task(&self, name: &TaskName) -> &Task {
+        let at = self.tasks[name];
+        self.plan.tasks.get(at).unwrap_or_else(|| &self.plan.rollback[at - self.plan.tasks.len()])
+    }
+
+    pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {
+        self.targets.get(id).cloned()
+    }
+
+    /// Nothing of it runs in this process.
+    pub fn quiet(&self) -> bool {
+        self.executions.is_empty() && self.inspecting.is_empty() && self.notifying.is_empty()
+    }
+
+    /// What the list of runs should say now, if it says something else.
+    pub fn changed_row(&self) -> Option<RunRow> {
+        let status = self.run.status();
+        if self.row.status == status.as_str() && self.row.finished_at == self.run.finished_at() {
+            return None;
+        }
+        let mut row = self.row.clone();
+        row.status = status.as_str().to_owned();
+        row.exit = status.exit_code();
+        row.finished_at = self.run.finished_at();
+        if row.finished_at.is_some() {
+            row.holds = holds::left_by(&self.run);
+        }
+        Some(row)
+    }
+
+    /// What this process has to say of the run when it lets go of it now; none while there is something to do.
+    pub fn leaving(&self) -> Option<ExitReport> {
+        let status = self.run.status();
+        let over = status.exit_code().is_some() && self.run.finished_at().is_some();
+        let resting = self.idle && self.quiet() && self.facts.is_empty();
+        let leaves = over
+            || (resting && status == Status::Paused)
+            || (resting && self.no_wait && status == Status::Waiting)
+            || (resting && !self.detached.is_empty());
+        leaves.then(|| self.report())
+    }
+
+    /// What there is to say of it.
+    pub fn report(&self) -> ExitReport {
+        let word = match self.run.status() {
+            Status::Running => "interrupted",
+            status => status.as_str(),
+        };
+        ExitReport::of(&self.run, self.id(), word)
+    }
+}
