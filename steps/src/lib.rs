@@ -7,3 +7,4 @@ pub mod context;
 pub mod fanout;
 pub mod guard;
 pub mod ports;
+pub mod world;

@@ -1,0 +1,165 @@
+//! What goes wrong: the `faults:` of a fleet file.
+
+use runbook_engine::duration::Span;
+use serde::Deserialize;
+
+/// One thing that goes wrong, and where.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRule {
+    /// What.
+    pub kind: RuleKind,
+    /// In which step: its last id, its path, or the task's whole name; absent: in every one.
+    #[serde(default)]
+    pub step: Option<String>,
+    /// On which machines: name, id, group, or `group/3` for the third of a group; absent: on every one.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// Only on so many of these machines, drawn from the seed.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// In which attempt of the step; absent: in every one.
+    #[serde(default)]
+    pub attempt: Option<u32>,
+    /// How many times: for each machine, or for each call where the kind is about calls. Absent: always; for the
+    /// kinds about calls, once.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// How much later (`unhealthy_after_patch`, `unhealthy`, `missing`, `late_result`).
+    #[serde(default)]
+    pub after: Option<Span>,
+    /// Which call (`throttled`, `answer_lost`, `request_lost`): `ssm:SendCommand`. Absent: every one that writes.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// The exit code (`command_failed`; 1).
+    #[serde(default)]
+    pub exit: Option<i32>,
+    /// What is printed on standard error (`command_failed`).
+    #[serde(default)]
+    pub output: Option<String>,
+    /// Whether the command ran all the same (`delivery_timed_out`).
+    #[serde(default)]
+    pub ran: Option<bool>,
+    /// How many patches stay missing (`incomplete`; 1).
+    #[serde(default)]
+    pub patches: Option<u32>,
+}
+
+/// Kinds of things that go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    /// A command ends with another exit code. Patches: none is installed, one is counted as failed.
+    CommandFailed,
+    /// A command runs into its execution time-out and is killed.
+    CommandTimedOut,
+    /// A command ends as `Undeliverable`: it never ran.
+    Undeliverable,
+    /// A command ends as `AccessDenied`: it never ran, and will not.
+    Refused,
+    /// A command ends as `DeliveryTimedOut`, and nobody can tell whether it ran.
+    DeliveryTimedOut,
+    /// The command did its work, and the service shows it as running for `after` longer (30m).
+    LateResult,
+    /// The machine reboots and is not heard of again, until it is restored.
+    SilentAfterReboot,
+    /// A snapshot ends in `error`.
+    SnapshotError,
+    /// After the patches the machine is sick: at once, or `after` later.
+    UnhealthyAfterPatch,
+    /// The machine is sick from the beginning of the world, or from `after` later, until it is restored.
+    Unhealthy,
+    /// The installation succeeds and leaves `patches` missing.
+    Incomplete,
+    /// The restore fails, and the machine stays as it was.
+    RestoreFailed,
+    /// The restore succeeds, and the machine is sick all the same.
+    SickAfterRestore,
+    /// The machine is gone when somebody looks before its wave, or `after` the beginning of the world.
+    Missing,
+    /// The machine has another image than the planned one when somebody looks before its wave.
+    Replaced,
+    /// A call is refused for its rate.
+    Throttled,
+    /// A call takes effect, and its answer is lost.
+    AnswerLost,
+    /// A call is lost on its way, and looks as if its answer were lost.
+    RequestLost,
+}
+
+impl RuleKind {
+    /// Whether it is about calls (else about machines).
+    pub fn is_about_calls(self) -> bool {
+        matches!(self, Self::Throttled | Self::AnswerLost | Self::RequestLost)
+    }
+
+    /// Whether a later look at the machine, not a step, brings it about.
+    pub fn is_standing(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::Missing | Self::Replaced)
+    }
+}
+
+impl FaultRule {
+    /// A field that does not go with the kind.
+    pub(super) fn misplaced_field(&self) -> Option<&'static str> {
+        use RuleKind::{
+            CommandFailed, DeliveryTimedOut, Incomplete, LateResult, Missing, Unhealthy, UnhealthyAfterPatch,
+        };
+        let kind = self.kind;
+        let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
+        only(self.after.is_some(), matches!(kind, UnhealthyAfterPatch | Unhealthy | Missing | LateResult), "after")
+            .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
+            .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
+            .or_else(|| only(self.output.is_some(), kind == CommandFailed, "output"))
+            .or_else(|| only(self.ran.is_some(), kind == DeliveryTimedOut, "ran"))
+            .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
+            .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
+            .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
+            .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
+    }
+
+    /// How often it strikes at most; `None`: always.
+    pub(super) fn limit(&self) -> Option<u32> {
+        self.times.or_else(|| self.kind.is_about_calls().then_some(1))
+    }
+}
+
+/// Who asks: the task and its attempt. A world that is asked without it (a test of one action) takes every rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Label {
+    /// The task.
+    pub task: String,
+    /// Its attempt.
+    pub attempt: u32,
+}
+
+impl FaultRule {
+    /// Whether it is meant for this task and attempt.
+    pub(super) fn fits(&self, label: Option<&Label>) -> bool {
+        label.is_none_or(|label| {
+            self.step.as_deref().is_none_or(|step| names_step(step, &label.task))
+                && self.attempt.is_none_or(|attempt| attempt == label.attempt)
+        })
+    }
+}
+
+/// Whether `wanted` is a task's whole name, its step's path (waves left out), or the last part of it.
+pub(super) fn names_step(wanted: &str, task: &str) -> bool {
+    if wanted == task || task.rsplit('/').next() == Some(wanted) {
+        return true;
+    }
+    let is_cut = |part: &str| {
+        ["wave-", "part-"]
+            .iter()
+            .any(|mark| part.strip_prefix(mark).is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit())))
+    };
+    let mut path = task.split('/').filter(|part| !is_cut(part));
+    let mut parts = wanted.split('/');
+    loop {
+        match (parts.next(), path.next()) {
+            (None, None) => return true,
+            (a, b) if a == b => {}
+            _ => return false,
+        }
+    }
+}

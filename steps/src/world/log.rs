@@ -1,0 +1,239 @@
+//! The world's state file: a line for every call that writes, on the disk before the call is answered.
+//!
+//! It is append-only, and it is the call log too. Reading it again gives the same world. A last line that was cut in
+//! two by a crash belongs to a call that nobody was answered for: it is left out, and overwritten. Lines that only
+//! say that time went on are not synced: a machine that goes down may set the world back by them, never a process
+//! that is killed.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use runbook_engine::ids::TargetId;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    fault_rule::Label,
+    roster::FleetError,
+    state::{Fact, Struck},
+};
+
+/// The format of the file.
+pub(super) const FORMAT: u32 = 1;
+
+/// A line of the file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Line {
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The answer did not reach the caller.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answer_lost: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub struck: Struck,
+    pub fact: Fact,
+}
+
+/// The file, open for appending.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogFile {
+    /// Opens or makes the file, and reads what is in it.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Line>), FleetError> {
+        let fail = |source| FleetError::Io { path: path.display().to_string(), source };
+        let fresh = !path.exists();
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+        let (lines, whole) = read(path, &mut file)?;
+        file.set_len(whole).map_err(fail)?;
+        file.seek(SeekFrom::End(0)).map_err(fail)?;
+        if fresh && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(fail)?;
+        }
+        Ok((Self { path: path.to_owned(), file }, lines))
+    }
+
+    /// Writes a line; with `sync` it is on the disk when this returns.
+    pub fn append(&mut self, line: &Line, sync: bool) -> Result<(), FleetError> {
+        let fail = |source| FleetError::Io { path: self.path.display().to_string(), source };
+        let mut bytes = serde_json::to_vec(line).map_err(|error| fail(error.into()))?;
+        bytes.push(b'\n');
+        self.file.write_all(&bytes).map_err(fail)?;
+        if sync {
+            self.file.sync_data().map_err(fail)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines, and the length of what is whole.
+fn read(path: &Path, file: &mut File) -> Result<(Vec<Line>, u64), FleetError> {
+    let name = || path.display().to_string();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|source| FleetError::Io { path: name(), source })?;
+    let mut lines: Vec<Line> = Vec::new();
+    let mut whole = 0;
+    let mut rest = &bytes[..];
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let number = lines.len() as u64 + 1;
+        let last = end + 1 == rest.len();
+        match serde_json::from_slice::<Line>(&rest[..end]) {
+            Ok(line) => lines.push(line),
+            Err(_) if last && number > 1 => break,
+            Err(error) => {
+                return Err(FleetError::Damaged { path: name(), line: number, cause: error.to_string() });
+            }
+        }
+        whole += end as u64 + 1;
+        rest = &rest[end + 1..];
+    }
+    match lines.first().map(|line| &line.fact) {
+        None => {}
+        Some(Fact::Began { format: FORMAT, .. }) => {}
+        Some(Fact::Began { format, .. }) => {
+            let cause = format!("its format is {format}, this version knows {FORMAT}");
+            return Err(FleetError::Damaged { path: name(), line: 1, cause });
+        }
+        Some(_) => {
+            return Err(FleetError::Damaged { path: name(), line: 1, cause: "it does not begin".into() });
+        }
+    }
+    Ok((lines, whole))
+}
+
+/// A call that writes, as the world saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When.
+    pub at: Timestamp,
+    /// In the service's words: `ssm:SendCommand`.
+    pub call: String,
+    /// On which machines.
+    pub machines: Vec<TargetId>,
+    /// Its comment, client token or first tag: what finds it again.
+    pub token: String,
+    /// `Install` and `Scan`, for patch commands.
+    pub operation: Option<&'static str>,
+    /// The task that asked, where known.
+    pub task: Option<String>,
+    /// Its attempt.
+    pub attempt: Option<u32>,
+    /// Whether it took effect: not when it was throttled, lost, or the repetition of an earlier one.
+    pub took_effect: bool,
+    /// Whether the answer reached the caller.
+    pub answered: bool,
+}
+
+/// Every call that wrote, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallLog {
+    /// The calls.
+    pub calls: Vec<Call>,
+}
+
+impl CallLog {
+    /// Reads the state file of a world, which may be in use.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Self, FleetError> {
+        let mut file =
+            File::open(path).map_err(|source| FleetError::Io { path: path.display().to_string(), source })?;
+        let (lines, _) = read(path, &mut file)?;
+        Ok(Self { calls: lines.iter().filter_map(call).collect() })
+    }
+
+    /// Calls of this name that took effect.
+    pub fn effects<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Call> + 'a {
+        self.calls.iter().filter(move |call| call.took_effect && call.call == name)
+    }
+
+    /// How often calls of this name took effect.
+    pub fn count(&self, name: &str) -> usize {
+        self.effects(name).count()
+    }
+
+    /// How often calls of this name took effect on this machine.
+    pub fn count_on(&self, name: &str, machine: &TargetId) -> usize {
+        self.effects(name).filter(|call| call.machines.contains(machine)).count()
+    }
+
+    /// Effects that took place more than once on a machine for the same attempt of the same task: there must be none.
+    pub fn doubled(&self) -> Vec<String> {
+        let mut seen = std::collections::BTreeMap::<_, u32>::new();
+        for call in self.calls.iter().filter(|call| call.took_effect && call.call != "ssm:CancelCommand") {
+            for machine in &call.machines {
+                let key = (&call.call, call.operation, machine, &call.task, call.attempt, &call.token);
+                *seen.entry(key).or_default() += 1;
+            }
+        }
+        let doubled = seen.into_iter().filter(|(_, times)| *times > 1);
+        doubled.map(|((call, operation, machine, task, ..), times)| {
+            let task = task.as_deref().unwrap_or("no task");
+            format!("{call} {} on {machine} for {task}: {times} times", operation.unwrap_or_default())
+        })
+        .collect()
+    }
+}
+
+/// The call that a line tells of.
+pub(super) fn call(line: &Line) -> Option<Call> {
+    let (name, machines, token, operation) = match &line.fact {
+        Fact::Began { .. } | Fact::Passed => return None,
+        Fact::CommandSent(command) => {
+            let machines = command.parts.iter().map(|part| part.machine.clone()).collect();
+            ("ssm:SendCommand", machines, command.comment.clone(), command.work.operation())
+        }
+        Fact::CommandCancelled { id, machines } => ("ssm:CancelCommand", machines.clone(), id.clone(), None),
+        Fact::SnapshotsCreated { instance, tags, .. } => {
+            let token = tags.iter().find(|(key, _)| key.ends_with("token")).or_else(|| tags.iter().next());
+            let token = token.map(|(_, value)| value.clone()).unwrap_or_default();
+            ("ec2:CreateSnapshots", vec![instance.clone()], token, None)
+        }
+        Fact::RestoreStarted(restore) => {
+            ("ec2:CreateReplaceRootVolumeTask", vec![restore.instance.clone()], restore.token.clone(), None)
+        }
+        Fact::RestoreRepeated { instance, id } => {
+            ("ec2:CreateReplaceRootVolumeTask", vec![instance.clone()], id.clone(), None)
+        }
+        Fact::Rebooted { machines } => ("ec2:RebootInstances", machines.keys().cloned().collect(), String::new(), None),
+        Fact::ProgramStarted { token, .. } => ("process:start", Vec::new(), token.clone(), None),
+        Fact::ProgramKilled { token } => ("process:kill", Vec::new(), token.clone(), None),
+        Fact::MessagePosted { host } => ("http:POST", Vec::new(), host.clone(), None),
+        Fact::NotExecuted { call, machines } => (call.as_str(), machines.clone(), String::new(), None),
+    };
+    Some(Call {
+        at: line.at,
+        call: name.to_owned(),
+        machines,
+        token,
+        operation,
+        task: line.task.clone(),
+        attempt: line.attempt,
+        took_effect: !matches!(line.fact, Fact::NotExecuted { .. } | Fact::RestoreRepeated { .. }),
+        answered: !line.answer_lost,
+    })
+}
+
+impl Line {
+    pub fn new(at: Timestamp, label: Option<&Label>, fact: Fact) -> Self {
+        Self {
+            at,
+            task: label.map(|label| label.task.clone()),
+            attempt: label.map(|label| label.attempt),
+            answer_lost: false,
+            struck: Vec::new(),
+            fact,
+        }
+    }
+}

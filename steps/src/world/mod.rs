@@ -1,0 +1,380 @@
+//! The simulated world: machines, services and people behind the same ports as the real ones.
+//!
+//! A [`World`] is one state machine. What is asked of it and what the fleet file says decides, at that moment, all
+//! that follows (when a command ends, how, and what it leaves behind); everything that is read later is a function of
+//! these facts and of the world's time. The facts stand in a file of their own, one line each, on the disk before a
+//! call is answered: a process that is killed finds its commands still running, or ended, as in the real world. While
+//! no process lives, the world stands still.
+
+mod chance;
+mod command;
+mod door;
+mod ec2;
+mod fault_rule;
+mod fleet;
+mod host;
+mod inventory;
+mod log;
+mod machine;
+mod people;
+mod roster;
+mod run_command;
+mod state;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use runbook_engine::ids::{TargetId, TaskName};
+use tokio::sync::watch;
+
+pub use self::{
+    log::{Call, CallLog},
+    people::Answer,
+    roster::FleetError,
+    time::runtime,
+};
+use self::{
+    door::Door,
+    fault_rule::{Label, RuleKind},
+    log::{Line, LogFile},
+    roster::Roster,
+    state::{Fact, State, Struck},
+    time::WorldTime,
+};
+use crate::ports::{
+    Ports,
+    fault::{Fault, FaultKind},
+};
+
+/// How a world is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorldOptions {
+    /// What durations and draws come from. A state file that is there already keeps its own.
+    pub seed: u64,
+    /// World seconds per real second; `None`: the world jumps, and the runtime must be one of [`runtime`].
+    pub speed: Option<u32>,
+}
+
+/// Before or after an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The effect does not take place.
+    Before,
+    /// It took place, and nobody was told.
+    After,
+}
+
+/// A simulated world.
+#[derive(Debug)]
+pub struct World {
+    inner: Mutex<Inner>,
+    time: WorldTime,
+    crashed: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    file: Option<LogFile>,
+    calls: CallLog,
+    /// Reads, by call.
+    reads: BTreeMap<&'static str, u64>,
+    /// The time that the file knows.
+    recorded: Timestamp,
+    /// How many effects from now the process "dies".
+    crash: Option<(u64, Moment)>,
+}
+
+impl World {
+    /// Opens the world that a fleet file describes. With a state file it goes on where that one ends, at the time
+    /// where it stood still.
+    ///
+    /// # Errors
+    /// The fleet file is wrong, or the state file cannot be used.
+    pub fn open(fleet: &str, state_file: Option<&Path>, options: WorldOptions) -> Result<Arc<Self>, FleetError> {
+        let (mut file, lines) = match state_file.map(LogFile::open).transpose()? {
+            Some((file, lines)) => (Some(file), lines),
+            None => (None, Vec::new()),
+        };
+        let seed = match lines.first().map(|line| &line.fact) {
+            Some(Fact::Began { seed, .. }) => *seed,
+            _ => options.seed,
+        };
+        let roster = Roster::read(fleet, seed)?;
+        let mut now = roster.file.start;
+        let mut state = State::new(roster, seed);
+        if lines.is_empty()
+            && let Some(file) = &mut file
+        {
+            let fleet = state.roster.file.fleet.clone();
+            file.append(&Line::new(now, None, Fact::Began { format: log::FORMAT, fleet, seed }), true)?;
+        }
+        let mut calls = CallLog::default();
+        for line in &lines {
+            now = now.max(line.at);
+            state.note_strikes(&line.struck);
+            state.apply(line.at, &line.fact);
+            calls.calls.extend(log::call(line));
+        }
+        let inner = Inner { state, file, calls, reads: BTreeMap::new(), recorded: now, crash: None };
+        Ok(Arc::new(Self {
+            inner: Mutex::new(inner),
+            time: WorldTime::new(now, options.speed),
+            crashed: watch::Sender::new(false),
+        }))
+    }
+
+    /// A world without a file, that jumps: for rehearsals and tests.
+    ///
+    /// # Errors
+    /// The fleet file is wrong.
+    pub fn in_memory(fleet: &str, seed: u64) -> Result<Arc<Self>, FleetError> {
+        Self::open(fleet, None, WorldOptions { seed, speed: None })
+    }
+
+    /// The ports of this world, for whoever is no attempt of a task: inventories, notifications.
+    pub fn ports(self: &Arc<Self>) -> Ports {
+        Door::ports(self, None)
+    }
+
+    /// The ports of this world for one attempt of a task, so that the fleet's faults can name the step.
+    pub fn ports_for(self: &Arc<Self>, task: &TaskName, attempt: u32) -> Ports {
+        Door::ports(self, Some(Label { task: task.to_string(), attempt }))
+    }
+
+    /// What people say to a gate (a task's name) that opened at this time, in the order in which it comes. Asking
+    /// twice gives the same.
+    pub fn people_for(&self, gate: &str, opened_at: Timestamp) -> Vec<Answer> {
+        people::answers(&self.lock().state.roster.file.people, gate, opened_at)
+    }
+
+    /// Every call that wrote, so far.
+    pub fn calls(&self) -> CallLog {
+        self.lock().calls.clone()
+    }
+
+    /// How often each call that only reads was made in this process.
+    pub fn reads(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().reads.clone()
+    }
+
+    /// The world's time.
+    pub fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// The world does not stand before this time: the last entry of the journal of whoever goes on in it.
+    pub fn advance_to(&self, at: Timestamp) {
+        self.time.advance_to(at);
+    }
+
+    /// The seed that is in force.
+    pub fn seed(&self) -> u64 {
+        self.lock().state.seed
+    }
+
+    /// The speed that the fleet file asks for where somebody watches.
+    pub fn speed_for_watchers(&self) -> Option<u32> {
+        self.lock().state.roster.file.speed
+    }
+
+    /// `Settings::settle` of this world.
+    pub fn settle(&self) -> Duration {
+        self.lock().state.roster.file.settle.get()
+    }
+
+    /// The id of the machine with this name, id or address.
+    pub fn machine(&self, name: &str) -> Option<TargetId> {
+        let inner = self.lock();
+        inner.state.roster.find(name).map(|place| inner.state.roster.machines[place].id.clone())
+    }
+
+    /// Whether a machine would answer its checks now.
+    pub fn is_healthy(&self, name: &str) -> Option<bool> {
+        let now = self.now();
+        let inner = &mut *self.lock();
+        let place = inner.state.roster.find(name)?;
+        let condition = inner.state.machines[place].now(now);
+        Some(condition.up && condition.healthy)
+    }
+
+    /// From now on the `n`-th call that writes (from 0) is the last: it, and every one after it, never returns. Tests
+    /// drop what they run when [`World::crashed`] completes, and begin the next life after [`World::revive`].
+    pub fn crash_at(&self, n: u64, moment: Moment) {
+        self.lock().crash = Some((n, moment));
+    }
+
+    /// Completes when the crash came.
+    pub async fn crashed(&self) {
+        let mut crashed = self.crashed.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = crashed.wait_for(|crashed| *crashed).await;
+    }
+
+    /// Whether the crash came.
+    pub fn has_crashed(&self) -> bool {
+        *self.crashed.borrow()
+    }
+
+    /// The next life begins.
+    pub fn revive(&self) {
+        self.lock().crash = None;
+        self.crashed.send_replace(false);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Sleeps, and lets the file know how far time went.
+    async fn sleep(&self, time: Duration) {
+        self.time.sleep(time).await;
+        let now = self.now();
+        let inner = &mut *self.lock();
+        if now > inner.recorded && inner.file.is_some() && !self.has_crashed() {
+            // A world that cannot note the time says so at its next effect.
+            let _ = inner.write(&Line::new(now, None, Fact::Passed), false);
+        }
+    }
+
+    /// A call that only reads.
+    async fn read<T>(
+        &self,
+        label: Option<&Label>,
+        call: &'static str,
+        machines: &[TargetId],
+        answer: impl FnOnce(&mut State, Timestamp) -> Result<T, Fault> + Send,
+    ) -> Result<T, Fault>
+    where
+        T: Send,
+    {
+        if self.has_crashed() {
+            return std::future::pending().await;
+        }
+        let now = self.now();
+        let inner = &mut *self.lock();
+        *inner.reads.entry(call).or_default() += 1;
+        let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
+        let mut struck = Struck::new();
+        if inner.state.strike_call(RuleKind::Throttled, call, false, &places, label, &mut struck) {
+            inner.state.note_strikes(&struck);
+            return Err(throttled(call));
+        }
+        if inner.state.strike_call(RuleKind::AnswerLost, call, false, &places, label, &mut struck)
+            || inner.state.strike_call(RuleKind::RequestLost, call, false, &places, label, &mut struck)
+        {
+            inner.state.note_strikes(&struck);
+            return Err(lost(call));
+        }
+        answer(&mut inner.state, now)
+    }
+
+    /// A call that writes: decided, written down, synced, and only then answered.
+    async fn write<T>(
+        &self,
+        label: Option<&Label>,
+        call: &'static str,
+        machines: &[TargetId],
+        decide: impl FnOnce(&mut State, Timestamp, &mut Struck) -> Result<(Fact, T), Fault> + Send,
+    ) -> Result<T, Fault>
+    where
+        T: Send,
+    {
+        match self.write_now(label, call, machines, decide) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// `None`: the process "died".
+    fn write_now<T>(
+        &self,
+        label: Option<&Label>,
+        call: &'static str,
+        machines: &[TargetId],
+        decide: impl FnOnce(&mut State, Timestamp, &mut Struck) -> Result<(Fact, T), Fault>,
+    ) -> Option<Result<T, Fault>> {
+        if self.has_crashed() {
+            return None;
+        }
+        let now = self.now();
+        let inner = &mut *self.lock();
+        let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
+        let mut struck = Struck::new();
+        let not_executed = |fault| {
+            let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
+            Ok((fact, Err(fault)))
+        };
+        let state = &mut inner.state;
+        let decided = if state.strike_call(RuleKind::Throttled, call, true, &places, label, &mut struck) {
+            not_executed(throttled(call))
+        } else if state.strike_call(RuleKind::RequestLost, call, true, &places, label, &mut struck) {
+            not_executed(lost(call))
+        } else {
+            decide(state, now, &mut struck).map(|(fact, answer)| (fact, Ok(answer)))
+        };
+        let (fact, mut answer) = match decided {
+            Ok(decided) => decided,
+            // Refused by the service's own rules: nothing happened.
+            Err(fault) => return Some(Err(fault)),
+        };
+        let crash = match &mut inner.crash {
+            Some((0, moment)) => Some(*moment),
+            Some((left, _)) => {
+                *left -= 1;
+                None
+            }
+            None => None,
+        };
+        if crash == Some(Moment::Before) {
+            self.crashed.send_replace(true);
+            return None;
+        }
+        let mut line = Line::new(now, label, fact);
+        if answer.is_ok() && inner.state.strike_call(RuleKind::AnswerLost, call, true, &places, label, &mut struck) {
+            line.answer_lost = true;
+            answer = Err(lost(call));
+        }
+        line.struck = struck;
+        if let Err(error) = inner.write(&line, true) {
+            let message = format!("{error}: the simulated world cannot keep its state");
+            return Some(Err(Fault { call, kind: FaultKind::Invalid, code: None, message }));
+        }
+        inner.state.note_strikes(&line.struck);
+        inner.state.apply(now, &line.fact);
+        inner.calls.calls.extend(log::call(&line));
+        if crash == Some(Moment::After) {
+            self.crashed.send_replace(true);
+            return None;
+        }
+        Some(answer)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, line: &Line, sync: bool) -> Result<(), FleetError> {
+        if let Some(file) = &mut self.file {
+            file.append(line, sync)?;
+        }
+        self.recorded = self.recorded.max(line.at);
+        Ok(())
+    }
+}
+
+fn throttled(call: &'static str) -> Fault {
+    // EC2 has its own word (DOMAIN 0.4).
+    let code = if call.starts_with("ec2:") { "RequestLimitExceeded" } else { "ThrottlingException" };
+    Fault { call, kind: FaultKind::Throttled, code: Some(code.into()), message: "rate exceeded".into() }
+}
+
+fn lost(call: &'static str) -> Fault {
+    Fault { call, kind: FaultKind::Ambiguous, code: None, message: "the connection broke before the answer came".into() }
+}
