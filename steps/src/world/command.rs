@@ -37,10 +37,17 @@ pub(super) struct Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Work {
-    Install { reboot: bool, snapshot_id: Option<String> },
-    Scan { snapshot_id: Option<String> },
+    Install {
+        reboot: bool,
+        snapshot_id: Option<String>,
+    },
+    Scan {
+        snapshot_id: Option<String>,
+    },
     /// A script or a document that the world does not know. What is in it is nobody's business.
-    Other { limit_s: u64 },
+    Other {
+        limit_s: u64,
+    },
 }
 
 /// One machine's part of a command.
@@ -75,14 +82,22 @@ pub(super) enum End {
 impl Work {
     /// What these parameters ask for.
     pub fn read(command: &SendCommand) -> Result<Self, String> {
-        let one = |name: &str| command.parameters.get(name).and_then(|values| values.first()).map(String::as_str);
-        let known = |names: &[&str]| match command.parameters.keys().find(|key| !names.contains(&key.as_str())) {
-            Some(key) => Err(format!("`{key}` is no parameter of {}", command.document)),
-            None => Ok(()),
-        };
+        let one =
+            |name: &str| command.parameters.get(name).and_then(|values| values.first()).map(String::as_str);
+        let known =
+            |names: &[&str]| match command.parameters.keys().find(|key| !names.contains(&key.as_str())) {
+                Some(key) => Err(format!("`{key}` is no parameter of {}", command.document)),
+                None => Ok(()),
+            };
         match command.document.as_str() {
             "AWS-RunPatchBaseline" => {
-                known(&["Operation", "RebootOption", "SnapshotId", "InstallOverrideList", "BaselineOverride"])?;
+                known(&[
+                    "Operation",
+                    "RebootOption",
+                    "SnapshotId",
+                    "InstallOverrideList",
+                    "BaselineOverride",
+                ])?;
                 let snapshot_id = one("SnapshotId").filter(|id| !id.is_empty()).map(str::to_owned);
                 match (one("Operation"), one("RebootOption").unwrap_or("RebootIfNeeded")) {
                     (Some("Scan"), _) => Ok(Self::Scan { snapshot_id }),
@@ -160,7 +175,8 @@ pub(super) fn decide(
     if hit(RuleKind::Undeliverable).is_some() {
         return part(None, later(now, Duration::from_secs(30)), End::Undeliverable);
     }
-    let Some(started) = state.machines[machine].up_from(later(now, PICK_UP)).filter(|at| *at <= later(now, delivery))
+    let Some(started) =
+        state.machines[machine].up_from(later(now, PICK_UP)).filter(|at| *at <= later(now, delivery))
     else {
         return part(None, given_up, End::DeliveryTimedOut);
     };
@@ -169,7 +185,11 @@ pub(super) fn decide(
         return part(None, given_up, End::DeliveryTimedOut);
     }
     let mut done = if let Some(rule) = hit(RuleKind::CommandFailed) {
-        let mut done = part(Some(started), later(started, lasting(Lasting::Command)), End::Failed(rule.exit.unwrap_or(1)));
+        let mut done = part(
+            Some(started),
+            later(started, lasting(Lasting::Command)),
+            End::Failed(rule.exit.unwrap_or(1)),
+        );
         done.stderr = rule.output.clone().unwrap_or_else(|| "simulated failure".into());
         if let Work::Install { snapshot_id, .. } = work {
             let left = state.machines[machine].at(done.ended).patches.missing;
@@ -216,10 +236,15 @@ pub(super) fn decide(
                     let installed = later(started, lasting(Lasting::Patch));
                     let left = hit(RuleKind::Incomplete).map_or(0, |rule| rule.patches.unwrap_or(1));
                     let left = left.min(before.missing);
-                    let mut changes =
-                        vec![(installed, Change::Installed { left, failed: 0, snapshot_id: snapshot_id.clone() })];
+                    let mut changes = vec![(
+                        installed,
+                        Change::Installed { left, failed: 0, snapshot_id: snapshot_id.clone() },
+                    )];
                     if let Some(rule) = hit(RuleKind::UnhealthyAfterPatch) {
-                        changes.push((later(installed, rule.after.unwrap_or_default().get()), Change::Health(false)));
+                        changes.push((
+                            later(installed, rule.after.unwrap_or_default().get()),
+                            Change::Health(false),
+                        ));
                     }
                     let mut done = part(Some(started), installed, End::Success);
                     if *reboot {

@@ -62,7 +62,8 @@ impl Fleet for Door {
     async fn snapshots_tagged(&self, key: &str, value: &str) -> Result<Vec<Snapshot>, Fault> {
         self.world
             .read(self.label(), "ec2:DescribeSnapshots", &[], |state, now| {
-                let visible = state.tagged(key, value).filter(|known| is_visible(state, known.backup.at, now));
+                let visible =
+                    state.tagged(key, value).filter(|known| is_visible(state, known.backup.at, now));
                 Ok(visible.map(|known| known.show(now)).collect())
             })
             .await
@@ -75,7 +76,8 @@ impl Fleet for Door {
                 ids.iter()
                     .map(|id| {
                         // One id that is not there (yet) fails the call.
-                        let known = state.snapshots.get(id).filter(|known| is_visible(state, known.backup.at, now));
+                        let known =
+                            state.snapshots.get(id).filter(|known| is_visible(state, known.backup.at, now));
                         known.map(|known| known.show(now)).ok_or_else(|| Fault {
                             call: CALL,
                             kind: FaultKind::NotFound,
@@ -98,11 +100,13 @@ impl Fleet for Door {
                     let Some(machine) = state.roster.by_id(id) else { continue };
                     // Machines that never reported are left out (DOMAIN 2.7).
                     let condition = state.machines[machine].now(now);
-                    let Some(report) = condition.report.as_ref().filter(|report| report.ended_at <= reported) else {
+                    let Some(report) = condition.report.as_ref().filter(|report| report.ended_at <= reported)
+                    else {
                         continue;
                     };
                     let patches = report.patches;
-                    let other = (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
+                    let other =
+                        (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
                     found.push(PatchState {
                         instance: id.clone(),
                         operation: report.operation.into(),
@@ -118,7 +122,8 @@ impl Fleet for Door {
                 }
                 Ok(found)
             };
-            states.extend(self.world.read(self.label(), "ssm:DescribeInstancePatchStates", some, read).await?);
+            states
+                .extend(self.world.read(self.label(), "ssm:DescribeInstancePatchStates", some, read).await?);
         }
         Ok(states)
     }
@@ -154,7 +159,11 @@ impl Fleet for Door {
     async fn restores(&self, ids: &[String]) -> Result<Vec<RestoreTask>, Fault> {
         self.world
             .read(self.label(), "ec2:DescribeReplaceRootVolumeTasks", &[], |state, now| {
-                Ok(ids.iter().filter_map(|id| state.restores.get(id)).map(|restore| restore.show(now)).collect())
+                Ok(ids
+                    .iter()
+                    .filter_map(|id| state.restores.get(id))
+                    .map(|restore| restore.show(now))
+                    .collect())
             })
             .await
     }
@@ -186,7 +195,9 @@ impl Fleet for Door {
             .read(self.label(), "ssm:DescribeInstanceInformation", instances, |state, now| {
                 let mut boots = Vec::new();
                 for id in instances {
-                    let Ok(machine) = present(state, id, now, "ssm:DescribeInstanceInformation") else { continue };
+                    let Ok(machine) = present(state, id, now, "ssm:DescribeInstanceInformation") else {
+                        continue;
+                    };
                     let condition = state.machines[machine].now(now);
                     boots.push(BootInfo {
                         instance: id.clone(),
@@ -220,10 +231,9 @@ fn begin(
     let machine = present(state, id, now, RESTORE)?;
     let mut backup = None;
     for snapshot in &snapshots {
-        let known = state
-            .snapshots
-            .get(snapshot)
-            .ok_or_else(|| refused(FaultKind::NotFound, "InvalidSnapshot.NotFound", format!("no snapshot {snapshot}")))?;
+        let known = state.snapshots.get(snapshot).ok_or_else(|| {
+            refused(FaultKind::NotFound, "InvalidSnapshot.NotFound", format!("no snapshot {snapshot}"))
+        })?;
         // A snapshot of another machine's volume has the wrong lineage (DOMAIN 4.4).
         if known.instance != *id {
             let message = format!("{snapshot} is a snapshot of {}, not of {id}", known.instance);
@@ -312,5 +322,8 @@ fn show(snap: &Snap, instance: &TargetId, tags: &BTreeMap<String, String>, now: 
 
 /// The id of a machine's volume: the root is number 0.
 pub(super) fn volume_id(instance: &TargetId, number: u32) -> String {
-    format!("vol-{}{number:02x}", instance.as_str().trim_start_matches("i-0").chars().take(15).collect::<String>())
+    format!(
+        "vol-{}{number:02x}",
+        instance.as_str().trim_start_matches("i-0").chars().take(15).collect::<String>()
+    )
 }

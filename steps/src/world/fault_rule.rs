@@ -107,15 +107,19 @@ impl FaultRule {
         };
         let kind = self.kind;
         let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
-        only(self.after.is_some(), matches!(kind, UnhealthyAfterPatch | Unhealthy | Missing | LateResult), "after")
-            .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
-            .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
-            .or_else(|| only(self.output.is_some(), kind == CommandFailed, "output"))
-            .or_else(|| only(self.ran.is_some(), kind == DeliveryTimedOut, "ran"))
-            .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
-            .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
-            .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
-            .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
+        only(
+            self.after.is_some(),
+            matches!(kind, UnhealthyAfterPatch | Unhealthy | Missing | LateResult),
+            "after",
+        )
+        .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
+        .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
+        .or_else(|| only(self.output.is_some(), kind == CommandFailed, "output"))
+        .or_else(|| only(self.ran.is_some(), kind == DeliveryTimedOut, "ran"))
+        .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
+        .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
+        .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
+        .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
     }
 
     /// How often it strikes at most; `None`: always.

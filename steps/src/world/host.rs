@@ -33,7 +33,10 @@ impl Http for Door {
             None if request.method == "GET" => Ok(200),
             None => {
                 let post = move |_: &mut State, _, _: &mut Struck| Ok((Fact::MessagePosted { host }, ()));
-                self.world.write(self.label(), "http:POST", &[], post).await.map_err(|fault| fault.message)?;
+                self.world
+                    .write(self.label(), "http:POST", &[], post)
+                    .await
+                    .map_err(|fault| fault.message)?;
                 Ok(200)
             }
         }
@@ -120,9 +123,12 @@ impl Process for Door {
             Ok(match state.programs.get(token) {
                 None => Progress::Absent,
                 Some(program) if now < program.ended => Progress::Running,
-                Some(program) => {
-                    Progress::Ended(Ended { code: program.code, stdout: String::new(), stderr: String::new() })
-                }
+                Some(program) => Progress::Ended(Ended {
+                    code: program.code,
+                    stdout: String::new(),
+                    stderr: String::new(),
+                    ended_at: Some(program.ended),
+                }),
             })
         };
         self.world.read(self.label(), "process:progress", &[], progress).await.map_err(|fault| fault.message)
@@ -130,7 +136,21 @@ impl Process for Door {
 
     async fn kill(&self, token: &str) -> Result<(), String> {
         let token = token.to_owned();
-        let kill = move |_: &mut State, _, _: &mut Struck| Ok::<_, Fault>((Fact::ProgramKilled { token }, ()));
+        let kill =
+            move |_: &mut State, _, _: &mut Struck| Ok::<_, Fault>((Fact::ProgramKilled { token }, ()));
         self.world.write(self.label(), "process:kill", &[], kill).await.map_err(|fault| fault.message)
+    }
+
+    async fn forget(&self, token: &str) -> Result<(), String> {
+        let token = token.to_owned();
+        let now = self.world.now();
+        match self.world.lock().state.programs.get(&token) {
+            None => return Ok(()),
+            Some(program) if now < program.ended => return Err("the program still runs".into()),
+            Some(_) => {}
+        }
+        let forget =
+            move |_: &mut State, _, _: &mut Struck| Ok::<_, Fault>((Fact::ProgramForgotten { token }, ()));
+        self.world.write(self.label(), "process:forget", &[], forget).await.map_err(|fault| fault.message)
     }
 }

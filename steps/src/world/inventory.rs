@@ -5,16 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use runbook_engine::{
     ids::{GroupName, TargetId},
-    target::{HostEntry, Home, Target, TargetQuery},
+    target::{Home, HostEntry, Target, TargetQuery},
 };
 
-use super::{
-    door::Door,
-    ec2::volume_id,
-    fault_rule::RuleKind,
-    fleet::MachineKind,
-    roster::Roster,
-};
+use super::{door::Door, ec2::volume_id, fault_rule::RuleKind, fleet::MachineKind, roster::Roster};
 use crate::ports::{fault::Fault, inventory::Inventory};
 
 /// What every simulated EC2 machine was made from.
@@ -28,7 +22,9 @@ impl Inventory for Door {
                 let roster = &state.roster;
                 let there = |machine: &usize| !state.is_gone(*machine, now, false);
                 Ok(match query {
-                    TargetQuery::Aws { tags, ids, resource_group, region, role } => (0..roster.machines.len())
+                    TargetQuery::Aws { tags, ids, resource_group, region, role } => (0..roster
+                        .machines
+                        .len())
                         .filter(|machine| roster.group(*machine).kind == MachineKind::Ec2)
                         .filter(|machine| ids.is_empty() || ids.contains(&roster.machines[*machine].id))
                         .filter(|machine| has_tags(roster, *machine, tags))
@@ -38,7 +34,8 @@ impl Inventory for Door {
                         })
                         .filter(|machine| {
                             let region = region.as_ref();
-                            region.is_none() || roster.group(*machine).region.as_ref().is_none_or(|r| Some(r) == region)
+                            region.is_none()
+                                || roster.group(*machine).region.as_ref().is_none_or(|r| Some(r) == region)
                         })
                         .filter(there)
                         .map(|machine| instance(roster, machine, group, region.clone(), role.clone()))
@@ -48,7 +45,9 @@ impl Inventory for Door {
                     }
                     TargetQuery::HostInventory { group: wanted, .. } => (0..roster.machines.len())
                         .filter(|machine| roster.group(*machine).kind == MachineKind::Host)
-                        .filter(|machine| wanted.as_ref().is_none_or(|wanted| *wanted == roster.group(*machine).name))
+                        .filter(|machine| {
+                            wanted.as_ref().is_none_or(|wanted| *wanted == roster.group(*machine).name)
+                        })
                         .filter(there)
                         .map(|machine| {
                             let (card, of) = (&roster.machines[machine], roster.group(machine));
@@ -67,7 +66,8 @@ impl Inventory for Door {
             .read(self.label(), "ec2:DescribeInstances", &ids, |state, now| {
                 let mut refused = BTreeMap::new();
                 for target in targets.iter().filter(|target| matches!(target.home, Home::Aws { .. })) {
-                    let machine = state.roster.by_id(&target.id).filter(|machine| !state.is_gone(*machine, now, true));
+                    let machine =
+                        state.roster.by_id(&target.id).filter(|machine| !state.is_gone(*machine, now, true));
                     let Some(machine) = machine else {
                         refused.insert(target.id.clone(), "the machine is gone".to_owned());
                         continue;

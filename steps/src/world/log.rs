@@ -52,8 +52,13 @@ impl LogFile {
     pub fn open(path: &Path) -> Result<(Self, Vec<Line>), FleetError> {
         let fail = |source| FleetError::Io { path: path.display().to_string(), source };
         let fresh = !path.exists();
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(fail)?;
         let (lines, whole) = read(path, &mut file)?;
         file.set_len(whole).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
@@ -178,11 +183,12 @@ impl CallLog {
             }
         }
         let doubled = seen.into_iter().filter(|(_, times)| *times > 1);
-        doubled.map(|((call, operation, machine, task, ..), times)| {
-            let task = task.as_deref().unwrap_or("no task");
-            format!("{call} {} on {machine} for {task}: {times} times", operation.unwrap_or_default())
-        })
-        .collect()
+        doubled
+            .map(|((call, operation, machine, task, ..), times)| {
+                let task = task.as_deref().unwrap_or("no task");
+                format!("{call} {} on {machine} for {task}: {times} times", operation.unwrap_or_default())
+            })
+            .collect()
     }
 }
 
@@ -206,8 +212,11 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::RestoreRepeated { instance, id } => {
             ("ec2:CreateReplaceRootVolumeTask", vec![instance.clone()], id.clone(), None)
         }
-        Fact::Rebooted { machines } => ("ec2:RebootInstances", machines.keys().cloned().collect(), String::new(), None),
+        Fact::Rebooted { machines } => {
+            ("ec2:RebootInstances", machines.keys().cloned().collect(), String::new(), None)
+        }
         Fact::ProgramStarted { token, .. } => ("process:start", Vec::new(), token.clone(), None),
+        Fact::ProgramForgotten { token } => ("process:forget", Vec::new(), token.clone(), None),
         Fact::ProgramKilled { token } => ("process:kill", Vec::new(), token.clone(), None),
         Fact::MessagePosted { host } => ("http:POST", Vec::new(), host.clone(), None),
         Fact::NotExecuted { call, machines } => (call.as_str(), machines.clone(), String::new(), None),

@@ -200,7 +200,8 @@ impl Condition {
     /// When the agent was heard last.
     pub fn last_ping(&self, now: Timestamp) -> Timestamp {
         let heard = if self.up { now } else { self.down_at };
-        let ping = Timestamp::from_second(heard.as_second() - heard.as_second().rem_euclid(PING)).unwrap_or(heard);
+        let ping =
+            Timestamp::from_second(heard.as_second() - heard.as_second().rem_euclid(PING)).unwrap_or(heard);
         ping.max(self.booted_at)
     }
 

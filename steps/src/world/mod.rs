@@ -35,12 +35,6 @@ use jiff::Timestamp;
 use runbook_engine::ids::{TargetId, TaskName};
 use tokio::sync::watch;
 
-pub use self::{
-    log::{Call, CallLog},
-    people::Answer,
-    roster::FleetError,
-    time::runtime,
-};
 use self::{
     door::Door,
     fault_rule::{Label, RuleKind},
@@ -48,6 +42,12 @@ use self::{
     roster::Roster,
     state::{Fact, State, Struck},
     time::WorldTime,
+};
+pub use self::{
+    log::{Call, CallLog},
+    people::Answer,
+    roster::FleetError,
+    time::runtime,
 };
 use crate::ports::{
     Ports,
@@ -99,7 +99,11 @@ impl World {
     ///
     /// # Errors
     /// The fleet file is wrong, or the state file cannot be used.
-    pub fn open(fleet: &str, state_file: Option<&Path>, options: WorldOptions) -> Result<Arc<Self>, FleetError> {
+    pub fn open(
+        fleet: &str,
+        state_file: Option<&Path>,
+        options: WorldOptions,
+    ) -> Result<Arc<Self>, FleetError> {
         let (mut file, lines) = match state_file.map(LogFile::open).transpose()? {
             Some((file, lines)) => (Some(file), lines),
             None => (None, Vec::new()),
@@ -174,6 +178,12 @@ impl World {
     /// The world does not stand before this time: the last entry of the journal of whoever goes on in it.
     pub fn advance_to(&self, at: Timestamp) {
         self.time.advance_to(at);
+    }
+
+    /// The fleet's name, and what it shows.
+    pub fn about(&self) -> (String, Option<String>) {
+        let file = &self.lock().state.roster.file;
+        (file.fleet.clone(), file.description.clone())
     }
 
     /// The seed that is in force.
@@ -339,7 +349,9 @@ impl World {
             return None;
         }
         let mut line = Line::new(now, label, fact);
-        if answer.is_ok() && inner.state.strike_call(RuleKind::AnswerLost, call, true, &places, label, &mut struck) {
+        if answer.is_ok()
+            && inner.state.strike_call(RuleKind::AnswerLost, call, true, &places, label, &mut struck)
+        {
             line.answer_lost = true;
             answer = Err(lost(call));
         }
@@ -376,5 +388,10 @@ fn throttled(call: &'static str) -> Fault {
 }
 
 fn lost(call: &'static str) -> Fault {
-    Fault { call, kind: FaultKind::Ambiguous, code: None, message: "the connection broke before the answer came".into() }
+    Fault {
+        call,
+        kind: FaultKind::Ambiguous,
+        code: None,
+        message: "the connection broke before the answer came".into(),
+    }
 }

@@ -58,7 +58,9 @@ pub(super) fn answers(people: &[Person], gate: &str, opened_at: Timestamp) -> Ve
     let mut answers: Vec<_> = people
         .iter()
         .filter(|person| person.answer != Reply::Silent)
-        .filter(|person| person.gate.as_deref().is_none_or(|wanted| super::fault_rule::names_step(wanted, gate)))
+        .filter(|person| {
+            person.gate.as_deref().is_none_or(|wanted| super::fault_rule::names_step(wanted, gate))
+        })
         .map(|person| Answer {
             at: super::time::later(opened_at, person.after.get()),
             user: person.name.clone(),

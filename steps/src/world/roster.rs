@@ -74,7 +74,8 @@ pub(super) struct Card {
 
 impl Roster {
     pub fn read(text: &str, seed: u64) -> Result<Self, FleetError> {
-        let file: FleetFile = serde_yaml::from_str(text).map_err(|error| FleetError::Syntax(error.to_string()))?;
+        let file: FleetFile =
+            serde_yaml::from_str(text).map_err(|error| FleetError::Syntax(error.to_string()))?;
         check(&file).map_err(FleetError::Sense)?;
         let mut machines = Vec::new();
         let mut index = HashMap::new();
@@ -187,9 +188,13 @@ impl Roster {
         };
         let number = self.file.groups.iter().position(|known| known.name == group).ok_or_else(|| {
             let groups: Vec<_> = self.file.groups.iter().map(|group| group.name.as_str()).collect();
-            format!("a fault names `{target}`, which is no machine and no group (groups: {})", groups.join(", "))
+            format!(
+                "a fault names `{target}`, which is no machine and no group (groups: {})",
+                groups.join(", ")
+            )
         })?;
-        let members = self.machines.iter().enumerate().filter(|(_, card)| card.group == number).map(|(place, _)| place);
+        let members =
+            self.machines.iter().enumerate().filter(|(_, card)| card.group == number).map(|(place, _)| place);
         match nth {
             None => Ok(members.collect()),
             Some(nth) => nth
@@ -197,7 +202,9 @@ impl Roster {
                 .ok()
                 .and_then(|nth| members.into_iter().nth(nth.checked_sub(1)?))
                 .map(|place| vec![place])
-                .ok_or_else(|| format!("a fault names `{target}`, but `{group}` has no such machine (they count from 1)")),
+                .ok_or_else(|| {
+                    format!("a fault names `{target}`, but `{group}` has no such machine (they count from 1)")
+                }),
         }
     }
 }
@@ -239,7 +246,9 @@ fn check(file: &FleetFile) -> Result<(), String> {
     }
     if file.lag >= file.settle {
         let (lag, settle) = (file.lag, file.settle);
-        return Err(format!("`lag` ({lag}) must be shorter than `settle` ({settle}), or searches miss what is there"));
+        return Err(format!(
+            "`lag` ({lag}) must be shorter than `settle` ({settle}), or searches miss what is there"
+        ));
     }
     for (number, group) in file.groups.iter().enumerate() {
         let name = &group.name;
@@ -250,7 +259,9 @@ fn check(file: &FleetFile) -> Result<(), String> {
             return Err(format!("group `{name}` has {} volumes; 1 to 20 are possible", group.volumes));
         }
         if group.count > 1 && group.names.as_ref().is_some_and(|names| !names.contains("{n}")) {
-            return Err(format!("`names` of group `{name}` needs `{{n}}`, or its machines are all called the same"));
+            return Err(format!(
+                "`names` of group `{name}` needs `{{n}}`, or its machines are all called the same"
+            ));
         }
         if file.groups[..number].iter().any(|other| other.name == *name) {
             return Err(format!("two groups are called `{name}`"));
@@ -261,7 +272,10 @@ fn check(file: &FleetFile) -> Result<(), String> {
             return Err(format!("`{field}` does not go with the fault `{}`", word(rule.kind)));
         }
         if rule.times == Some(0) || rule.attempt == Some(0) || rule.count == Some(0) {
-            return Err(format!("a fault `{}` that never strikes (0 in `times`, `attempt` or `count`)", word(rule.kind)));
+            return Err(format!(
+                "a fault `{}` that never strikes (0 in `times`, `attempt` or `count`)",
+                word(rule.kind)
+            ));
         }
         if rule.kind == RuleKind::LateResult && rule.after == Some(Span::ZERO) {
             return Err("a fault `late_result` with `after: 0s` is none".into());

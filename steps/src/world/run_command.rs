@@ -39,13 +39,19 @@ impl Ssm for Door {
             };
             let SendCommand { document, instances, comment, delivery_timeout, .. } = &command;
             if !(1..=MOST_INSTANCES).contains(&instances.len()) {
-                return Err(invalid("ValidationException", format!("{} instances in one command", instances.len())));
+                return Err(invalid(
+                    "ValidationException",
+                    format!("{} instances in one command", instances.len()),
+                ));
             }
             if instances.iter().collect::<BTreeSet<_>>().len() < instances.len() {
                 return Err(invalid("DuplicateInstanceId", "an instance is named twice".into()));
             }
             if comment.chars().count() > LONGEST_COMMENT {
-                return Err(invalid("ValidationException", "the comment is longer than 100 characters".into()));
+                return Err(invalid(
+                    "ValidationException",
+                    "the comment is longer than 100 characters".into(),
+                ));
             }
             if !DELIVERY.contains(delivery_timeout) {
                 return Err(invalid("ValidationException", "TimeoutSeconds is not in 30 to 2592000".into()));
@@ -70,9 +76,9 @@ impl Ssm for Door {
         self.world
             .read(self.label(), "ssm:ListCommands", &[], |state, now| {
                 let from = state.commands.partition_point(|command| command.at < since);
-                let visible = state.commands[from..].iter().filter(|command| {
-                    command.document == document && is_visible(state, command.at, now)
-                });
+                let visible = state.commands[from..]
+                    .iter()
+                    .filter(|command| command.document == document && is_visible(state, command.at, now));
                 Ok(visible
                     .map(|command| CommandRow {
                         command_id: command.id.clone(),
@@ -106,7 +112,8 @@ impl Ssm for Door {
         self.world
             .read(self.label(), CALL, std::slice::from_ref(instance), |state, now| {
                 let command = state.command(command_id).filter(|command| is_visible(state, command.at, now));
-                let part = command.and_then(|command| command.parts.iter().find(|part| part.machine == *instance));
+                let part =
+                    command.and_then(|command| command.parts.iter().find(|part| part.machine == *instance));
                 part.map(|part| part.show(now, true)).ok_or_else(|| Fault {
                     call: CALL,
                     kind: FaultKind::NotFound,
@@ -140,7 +147,9 @@ impl Ssm for Door {
                 let mut agents = Vec::new();
                 for id in instances {
                     // Machines that are gone are left out, not an error (DOMAIN 2.10).
-                    let Ok(machine) = present(state, id, now, "ssm:DescribeInstanceInformation") else { continue };
+                    let Ok(machine) = present(state, id, now, "ssm:DescribeInstanceInformation") else {
+                        continue;
+                    };
                     let condition = state.machines[machine].now(now);
                     agents.push(AgentInfo {
                         instance: id.clone(),
@@ -160,11 +169,18 @@ pub(super) fn is_visible(state: &State, at: Timestamp, now: Timestamp) -> bool {
 }
 
 /// The machine with this id, if it is there.
-pub(super) fn present(state: &State, id: &TargetId, now: Timestamp, call: &'static str) -> Result<usize, Fault> {
+pub(super) fn present(
+    state: &State,
+    id: &TargetId,
+    now: Timestamp,
+    call: &'static str,
+) -> Result<usize, Fault> {
     state.roster.by_id(id).filter(|machine| !state.is_gone(*machine, now, true)).ok_or_else(|| Fault {
         call,
         kind: FaultKind::Target,
-        code: Some(if call.starts_with("ec2:") { "InvalidInstanceID.NotFound" } else { "InvalidInstanceId" }.into()),
+        code: Some(
+            if call.starts_with("ec2:") { "InvalidInstanceID.NotFound" } else { "InvalidInstanceId" }.into(),
+        ),
         message: format!("{id} is not there, or not managed"),
     })
 }

@@ -27,7 +27,12 @@ pub(super) enum Fact {
     /// `ssm:CancelCommand`.
     CommandCancelled { id: String, machines: Vec<TargetId> },
     /// `ec2:CreateSnapshots`.
-    SnapshotsCreated { snapshots: Vec<Snap>, tags: BTreeMap<String, String>, instance: TargetId, backup: Backup },
+    SnapshotsCreated {
+        snapshots: Vec<Snap>,
+        tags: BTreeMap<String, String>,
+        instance: TargetId,
+        backup: Backup,
+    },
     /// `ec2:CreateReplaceRootVolumeTask`, or the swap of volumes.
     RestoreStarted(Restore),
     /// The same again, with the same token: nothing new.
@@ -38,6 +43,8 @@ pub(super) enum Fact {
     ProgramStarted { token: String, ended: Timestamp, code: i32 },
     /// It was asked to end.
     ProgramKilled { token: String },
+    /// What was kept of it was deleted.
+    ProgramForgotten { token: String },
     /// A message to somebody outside: the host, never what was said.
     MessagePosted { host: String },
     /// A call that took no effect: throttled, or lost on its way.
@@ -94,7 +101,6 @@ pub(super) type Struck = Vec<(u32, Option<TargetId>)>;
 pub(super) struct Program {
     pub ended: Timestamp,
     pub code: i32,
-    pub killed: bool,
 }
 
 /// The whole world.
@@ -146,7 +152,9 @@ impl State {
             let sick: Vec<_> = state
                 .roster
                 .rules_for(machine, RuleKind::Unhealthy, None)
-                .map(|(_, rule)| (super::time::later(start, rule.after.unwrap_or_default().get()), Change::Health(false)))
+                .map(|(_, rule)| {
+                    (super::time::later(start, rule.after.unwrap_or_default().get()), Change::Health(false))
+                })
                 .collect();
             state.machines[machine].expect(sick);
         }
@@ -176,7 +184,9 @@ impl State {
                 let Some(place) = self.command_index.get(id).copied() else { return };
                 let Command { work, parts, .. } = &mut self.commands[place];
                 let mut undone = Vec::new();
-                for part in parts.iter_mut().filter(|part| machines.is_empty() || machines.contains(&part.machine)) {
+                for part in
+                    parts.iter_mut().filter(|part| machines.is_empty() || machines.contains(&part.machine))
+                {
                     let begun = part.started.is_some();
                     part.cancel(work, at);
                     if begun && part.started.is_none() {
@@ -226,12 +236,14 @@ impl State {
                 }
             }
             Fact::ProgramStarted { token, ended, code } => {
-                let program = Program { ended: *ended, code: *code, killed: false };
-                self.programs.insert(token.clone(), program);
+                self.programs.insert(token.clone(), Program { ended: *ended, code: *code });
+            }
+            Fact::ProgramForgotten { token } => {
+                self.programs.remove(token);
             }
             Fact::ProgramKilled { token } => {
                 if let Some(program) = self.programs.get_mut(token).filter(|program| program.ended > at) {
-                    *program = Program { ended: at, code: 128 + 15, killed: true };
+                    *program = Program { ended: at, code: 128 + 15 };
                 }
             }
         }
