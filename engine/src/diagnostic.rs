@@ -1,6 +1,13 @@
 //! What is wrong with a document, and where.
 
+mod render;
+
 use serde::Serialize;
+use serde_json::{Value, json};
+
+pub use render::render;
+
+use crate::document::Sources;
 
 /// A place in a file; lines and columns count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -69,4 +76,17 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// As `check --json` prints it: severity, code, message, file, line, column, hint.
+pub fn to_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {
+    json!({
+        "severity": diagnostic.severity,
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "file": sources.get(diagnostic.place.source).0,
+        "line": diagnostic.place.line,
+        "column": diagnostic.place.column,
+        "hint": diagnostic.hint,
+    })
 }

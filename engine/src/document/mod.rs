@@ -1,21 +1,64 @@
 //! The runbook as its author wrote it: reading, checking, describing.
 
+mod decode;
 pub mod model;
 pub mod params;
+mod parse;
+mod sources;
 mod suggestion;
+mod text;
+mod tree;
 
-use std::collections::BTreeMap;
+pub(crate) use text::Lines;
 
-/// The texts that a document was read from: the runbook first, then the files that it names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// Name as given, and text.
-    pub files: Vec<(String, String)>,
+pub use sources::Sources;
+
+use crate::{diagnostic::Diagnostic, loader::Loader};
+use decode::{Decoder, Files};
+use model::Runbook;
+
+/// What came of reading a document.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The texts that were read: the runbook first, then the files that it runs.
+    pub sources: Sources,
+    /// The document, as far as it could be read; when there are errors among the diagnostics, it is not whole.
+    pub runbook: Option<Runbook>,
+    /// All problems, sorted by place.
+    pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Sources {
-    /// By name, as the plan keeps them.
-    pub fn by_name(&self) -> BTreeMap<String, String> {
-        self.files.iter().cloned().collect()
+impl Reading {
+    /// Whether something is wrong with it.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
     }
+}
+
+/// Reads a runbook and every file that it runs. Nothing in it is looked up: [`check`] does that.
+pub fn read(name: &str, bytes: &[u8], loader: &dyn Loader) -> Reading {
+    let mut problems = Vec::new();
+    let mut files = Files::new(loader);
+    let text = text::decode(0, bytes).unwrap_or_else(|problem| {
+        problems.push(problem);
+        String::new()
+    });
+    files.begin(name, text.clone());
+    let mut runbook = None;
+    if problems.is_empty() {
+        let lines = Lines::of(&text);
+        if let Some(root) = parse::parse(0, &lines, &mut problems) {
+            runbook = Decoder::new(0, &lines, &mut problems, &mut files, false).runbook(&root);
+        }
+    }
+    sort(&mut problems);
+    Reading { sources: Sources { files: files.sources }, runbook, diagnostics: problems }
+}
+
+/// By place, each once (what an alias stands for is read as often as it is used).
+fn sort(problems: &mut Vec<Diagnostic>) {
+    problems.sort_by(|a, b| {
+        (a.place, a.severity, a.code, &a.message).cmp(&(b.place, b.severity, b.code, &b.message))
+    });
+    problems.dedup();
 }
