@@ -65,12 +65,11 @@ impl<'d, 'l> Decoder<'d, 'l> {
             None => Spanned::new(String::new(), whole),
         };
         let description = fields.get("description").and_then(|entry| self.text(entry)).map(|text| text.value);
-        let env = fields.get("env").map(|entry| self.env(entry)).unwrap_or_default();
         let params = fields.get("params").map(|entry| self.params(entry)).unwrap_or_default();
         let mut runbook = Runbook {
             name,
             description,
-            env,
+            env: Vec::new(),
             params,
             targets: Vec::new(),
             blocks: Vec::new(),
@@ -78,9 +77,6 @@ impl<'d, 'l> Decoder<'d, 'l> {
             finally: Vec::new(),
             notify: Vec::new(),
         };
-        if let Some(entry) = fields.get("targets") {
-            runbook.targets = self.targets(entry);
-        }
         if let Some(entry) = fields.get("blocks") {
             for block in self.named(entry, "block") {
                 let steps = self.steps(block);
@@ -91,17 +87,20 @@ impl<'d, 'l> Decoder<'d, 'l> {
         if self.required(&fields, "steps").is_some() {
             runbook.steps = fields.get("steps").map(|entry| self.steps(entry)).unwrap_or_default();
         }
+        if self.part {
+            return Some(runbook);
+        }
+        if let Some(entry) = fields.get("env") {
+            runbook.env = self.env(entry);
+        }
+        if let Some(entry) = fields.get("targets") {
+            runbook.targets = self.targets(entry);
+        }
         if let Some(entry) = fields.get("finally") {
             runbook.finally = self.steps(entry);
         }
         if let Some(entry) = fields.get("notify") {
             runbook.notify = self.notify(entry);
-        }
-        if self.part {
-            runbook.env.clear();
-            runbook.targets.clear();
-            runbook.finally.clear();
-            runbook.notify.clear();
         }
         Some(runbook)
     }

@@ -62,3 +62,6 @@ fn sort(problems: &mut Vec<Diagnostic>) {
     });
     problems.dedup();
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,6 +299,9 @@ impl Builder<'_, '_> {
         if said.contains("tab") || blank {
             return Diagnostic::error("tab", "a tab cannot indent YAML", place).hint("indent with spaces");
         }
+        if said.contains("recursion limit") {
+            return *self.too_deep(place);
+        }
         if said.contains("unknown anchor") {
             return Diagnostic::error("unknown-anchor", "the alias has no anchor before it", place);
         }

@@ -18,12 +18,12 @@ impl Decoder<'_, '_> {
     pub(super) fn wrong(&mut self, key: &str, wanted: &str, node: &Node) {
         let message = format!("`{key}` must be {wanted}, not {}", node.described());
         let mut problem = Diagnostic::error("wrong-type", message, node.place);
-        if let (Data::Scalar { text, plain: true }, true) = (&node.data, wanted == "a text") {
-            if !node.is_null() {
+        if let Data::Scalar { text, .. } = &node.data
+            && !node.is_null()
+        {
+            if wanted == "a text" {
                 problem = problem.hint(format!("put it in quotes: \"{text}\""));
-            }
-        } else if let (Data::Scalar { text, .. }, true) = (&node.data, wanted.starts_with("a list")) {
-            if !node.is_null() {
+            } else if wanted.starts_with("a list") {
                 problem = problem.hint(format!("write [{text}]"));
             }
         }
