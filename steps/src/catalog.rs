@@ -30,15 +30,15 @@ impl Actions {
             aws::reboot::doc(),
             aws::restore::doc(),
             aws::snapshot::doc(),
-            check::command::doc(),
-            check::http::doc(),
-            check::tcp::doc(),
-            local::command::doc(),
-            notify::webhook::doc(),
         ] {
             actions.docs.insert(doc.name, doc);
         }
         actions
+            .with(check::command::Command::default())
+            .with(check::http::Http::default())
+            .with(check::tcp::Tcp::default())
+            .with(local::command::Command::default())
+            .with(notify::webhook::Webhook::default())
     }
 
     /// The same with one more action (or with another one in place of its namesake).

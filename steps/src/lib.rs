@@ -7,4 +7,6 @@ pub mod context;
 pub mod fanout;
 pub mod guard;
 pub mod ports;
+mod program;
+pub mod programs;
 pub mod world;

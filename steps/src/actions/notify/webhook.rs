@@ -1,9 +1,26 @@
 //! `notify/webhook`: tells another system by HTTP.
 
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
 use runbook_engine::{
     catalog::{ActionDoc, InputDoc, InputKind, TargetsDoc, TimeoutDoc, Unit},
     duration::Span,
+    outcome::ErrorClass,
 };
+use serde_json::{Map, Value, json};
+
+use crate::{
+    action::{Action, Failure, Inputs, Work},
+    context::{Context, Intent},
+    ports::http::Request,
+};
+
+/// Well below the time that a process has to stop in: a call in progress is always waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the sender of a notification says of it, beside the declared inputs; all of it goes into the default body.
+const FACTS: [&str; 4] = ["runbook", "event", "subject", "status"];
 
 /// Its documentation.
 pub fn doc() -> ActionDoc {
@@ -27,4 +44,92 @@ pub fn doc() -> ActionDoc {
             TimeoutDoc::Fixed(Span::from_mins(1)),
         )
     }
+}
+
+/// The action.
+///
+/// A notification of the runbook's `notify:` is sent by the same code: whoever executes it adds the facts `runbook`,
+/// `event`, `subject` and `status`, as far as it has them, to the inputs, and the default body carries them.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    doc: ActionDoc,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self { doc: doc() }
+    }
+}
+
+#[async_trait]
+impl Action for Webhook {
+    fn doc(&self) -> &ActionDoc {
+        &self.doc
+    }
+
+    async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
+        // Nothing can be looked up: without a checkpoint it is sent again, with the same Idempotency-Key.
+        if ctx.resumed {
+            ctx.ledger.looked_up().await?;
+        }
+        if ctx.recall("").is_some() {
+            return Ok(Value::Null);
+        }
+        let token = ctx.token("", "http:POST").to_string();
+        let request = request(ctx, &work.inputs, &token)?;
+        let intent = Intent { key: String::new(), call: "http:POST", token, targets: Vec::new() };
+        ctx.ledger.intent(intent).await?;
+        // The URL may be the secret itself, so no cause names it.
+        match ctx.ports.http.request(request).await {
+            Ok(status @ 200..=299) => {
+                ctx.ledger.checkpoint("", json!({ "status": status })).await?;
+                Ok(Value::Null)
+            }
+            Ok(status @ (429 | 500..)) => {
+                Err(Failure::of(ErrorClass::Transient, format!("the webhook answered {status}")))
+            }
+            Ok(status) => Err(Failure::failed(format!("the webhook answered {status}"))),
+            Err(why) => Err(Failure::of(ErrorClass::Transient, format!("the webhook gave no answer: {why}"))),
+        }
+    }
+}
+
+fn request(ctx: &Context, inputs: &Inputs, token: &str) -> Result<Request, Failure> {
+    let (kind, body) = match inputs.values.get("body") {
+        None | Some(Value::Null) => ("application/json", default_body(ctx, inputs).to_string()),
+        Some(Value::String(text)) => {
+            let json = serde_json::from_str::<Value>(text).is_ok();
+            (if json { "application/json" } else { "text/plain; charset=utf-8" }, text.clone())
+        }
+        Some(value) => ("application/json", value.to_string()),
+    };
+    let mut headers = inputs.map("headers");
+    add(&mut headers, "Content-Type", kind);
+    add(&mut headers, "Idempotency-Key", token);
+    Ok(Request {
+        method: "POST",
+        url: inputs.required_text("url")?.to_owned(),
+        headers,
+        body: Some(body),
+        timeout: PATIENCE,
+    })
+}
+
+/// Adds a header, unless the author gave it.
+fn add(headers: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    if !headers.keys().any(|given| given.eq_ignore_ascii_case(name)) {
+        headers.insert(name.to_owned(), value.to_owned());
+    }
+}
+
+fn default_body(ctx: &Context, inputs: &Inputs) -> Value {
+    let mut body = Map::new();
+    body.insert("run".to_owned(), json!(ctx.run));
+    body.insert("task".to_owned(), json!(ctx.task));
+    for fact in FACTS {
+        if let Some(value) = inputs.values.get(fact) {
+            body.insert(fact.to_owned(), value.clone());
+        }
+    }
+    Value::Object(body)
 }
