@@ -3,24 +3,23 @@
 use jiff::Timestamp;
 
 use super::event::Event;
-use crate::ids::{ScopeName, TargetId, TaskName};
+use crate::ids::{ScopeName, TaskName};
 
 /// One intention.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Journal this decision; it takes effect when applied.
     Record(Event),
-    /// This attempt should be executing: start it, unless it runs already in this process.
+    /// This attempt should be executing: start it, unless it runs already in this process. Its machines are
+    /// [`super::Run::open_targets`].
     Execute {
         /// The task.
         task: TaskName,
         /// Its attempt.
         attempt: u32,
-        /// The machines that entered and are not reported yet.
-        targets: Vec<TargetId>,
         /// An earlier process began it: look up before acting.
         resumed: bool,
-        /// When the attempt is over; absent while a resumed attempt is not looked up.
+        /// When the attempt is over.
         deadline: Timestamp,
     },
     /// This attempt is over its deadline or cancelled: tell the action, which settles and reports.
@@ -32,12 +31,10 @@ pub enum Command {
         /// Whether the deadline passed (else the run was cancelled).
         timed_out: bool,
     },
-    /// Look at the machines of a wave before it starts.
+    /// Look at the machines of a wave ([`super::Run::wave_targets`]) before it starts.
     Inspect {
         /// The wave.
         scope: ScopeName,
-        /// Its machines.
-        targets: Vec<TargetId>,
     },
     /// Send a notification.
     Notify {

@@ -149,8 +149,11 @@ pub enum Event {
     },
     /// Start nothing more, but branches.
     RunPaused {
-        /// Who, or `gate <task>` for an expiry that pauses.
+        /// Who; the gate's name for an expiry that pauses.
         by: String,
+        /// The gate whose expiry paused the run: it opens again, without approvals, when the run goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<TaskName>,
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<String>,
@@ -197,12 +200,12 @@ pub enum Event {
     },
 
     // ---- decisions of the core
-    /// A wave (or part) begins.
+    /// A wave begins.
     WaveStarted {
-        /// The wave or part.
+        /// The wave.
         scope: ScopeName,
     },
-    /// A wave (or part) is over, its branches and its soak included.
+    /// A wave is over, its branches included; its soak follows.
     WaveEnded {
         /// The wave.
         scope: ScopeName,
@@ -228,6 +231,9 @@ pub enum Event {
         task: TaskName,
         /// When it gives up.
         until: Timestamp,
+        /// The machines that it is about (`gate/manual` as a branch step).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        targets: Vec<TargetId>,
     },
     /// The deadline of an attempt passed: it is being cancelled, and waited for.
     AttemptTimedOut {
@@ -255,7 +261,14 @@ pub enum Event {
         /// Not before.
         at: Timestamp,
     },
-    /// Nobody resolved these unknown machines in time (none: the task as a whole).
+    /// Nobody can say what became of some machines (or of the task), and no branch restores them: a person is asked.
+    OperatorAwaited {
+        /// The task.
+        task: TaskName,
+        /// How long.
+        until: Timestamp,
+    },
+    /// Nobody resolved the unknown machines in time.
     ResolveExpired {
         /// The task.
         task: TaskName,

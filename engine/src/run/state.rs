@@ -1,0 +1,243 @@
+//! What a run remembers of its tasks, scopes and machines.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{event::Report, layout::TargetIx};
+use crate::{
+    ids::TargetId,
+    outcome::{ErrorClass, Outcome},
+};
+
+/// Where a task stands (DESIGN: task `status`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskStatus {
+    /// Not started.
+    Pending,
+    /// An attempt works.
+    Running,
+    /// An attempt worked when the process ended; it is being looked up.
+    Interrupted,
+    /// A gate is open, another attempt is due later, or a person must say what became of a machine.
+    Waiting,
+    /// Done on every machine that entered.
+    Succeeded,
+    /// Done, and not every machine that entered succeeded.
+    Failed,
+    /// It did not run.
+    Skipped,
+    /// The run was cancelled first.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// Nothing more happens in it.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled)
+    }
+
+    /// The word used in JSON and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What a waiting task waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// An open gate, until then.
+    Gate { until: Timestamp },
+    /// The next attempt.
+    Backoff { at: Timestamp },
+    /// A person, until then.
+    Operator { until: Timestamp },
+}
+
+/// A machine in a task. It is here because it entered, or was refused at the door.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    /// The latest report; none while the attempt works on it.
+    pub(super) report: Option<Report>,
+    /// Something may have been applied to it here, in any attempt.
+    pub(super) started: bool,
+    /// It failed here for good.
+    pub(super) settled: bool,
+    /// An attempt before this one may have applied something.
+    pub(super) applied_before: bool,
+}
+
+impl Record {
+    pub(super) fn entered() -> Self {
+        Self { report: None, started: true, settled: false, applied_before: false }
+    }
+
+    pub(super) fn succeeded(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.outcome == Outcome::Succeeded)
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.outcome != Outcome::Succeeded)
+    }
+
+    pub(super) fn unknown(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.outcome == Outcome::Unknown)
+    }
+
+    pub(super) fn cause(&self) -> &str {
+        self.report.as_ref().and_then(|report| report.cause.as_deref()).unwrap_or("no cause was given")
+    }
+}
+
+/// What an attempt journaled: intents and checkpoints.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The latest checkpoint of each key.
+    pub checkpoints: BTreeMap<String, Value>,
+    /// The latest intent of each key.
+    pub intents: BTreeMap<String, Intent>,
+}
+
+/// A call that was about to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// When it was journaled.
+    pub at: Timestamp,
+    /// The call.
+    pub call: String,
+    /// Its token.
+    pub token: String,
+    /// Its machines.
+    pub targets: Vec<TargetId>,
+}
+
+/// A task.
+#[derive(Clone, Debug)]
+pub(super) struct TaskState {
+    pub(super) status: TaskStatus,
+    /// Nothing that follows it needs to wait any more: it is terminal, its verification too, and no attempt follows.
+    pub(super) settled: bool,
+    /// Its failure branches need not wait any more: it is settled, or only a person is waited for.
+    pub(super) released: bool,
+    pub(super) wait: Option<Wait>,
+    pub(super) attempt: u32,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) attempt_at: Option<Timestamp>,
+    pub(super) resumed_at: Option<Timestamp>,
+    pub(super) looked_up: bool,
+    /// An intent was journaled before the latest resume, and none after it: the work in flight is old.
+    pub(super) old_intent: bool,
+    pub(super) timed_out: bool,
+    pub(super) finished_at: Option<Timestamp>,
+    pub(super) records: BTreeMap<TargetIx, Record>,
+    /// Machines of the attempt that are not reported yet.
+    pub(super) open: usize,
+    /// Machines that failed and are neither settled nor scheduled again: what to decide about.
+    pub(super) undecided: usize,
+    /// What was reported of a task without targets.
+    pub(super) whole: Option<Report>,
+    /// The machines of the scheduled attempt.
+    pub(super) again: Vec<TargetIx>,
+    pub(super) memory: Memory,
+    pub(super) outputs: BTreeMap<TargetId, Value>,
+    pub(super) approvals: BTreeMap<String, String>,
+    pub(super) rejected: Option<String>,
+    pub(super) satisfies: bool,
+    pub(super) error: Option<String>,
+    pub(super) class: Option<ErrorClass>,
+}
+
+impl TaskState {
+    pub(super) fn new() -> Self {
+        Self {
+            status: TaskStatus::Pending,
+            settled: false,
+            released: false,
+            wait: None,
+            attempt: 0,
+            started_at: None,
+            attempt_at: None,
+            resumed_at: None,
+            looked_up: true,
+            old_intent: false,
+            timed_out: false,
+            finished_at: None,
+            records: BTreeMap::new(),
+            open: 0,
+            undecided: 0,
+            whole: None,
+            again: Vec::new(),
+            memory: Memory::default(),
+            outputs: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            rejected: None,
+            satisfies: false,
+            error: None,
+            class: None,
+        }
+    }
+
+    pub(super) fn active(&self) -> bool {
+        matches!(self.status, TaskStatus::Running | TaskStatus::Interrupted)
+    }
+}
+
+/// One machine's way through one rollout.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Passage {
+    /// It entered a task that may change it.
+    pub(super) touched: bool,
+    /// It failed, and counts: outcome and cause.
+    pub(super) failure: Option<(Outcome, String)>,
+    /// Its checks passed again after a restore.
+    pub(super) restored: bool,
+    /// The last way back failed too.
+    pub(super) restore_failed: Option<String>,
+    /// A branch that does not restore failed on it.
+    pub(super) branch_failed: Option<String>,
+    /// Everything of its wave succeeded on it.
+    pub(super) verified: bool,
+    /// Its wave was looked at, or had begun, and is over.
+    pub(super) wave_over: bool,
+}
+
+/// A scope.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ScopeState {
+    /// Tasks in it and below that are not settled.
+    pub(super) remaining: u32,
+    /// Waves: `WaveStarted`; parts and soaks: a task of it started.
+    pub(super) begun: bool,
+    /// Waves: `WaveEnded`.
+    pub(super) over: bool,
+    /// Waves: somebody looked.
+    pub(super) inspected: bool,
+    /// Rollouts: machines that failed.
+    pub(super) failures: u32,
+    /// Rollouts: over budget.
+    pub(super) exceeded: bool,
+    /// Rollouts: why no further wave starts (its window).
+    pub(super) closed: Option<String>,
+    /// Rollouts: a task without targets failed in it.
+    pub(super) broken: Option<String>,
+    /// Rollouts: each machine's way, by its place in the scope's machines.
+    pub(super) passages: Vec<Passage>,
+}
+
+/// A notification to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    pub(super) rule: usize,
+    pub(super) event: &'static str,
+    pub(super) subject: String,
+}
