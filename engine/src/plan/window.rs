@@ -211,7 +211,7 @@ impl Clock {
     fn moments(&self, wall: Timestamp) -> Option<Vec<Timestamp>> {
         let shown = TimeZone::UTC.to_datetime(wall);
         let moment = self.zone.to_ambiguous_timestamp(shown);
-        if self.every_hour && moment.offset().is_ambiguous() {
+        if self.every_hour && moment.is_ambiguous() {
             let fold = matches!(moment.offset(), jiff::tz::AmbiguousOffset::Fold { .. });
             let first = moment.clone().earlier().ok()?;
             // In an hour that is skipped nothing opens: the hours around it do.
