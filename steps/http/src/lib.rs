@@ -1,1 +1,72 @@
-//! To come.
+//! HTTP and TCP from this machine, for real: the adapter of [`Http`].
+//!
+//! Redirects are not followed, every connection is a new one, and no error names a URL, a header or a body. Without the
+//! feature `tls` only `http://` can be spoken.
+
+mod phrase;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, Method, redirect::Policy};
+use runbook_steps::ports::http::{Http, Request};
+use tokio::{net::TcpStream, time::timeout};
+
+/// The network of this machine.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// For what looks at machines: straight to them, since a proxy's answer says nothing of theirs.
+    straight: Client,
+    /// For what is told to others, who may only be reached through the proxy that the environment names.
+    outward: Client,
+}
+
+impl Network {
+    /// The network as it is configured for this process.
+    ///
+    /// # Errors
+    /// Why TLS or the name service cannot be used here.
+    pub fn new() -> Result<Self, String> {
+        let plain = || {
+            Client::builder()
+                .redirect(Policy::none())
+                // A look at a machine must not be answered by a connection that was made when it was well.
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("runbook/", env!("CARGO_PKG_VERSION")))
+        };
+        let build = |client: reqwest::ClientBuilder| client.build().map_err(|error| phrase::of(&error));
+        Ok(Self { straight: build(plain().no_proxy())?, outward: build(plain())? })
+    }
+}
+
+#[async_trait]
+impl Http for Network {
+    async fn request(&self, request: Request) -> Result<u16, String> {
+        let method =
+            Method::from_bytes(request.method.as_bytes()).map_err(|_| "the method is none".to_owned())?;
+        if !cfg!(feature = "tls") && request.url.starts_with("https:") {
+            return Err("this build of runbook cannot speak https".to_owned());
+        }
+        let client = if method == Method::GET { &self.straight } else { &self.outward };
+        let mut sending = client.request(method, request.url).timeout(request.timeout);
+        for (name, value) in request.headers {
+            sending = sending.header(name, value);
+        }
+        if let Some(body) = request.body {
+            sending = sending.body(body);
+        }
+        match sending.send().await {
+            Ok(answer) => Ok(answer.status().as_u16()),
+            Err(error) if error.is_timeout() => Err(phrase::silence(request.timeout)),
+            Err(error) => Err(phrase::of(&error)),
+        }
+    }
+
+    async fn connect(&self, host: &str, port: u16, time: Duration) -> Result<(), String> {
+        match timeout(time, TcpStream::connect((host, port))).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(phrase::of(&error)),
+            Err(_) => Err(phrase::silence(time)),
+        }
+    }
+}

@@ -76,6 +76,10 @@ impl Action for Command {
         &self.doc
     }
 
+    fn begins_with_intent(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
         if ctx.resumed {
             forget_reported(ctx, &work).await;

@@ -67,6 +67,10 @@ impl Action for Webhook {
         &self.doc
     }
 
+    fn begins_with_intent(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
         // Nothing can be looked up: without a checkpoint it is sent again, with the same Idempotency-Key.
         if ctx.resumed {
