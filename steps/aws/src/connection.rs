@@ -18,28 +18,35 @@ use crate::{Caller, fault::fault};
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The configuration of the process, loaded once.
+/// The configuration that everything starts from: a given one, or the process's own, loaded at the first call.
 #[derive(Default)]
 pub(crate) struct Base(OnceCell<SdkConfig>);
 
 impl Base {
+    pub fn given(config: SdkConfig) -> Self {
+        Self(OnceCell::new_with(Some(bounded(config))))
+    }
+
     async fn config(&self) -> &SdkConfig {
         self.0
             .get_or_init(|| async {
-                let timeouts = TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build();
-                let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .timeout_config(timeouts)
-                    .retry_config(RetryConfig::standard());
+                let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
                 if let Ok(name) = AppName::new("runbook") {
                     loader = loader.app_name(name);
                 }
-                loader.load().await
+                bounded(loader.load().await)
             })
             .await
     }
+}
+
+/// The same with our time-outs and number of tries.
+fn bounded(config: SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
+    config.into_builder().timeout_config(timeouts).retry_config(RetryConfig::standard()).build()
 }
 
 /// Which account, Region and role.

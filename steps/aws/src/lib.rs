@@ -19,11 +19,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use aws_config::SdkConfig;
 use connection::{Base, Connection, Door};
 use runbook_engine::target::Home;
 use runbook_steps::ports::{AwsFactory, fault::Fault, fleet::Fleet, ssm::Ssm};
 
-/// AWS, as this process's environment and configuration files describe it.
+/// AWS: every account, Region and role that a runbook names.
 #[derive(Default)]
 pub struct Aws {
     base: Arc<Base>,
@@ -40,9 +41,14 @@ pub struct Caller {
 }
 
 impl Aws {
-    /// Calls nobody yet.
+    /// AWS as the environment and the configuration files of this process describe it. Calls nobody yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// AWS as this configuration describes it; time-outs and retries are ours all the same.
+    pub fn with(config: SdkConfig) -> Self {
+        Self { base: Arc::new(Base::given(config)), ..Self::default() }
     }
 
     /// Who we are in this Region and role (`sts:GetCallerIdentity`).

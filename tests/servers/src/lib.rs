@@ -1,0 +1,80 @@
+//! Other people's servers, for the tests: ministack (which really runs scripts), moto, and microburst in front of them.
+//!
+//! They are installed once, by `install.sh`, into a virtual environment under the target folder. Each is started on a
+//! free loopback port and stopped when its handle is dropped, or when the test process dies.
+
+mod microburst;
+mod ministack;
+mod moto;
+mod process;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub use microburst::Microburst;
+pub use ministack::Ministack;
+pub use moto::Moto;
+use serde_json::Value;
+
+/// The Region that the tests work in.
+pub const REGION: &str = "eu-central-1";
+
+/// What an AWS client needs in its environment to speak to a server here, and to nobody else.
+pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
+    ]
+}
+
+/// Starts machines with these tags through boto3; their ids, `box-1` first.
+///
+/// # Panics
+/// When the server refuses.
+pub fn start_machines(endpoint: &str, count: usize, tags: &[(&str, &str)]) -> Vec<String> {
+    let mut arguments = vec![folder().join("fleet.py").display().to_string(), count.to_string()];
+    arguments.extend(tags.iter().map(|(key, value)| format!("{key}={value}")));
+    let ids = python(endpoint, &arguments);
+    let ids = ids.as_array().expect("a list of ids");
+    ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
+}
+
+/// Runs a line of Python with `boto3` imported and prints nothing else than JSON; what it printed.
+///
+/// # Panics
+/// When it fails.
+pub fn boto3(endpoint: &str, line: &str) -> Value {
+    let program = format!("import boto3, json\nprint(json.dumps({line}, default=str))");
+    python(endpoint, &["-c".into(), program])
+}
+
+fn python(endpoint: &str, arguments: &[String]) -> Value {
+    let output = Command::new(program("python"))
+        .args(arguments)
+        .envs(environment(endpoint))
+        .output()
+        .expect("python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The folder of this crate, where the scripts are.
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program of the virtual environment, which is installed first where it is missing.
+fn program(name: &str) -> PathBuf {
+    let install = Command::new(folder().join("install.sh")).output().expect("install.sh starts");
+    assert!(install.status.success(), "install.sh: {}", String::from_utf8_lossy(&install.stderr));
+    let venv = String::from_utf8(install.stdout).expect("a path");
+    Path::new(venv.trim()).join("bin").join(name)
+}
