@@ -27,7 +27,7 @@ mod session;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{self, ErrorKind},
     os::unix::{fs::DirBuilderExt, process::CommandExt},
@@ -67,6 +67,27 @@ impl Programs {
     /// `outputs`. Both are made when the first program starts.
     pub fn new(claims: impl Into<PathBuf>, outputs: impl Into<PathBuf>) -> Self {
         Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, children: Arc::default() }
+    }
+
+    /// Forgets every program that ended and is not in use any more. `in_use` holds the tokens of all attempts that may
+    /// still be resumed; what only crashed between its report and its [`Process::forget`] is not among them.
+    ///
+    /// # Errors
+    /// Why the folder of programs cannot be read.
+    pub fn sweep(&self, in_use: &BTreeSet<String>) -> Result<(), String> {
+        let entries = match fs::read_dir(&self.claims) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(said("cannot read the folder of programs"))?,
+        };
+        for entry in entries.flatten() {
+            if let Ok(token) = entry.file_name().into_string()
+                && !in_use.contains(&token)
+                && let Err(why) = self.delete(&token)
+            {
+                tracing::debug!(token, why, "a program is kept");
+            }
+        }
+        Ok(())
     }
 
     fn claim(&self, token: &str) -> Result<Claim, String> {

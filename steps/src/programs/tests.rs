@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -286,6 +286,22 @@ async fn secrets_reach_the_program_and_no_file_of_the_state_folder() {
     assert!(!contents(machine.memory.path()).contains(TOKEN));
     assert!(!contents(machine.state.path()).contains(TOKEN));
     programs.forget(TOKEN).await.expect("twice is no error");
+}
+
+#[tokio::test]
+async fn what_is_not_in_use_is_swept_away_unless_it_runs() {
+    let machine = Machine::new();
+    let programs = machine.programs();
+    programs.sweep(&BTreeSet::new()).expect("nothing to do");
+    programs.start(machine.script("while [ ! -e go ]; do sleep 0.01; done")).await.expect("it starts");
+    programs.sweep(&BTreeSet::new()).expect("a readable folder");
+    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Running));
+    fs::write(machine.file("go"), "").expect("a file");
+    ended(&programs).await;
+    programs.sweep(&BTreeSet::from([TOKEN.to_owned()])).expect("a readable folder");
+    ended(&programs).await;
+    programs.sweep(&BTreeSet::new()).expect("a readable folder");
+    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Absent));
 }
 
 #[tokio::test]

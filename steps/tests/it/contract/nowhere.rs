@@ -1,0 +1,73 @@
+//! Ports to nowhere, for what an action must not touch.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use runbook_engine::{
+    ids::{GroupName, TargetId},
+    target::{Target, TargetQuery},
+};
+use runbook_steps::ports::{
+    Ports,
+    clock::Clock,
+    fault::Fault,
+    http::{Http, Request},
+    inventory::Inventory,
+    process::{Process, Program, Progress},
+};
+
+/// Whoever touches it has failed the test.
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+/// Ports with this clock, and nothing behind the others.
+pub fn ports(clock: impl Clock + 'static) -> Ports {
+    Ports {
+        clock: Arc::new(clock),
+        http: Arc::new(Nowhere),
+        process: Arc::new(Nowhere),
+        inventory: Arc::new(Nowhere),
+        aws: None,
+    }
+}
+
+#[async_trait]
+impl Http for Nowhere {
+    async fn request(&self, request: Request) -> Result<u16, String> {
+        panic!("{} {} was not to be sent", request.method, request.url)
+    }
+
+    async fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<(), String> {
+        panic!("{host}:{port} was not to be connected to")
+    }
+}
+
+#[async_trait]
+impl Process for Nowhere {
+    async fn start(&self, program: Program) -> Result<(), String> {
+        panic!("{:?} was not to be started", program.command)
+    }
+
+    async fn progress(&self, token: &str) -> Result<Progress, String> {
+        panic!("the program {token} was not to be asked for")
+    }
+
+    async fn kill(&self, token: &str) -> Result<(), String> {
+        panic!("the program {token} was not to be killed")
+    }
+
+    async fn forget(&self, token: &str) -> Result<(), String> {
+        panic!("the program {token} was not to be forgotten")
+    }
+}
+
+#[async_trait]
+impl Inventory for Nowhere {
+    async fn resolve(&self, group: &GroupName, _query: &TargetQuery) -> Result<Vec<Target>, Fault> {
+        panic!("the group {group} was not to be resolved")
+    }
+
+    async fn inspect(&self, _targets: &[Target]) -> Result<BTreeMap<TargetId, String>, Fault> {
+        panic!("no machine was to be inspected")
+    }
+}

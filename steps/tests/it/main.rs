@@ -1,0 +1,7 @@
+//! Actions through the life of an attempt: started, crashed at every point, resumed.
+
+mod checks;
+mod contract;
+mod fan_out;
+mod local_command;
+mod webhook;
