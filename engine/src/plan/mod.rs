@@ -1,9 +1,27 @@
 //! The plan: every task for every machine, frozen, with a digest.
 
+mod canonical;
+mod draft;
+mod expand;
 mod gate;
+mod graph;
+mod link;
+mod machines;
+mod making;
+mod problems;
+mod reading;
+mod render;
+mod roll;
+mod rollback;
 mod scope;
+mod selection;
+mod soak;
+mod summary;
 mod task;
-pub mod window;
+mod verify;
+mod waves;
+mod window;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -11,10 +29,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
+    canonical::PlanError,
     gate::{Gate, OnExpiry, OnReject},
+    graph::{Edge, Graph, Point},
+    making::{Making, Refusal, make},
+    render::TargetWords,
     scope::{Scope, ScopeKind},
+    selection::queries,
     task::{Inputs, Only, RetryPolicy, Role, Task, Work},
-    window::Window,
+    window::{Opening, Window, WindowError},
 };
 use crate::{
     ids::{GroupName, RunId, StepPath, TargetId},

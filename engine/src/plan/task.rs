@@ -124,8 +124,27 @@ pub enum Work {
     Gate(Gate),
 }
 
+impl Role {
+    /// The names that it mentions.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Branch { of } => of.iter().map(String::as_str).collect(),
+            Self::Verify { of } => vec![of.as_str()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Only {
+    /// The names of tasks or scopes in it.
+    pub fn names(&self) -> &[String] {
+        let (Self::FailedIn(names) | Self::TouchedBy(names) | Self::ChangedIn(names)) = self;
+        names
+    }
+}
+
 /// The rendered `with:` of an action. What needs `steps`, `run` or `secret()` is still an expression.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// For every machine that is not in `per_target`; defaults of the action are filled in.
     pub shared: BTreeMap<String, Value>,
