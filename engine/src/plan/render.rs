@@ -33,7 +33,7 @@ pub struct TargetWords<'a> {
 }
 
 impl<'a> TargetWords<'a> {
-    /// A machine in a wave of the innermost rollout around; outside of waves there is no `target.wave`.
+    /// A machine in a wave of the outermost rollout around; outside of waves there is no `target.wave`.
     pub fn new(target: &'a Target, wave: Option<u32>) -> Self {
         Self {
             id: &target.id,

@@ -45,8 +45,7 @@ impl<'a> Expander<'a> {
             Node { scope: Some(name.as_str().into()), plain_in_waves: inside.is_none(), ..Node::default() };
         let soak =
             rollout.and_then(|rollout| rollout.soak.as_ref()).map(|soak| soak.value).filter(|_| !skipped);
-        let mut draft =
-            RolloutDraft { path: path.clone(), soak, waves: Vec::new() };
+        let mut draft = RolloutDraft { path: path.clone(), soak, waves: Vec::new() };
         let mut before: Option<ScopeName> = None;
         for (number, wave) in (1..).zip(cut) {
             let targets: List = wave.into();
@@ -64,7 +63,7 @@ impl<'a> Expander<'a> {
                     path: path.clone(),
                     prefix: leaf.clone(),
                     scope: leaf.as_str().into(),
-                    wave: Some(number),
+                    wave: self.instances[at].wave.or(Some(number)),
                 };
                 let child = match &inside {
                     Some(inside) => {

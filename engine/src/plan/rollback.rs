@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Only, Plan, Role, Scope, ScopeKind, Task,
-    draft::Expansion,
-    verify::relative,
-};
+use super::{Only, Plan, Role, Scope, ScopeKind, Task, draft::Expansion, verify::relative};
 use crate::ids::{ScopeName, StepPath, TaskName};
 
 /// What undoes (a part of) what was done in one wave or part.

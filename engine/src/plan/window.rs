@@ -86,7 +86,9 @@ impl Window {
         if self.cutoff >= self.duration {
             return Err(WindowError::Cutoff { cutoff: self.cutoff, duration: self.duration });
         }
-        if self.gap().is_none() { Err(WindowError::NeverOpens(self.cron.clone())) } else { Ok(()) }
+        let start = date(2024, 1, 1);
+        let opens = start.and_then(|start| next(&self.clock().ok()?.wall, start));
+        if opens.is_none() { Err(WindowError::NeverOpens(self.cron.clone())) } else { Ok(()) }
     }
 
     /// The opening in which something may start now, else the next one; absent when there is none (see
@@ -136,19 +138,22 @@ impl Window {
     }
 
     /// Days and times of day are independent in a cron expression: the longest gap is either inside a day, or from the
-    /// last opening of a day to the first of the next day that has any. Eight years hold every kind of year.
+    /// last opening of a day to the first of the next day that has any. Eight years hold every kind of year; where only
+    /// weekdays count, one week is like another.
     fn gap(&self) -> Option<Span> {
         const DAY: u64 = 86_400;
         let fields: Vec<_> = self.cron.split_ascii_whitespace().collect();
         let [minute, hour, day, month, weekday] = fields[..] else { return None };
         let start = date(2024, 1, 1)?;
         let times = openings(&format!("{minute} {hour} * * *"), start, date(2024, 1, 2)?);
-        let days = openings(&format!("0 0 {day} {month} {weekday}"), start, date(2032, 1, 1)?);
+        let weekly = day == "*" && month == "*" && !weekday.contains(['#', 'L', 'l']);
+        let end = if weekly { date(2024, 1, 8)? } else { date(2032, 1, 1)? };
+        let days = openings(&format!("0 0 {day} {month} {weekday}"), start, end);
         let longest = |list: &[u64]| list.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
         let (first, last) = (times.first()?, times.last()?);
         let (first_day, last_day) = (days.first()?, days.last()?);
-        // The gap over the end of the eight years, as if they came again.
-        let around = (date(2032, 1, 1)?.as_second() - start.as_second()) as u64 + first_day - last_day;
+        // The gap over the end, as if the same days came again.
+        let around = (end.as_second() - start.as_second()) as u64 + first_day - last_day;
         let between_days = longest(&days).max(around).max(DAY);
         Some(Span::from_secs(longest(&times).max(between_days - (last - first))))
     }

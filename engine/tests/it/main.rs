@@ -1,0 +1,3 @@
+//! The core, tested from outside.
+
+mod planning;

@@ -1,0 +1,5 @@
+//! The planner.
+
+mod catalog;
+mod example;
+mod fleet;
