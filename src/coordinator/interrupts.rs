@@ -1,0 +1,52 @@
+//! How often a person told this process to stop.
+
+use tokio::sync::watch;
+
+/// How often a person told this process to stop.
+#[derive(Clone, Debug)]
+pub struct Interrupts {
+    times: watch::Receiver<u32>,
+}
+
+impl Interrupts {
+    /// Counted by whoever holds the other end.
+    pub fn counted(times: watch::Receiver<u32>) -> Self {
+        Self { times }
+    }
+
+    /// Nobody ever does.
+    pub fn never() -> Self {
+        let (_, times) = watch::channel(0);
+        Self { times }
+    }
+
+    /// Completes at the next interruption, with their number so far.
+    pub(super) async fn next(&mut self) -> u32 {
+        match self.times.changed().await {
+            Ok(()) => *self.times.borrow_and_update(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Counts SIGINT and SIGTERM, and outlives SIGHUP: a terminal that is gone takes its output with it, not the run.
+///
+/// # Errors
+/// The operating system refuses a handler.
+pub fn listen() -> std::io::Result<Interrupts> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (times, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => continue,
+            }
+            times.send_modify(|times| *times += 1);
+        }
+    });
+    Ok(Interrupts::counted(counted))
+}

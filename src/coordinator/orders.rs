@@ -1,0 +1,154 @@
+//! What people tell a run: who may, and which fact it becomes.
+
+use runbook_engine::{
+    ids::{RunId, TargetId, TaskName},
+    run::{Run, event::Event},
+};
+
+use super::refused::Refused;
+use crate::control::{
+    order::{Order, Told},
+    peer::Person,
+};
+
+impl Order {
+    /// The verb, for messages.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Self::Approve { .. } => "approve",
+            Self::Reject { .. } => "reject",
+            Self::Pause { .. } => "pause",
+            Self::Unpause => "unpause",
+            Self::Exclude { .. } => "exclude",
+            Self::Cancel { .. } => "cancel",
+            Self::Resolve { .. } => "resolve",
+        }
+    }
+}
+
+/// The fact that an order becomes, and what to say when it is durable. `owner` is whether the person owns the store.
+///
+/// # Errors
+/// The person may not, or it makes no sense now.
+pub(crate) fn fact(run: &Run, id: &RunId, order: &Order, by: &Person, owner: bool) -> Result<(Event, Told), Refused> {
+    let person = by.name.clone();
+    if !owner && !matches!(order, Order::Approve { .. } | Order::Reject { .. }) {
+        return Err(Refused::NotAllowed {
+            user: person,
+            what: order.verb(),
+            why: "the run belongs to somebody else".to_owned(),
+        });
+    }
+    let (event, message) = match order {
+        Order::Approve { task, note } => {
+            let task = gate(run, id, task.as_ref(), "approve")?;
+            let role = role(run, &task, by, order)?;
+            let message = format!("approved `{task}` as {role}");
+            (Event::ApprovalGiven { task, by: person, role, note: note.clone() }, message)
+        }
+        Order::Reject { task, note } => {
+            let task = gate(run, id, task.as_ref(), "reject")?;
+            role(run, &task, by, order)?;
+            let message = format!("rejected `{task}`");
+            (Event::ApprovalRejected { task, by: person, note: note.clone() }, message)
+        }
+        Order::Pause { cause } => {
+            let message = "paused: no new task or wave starts; failure branches go on".to_owned();
+            (Event::RunPaused { by: person, gate: None, cause: cause.clone() }, message)
+        }
+        Order::Unpause => (Event::RunUnpaused { by: person }, "goes on".to_owned()),
+        Order::Exclude { targets, because } => {
+            for target in targets {
+                run.may_exclude(target).map_err(|why| Refused::NotNow {
+                    why: format!("`{target}` cannot be excluded: {why}"),
+                    hint: Some(format!("runbook cancel {id} --restore")),
+                })?;
+            }
+            let message = format!("excluded {}", list(targets));
+            (Event::TargetsExcluded { targets: targets.clone(), by: person, because: because.clone() }, message)
+        }
+        Order::Cancel { restore, cause } => {
+            let what = if *restore { "what was changed is restored" } else { "what was changed is left" };
+            let message = format!("cancelled: {what}; a change in flight ends first");
+            (Event::CancelRequested { restore: *restore, by: person, cause: cause.clone() }, message)
+        }
+        Order::Resolve { task, target, applied, note } => {
+            let task = unknown(run, id, task.as_ref(), target.as_ref())?;
+            let Some(applied) = *applied else {
+                return Err(Refused::NotNow {
+                    why: "it is not said whether the effect was applied".to_owned(),
+                    hint: Some(format!("runbook resolve {id} --task {task} --applied (or --not-applied)")),
+                });
+            };
+            let what = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
+            let message = format!("recorded that `{task}` was {}applied{what}", if applied { "" } else { "not " });
+            (Event::TargetResolved { task, target: target.clone(), applied, by: person, note: note.clone() }, message)
+        }
+    };
+    Ok((event, Told { run: id.clone(), message, next: None }))
+}
+
+fn list(targets: &[TargetId]) -> String {
+    targets.iter().map(TargetId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn role(run: &Run, task: &TaskName, by: &Person, order: &Order) -> Result<String, Refused> {
+    run.may_approve(task, &by.name, &by.groups).map_err(|why| Refused::NotAllowed {
+        user: by.name.clone(),
+        what: order.verb(),
+        why: why.to_string(),
+    })
+}
+
+/// The gate that is meant: as named, or the only open one.
+fn gate(run: &Run, id: &RunId, named: Option<&TaskName>, verb: &str) -> Result<TaskName, Refused> {
+    if let Some(task) = named {
+        return Ok(task.clone());
+    }
+    let open = run.open_gates();
+    match open.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Refused::NotNow {
+            why: format!("no gate of run {id} waits for a person"),
+            hint: Some(format!("runbook show {id}")),
+        }),
+        [first, ..] => Err(Refused::NotNow {
+            why: format!("more than one gate waits: {}", names(&open)),
+            hint: Some(format!("runbook {verb} {id} --task {first}")),
+        }),
+    }
+}
+
+/// The task whose outcome is meant: as named, or the only one that is unknown (on this machine).
+fn unknown(
+    run: &Run,
+    id: &RunId,
+    named: Option<&TaskName>,
+    target: Option<&TargetId>,
+) -> Result<TaskName, Refused> {
+    if let Some(task) = named {
+        return Ok(task.clone());
+    }
+    let mut tasks: Vec<TaskName> = run
+        .unknowns()
+        .into_iter()
+        .filter(|(_, unknown)| target.is_none() || unknown.as_ref() == target)
+        .map(|(task, _)| task)
+        .collect();
+    tasks.dedup();
+    match tasks.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Refused::NotNow {
+            why: format!("nothing of run {id} waits to be resolved"),
+            hint: Some(format!("runbook show {id}")),
+        }),
+        [first, ..] => Err(Refused::NotNow {
+            why: format!("more than one task is unknown: {}", names(&tasks)),
+            hint: Some(format!("runbook resolve {id} --task {first}")),
+        }),
+    }
+}
+
+fn names(tasks: &[TaskName]) -> String {
+    tasks.iter().map(TaskName::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,46 @@
+//! The people of a simulated world answer gates through the same path as the socket.
+
+use jiff::Timestamp;
+use runbook_engine::ids::{RunId, TaskName};
+
+use super::{Coordinator, message::Fact, orders};
+use crate::control::{order::Order, peer::Person};
+
+impl Coordinator<'_> {
+    /// Takes what people have said to open gates by now, and wakes for what they will say.
+    pub(super) fn ask_people(&mut self, id: &RunId, at: Timestamp) {
+        let Some(live) = self.runs.get_mut(id) else { return };
+        if matches!(self.around.outside, super::outside::Outside::Real(_)) {
+            return;
+        }
+        for gate in live.run().open_gates() {
+            let Some(opened_at) = opened_at(live.run(), &gate, at) else { continue };
+            for (place, answer) in self.around.outside.people_for(&gate, opened_at).into_iter().enumerate() {
+                let key = (gate.clone(), opened_at, place);
+                if live.answered.contains(&key) {
+                    continue;
+                }
+                if answer.at > at {
+                    live.wake = Some(live.wake.map_or(answer.at, |wake| wake.min(answer.at)));
+                    break;
+                }
+                live.answered.insert(key);
+                let (task, note) = (Some(gate.clone()), answer.note.clone());
+                let order =
+                    if answer.approve { Order::Approve { task, note } } else { Order::Reject { task, note } };
+                let person = Person { name: answer.user, groups: answer.groups };
+                match orders::fact(live.run(), id, &order, &person, false) {
+                    Ok((event, _)) => {
+                        live.facts.push(Fact::of(event));
+                        live.dirty = true;
+                    }
+                    Err(refused) => self.observer.notice(&refused.to_string()),
+                }
+            }
+        }
+    }
+}
+
+fn opened_at(run: &runbook_engine::run::Run, gate: &TaskName, now: Timestamp) -> Option<Timestamp> {
+    run.waiting_on(now).into_iter().find(|waiting| waiting.task == *gate).map(|waiting| waiting.since)
+}
