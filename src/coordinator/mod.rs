@@ -1,50 +1,157 @@
 //! The coordinator: the single owner of a store and its runs, on a current-thread runtime.
 //!
-//! What the command line uses (all of it is `async`, on the runtime that [`runtime`] makes):
-//!
-//! ```text
-//! // one for all commands that may hold the store
-//! pub struct Setup {
-//!     pub state: PathBuf,            // the state folder
-//!     pub by: String,                // Unix user name
-//!     pub settings: Settings,        // runbook_steps::context::Settings
-//!     pub vars: BTreeMap<String, String>,   // the process's environment: RUNBOOK_SECRET_*, RUNBOOK_SECRETS_DIR, AWS_*
-//!     pub concurrency: usize,        // executions at a time: 64
-//! }
-//! pub struct Start {
-//!     pub plan: Plan,
-//!     pub expect_plan: Option<String>,      // --expect-plan
-//!     pub not_before: Option<Timestamp>,    // --at
-//!     pub no_wait: bool,                    // --no-wait
-//! }
-//! // src/world.rs: where machines are; opened before planning (its inventory resolves the groups)
-//! pub enum Choice { Real, Fleet(PathBuf) }                 // run/plan --fleet FILE
-//! pub async fn world::open(&Choice, &Setup) -> Result<Environment, Refused>
-//! pub async fn world::of_run(&RunRow, &Setup) -> Result<Environment, Refused>   // rollback, retry: the same world
-//! pub struct Environment { pub ports: Ports, … }
-//!
-//! // holds the store, or hands the plan to the process that does and follows it there
-//! pub async fn session::run(Setup, Environment, Start, &mut dyn Observer) -> Result<ExitReport, Refused>
-//! // `run`: id or unique prefix; None: the only unfinished run, else the newest
-//! pub async fn session::resume(Setup, run: Option<&str>, no_wait: bool, &mut dyn Observer) -> Result<ExitReport, Refused>
-//!
-//! // control::client: every other command; tries the lock, then the socket, for up to 10 s
-//! pub async fn client::runs(&Setup) -> Result<Vec<RunRow>, Refused>                     // list
-//! pub async fn client::journal(&Setup, run: Option<&str>) -> Result<Journal, Refused>   // show, events, logs
-//! pub struct Journal { pub row: RunRow, pub plan: Plan, pub entries: Vec<Entry>, pub live: bool }
-//! impl Journal { pub fn replay(&self) -> Result<Run, Refused> }
-//! pub async fn client::follow(&Setup, run: Option<&str>, from: u64, &mut dyn Observer) -> Result<ExitReport, Refused>
-//! pub async fn client::tell(&Setup, run: Option<&str>, Order) -> Result<Told, Refused>
-//! pub enum Order {
-//!     Approve { task: Option<TaskName>, note: Option<String> }, Reject { task: Option<TaskName>, note: Option<String> },
-//!     Pause { cause: Option<String> }, Unpause, Exclude { targets: Vec<TargetId>, because: Option<String> },
-//!     Cancel { restore: bool, cause: Option<String> },
-//!     Resolve { task: Option<TaskName>, target: Option<TargetId>, applied: Option<bool>, note: Option<String> },
-//! }
-//! pub struct Told { pub run: RunId, pub message: String, pub next: Option<String> }    // next: command to type
-//!
-//! // every refusal: Display is one sentence, source() the rest
-//! impl Refused { pub fn exit_code(&self) -> u8; pub fn hint(&self) -> Option<String> }
-//! ```
+//! [`Coordinator::drive`] waits for facts (from actions, clients, the clock), takes all that wait, and advances the
+//! runs that they concern; `advance` is the one function that does so. `session` is what the command line calls.
 
+mod advance;
+mod drive;
+mod execution;
 pub mod exit;
+mod hear;
+mod holds;
+mod inspection;
+mod interrupts;
+mod ledger;
+pub(crate) mod live;
+pub mod mask;
+pub(crate) mod message;
+mod notification;
+pub mod observer;
+pub(crate) mod offline;
+pub(crate) mod orders;
+pub mod outside;
+mod people;
+pub mod refused;
+pub mod replay;
+pub mod secrets;
+pub mod session;
+mod start;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use runbook_engine::ids::RunId;
+use runbook_state::store::RunStore;
+use runbook_steps::{catalog::Actions, context::Settings, ports::clock::Clock};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+pub use self::{interrupts::{Interrupts, listen}, start::Start};
+use self::{execution::Surroundings, live::Live, message::Message, observer::Observer, outside::Outside, secrets::Secrets};
+
+/// How long the coordinator sleeps at a time at most in the real world: a machine that was suspended, or whose clock
+/// was set, is noticed then.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What a coordinator is made of.
+pub struct Parts {
+    /// All runs.
+    pub store: Box<dyn RunStore>,
+    /// The world that they work in.
+    pub outside: Outside,
+    /// What it can do.
+    pub actions: Actions,
+    /// Limits and times.
+    pub settings: Settings,
+    /// Secrets, and what takes them out of the journal.
+    pub secrets: Secrets,
+    /// Told to stop.
+    pub interrupts: Interrupts,
+    /// How many executions at a time in one run; 64 unless there is a reason.
+    pub capacity: usize,
+    /// The state folder, for messages.
+    pub state: PathBuf,
+    /// The environment: account, role, profile, endpoint; or the simulated world. Plans of another one are refused.
+    pub environment: String,
+    /// The simulated world's name in the state folder.
+    pub world: Option<String>,
+    /// The uid that owns the state folder.
+    pub owner: u32,
+}
+
+/// The single owner of a store and of its runs in this process.
+pub struct Coordinator<'o> {
+    store: Box<dyn RunStore>,
+    actions: Actions,
+    around: Surroundings,
+    clock: Arc<dyn Clock>,
+    interrupts: Interrupts,
+    capacity: usize,
+    state: PathBuf,
+    environment: String,
+    world: Option<String>,
+    owner: u32,
+    longest_sleep: Duration,
+    queue: UnboundedReceiver<Message>,
+    runs: BTreeMap<RunId, Live>,
+    /// In the order in which they came.
+    order: Vec<RunId>,
+    /// Told to stop; what is under way is waited for until then.
+    stopping: Option<Timestamp>,
+    /// Followers had their time.
+    closed: bool,
+    observer: &'o mut dyn Observer,
+}
+
+impl<'o> Coordinator<'o> {
+    /// A coordinator without a run.
+    pub fn new(parts: Parts, observer: &'o mut dyn Observer) -> Self {
+        let (sender, queue) = unbounded_channel();
+        let longest_sleep = match parts.outside {
+            Outside::Real(_) => LONGEST_SLEEP,
+            Outside::Simulated(_) => Duration::MAX,
+        };
+        Self {
+            store: parts.store,
+            actions: parts.actions,
+            clock: parts.outside.ports().clock,
+            around: Surroundings {
+                outside: parts.outside,
+                settings: Arc::new(parts.settings),
+                secrets: Arc::new(parts.secrets),
+                queue: sender,
+            },
+            interrupts: parts.interrupts,
+            capacity: parts.capacity,
+            state: parts.state,
+            environment: parts.environment,
+            world: parts.world,
+            owner: parts.owner,
+            longest_sleep,
+            queue,
+            runs: BTreeMap::new(),
+            order: Vec::new(),
+            stopping: None,
+            closed: false,
+            observer,
+        }
+    }
+
+    /// The other end of the queue.
+    pub(crate) fn sender(&self) -> UnboundedSender<Message> {
+        self.around.queue.clone()
+    }
+
+    /// How many durable batches this opening of the store wrote.
+    pub fn batches(&self) -> u64 {
+        self.store.batches()
+    }
+
+    /// The store, when nothing is driven any more.
+    pub fn into_store(self) -> Box<dyn RunStore> {
+        self.store
+    }
+
+    /// Answers the questions of those who still read what was last written, until `open` says that nobody does or
+    /// they had their time ([`Message::Close`]).
+    pub(crate) async fn farewell(&mut self, open: impl Fn() -> bool) {
+        while open() && !self.closed {
+            match self.queue.recv().await {
+                Some(Message::Asked(asked)) => self.hear(asked),
+                Some(Message::Close) => self.closed = true,
+                Some(Message::Fact(_, fact)) => fact.answer.detached(),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+}
