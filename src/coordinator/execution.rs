@@ -8,7 +8,7 @@ use runbook_engine::{
     outcome::{ErrorClass, Outcome},
     plan::{self, Task},
     run::{
-        Run,
+        RenderError, Run,
         event::{Event, Report},
     },
 };
@@ -176,7 +176,7 @@ fn targets_work(
         };
         match own {
             Ok(own) => targets.push((target, own)),
-            Err(error) => refused.entry(error.to_string()).or_default().push(id),
+            Err(error) => refused.entry(words(&error)).or_default().push(id),
         }
     }
     facts.extend(refused.into_iter().map(|(cause, targets)| Event::TargetsReported {
@@ -213,15 +213,19 @@ fn whole_work(
             facts.push(Event::TaskReported {
                 task: attempt.task.clone(),
                 attempt: attempt.number,
-                report: Report::failed(Outcome::Failed, ErrorClass::Failed, error.to_string()),
+                report: Report::failed(Outcome::Failed, ErrorClass::Failed, words(&error)),
             });
             None
         }
     }
 }
 
+fn words(error: &RenderError) -> String {
+    format!("{error}: {}", error.source)
+}
+
 fn memory(run: &Run, attempt: &Attempt) -> Memory {
-    let Some(memory) = run.memory(&attempt.task, attempt.number) else { return Memory::default() };
+    let Some(memory) = run.memory(&attempt.task) else { return Memory::default() };
     let intents = memory.intents.iter().map(|(key, intent)| {
         let recorded = RecordedIntent {
             at: intent.at,
@@ -243,7 +247,7 @@ pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_
         }
         // Nothing is known to be wrong: a resume goes on.
         End::Returned(Err(Failure::Detached)) => return Vec::new(),
-        End::Panicked => (Some(bug(live, task, attempt, "the action panicked")), Value::Null),
+        End::Panicked => (Some(bug(live, task, "the action panicked")), Value::Null),
     };
     let mut facts = Vec::new();
     if to_look_up {
@@ -260,7 +264,7 @@ pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_
     }
     let targets = live.run().open_targets(task);
     if !targets.is_empty() {
-        let silent = || bug(live, task, attempt, "the action ended without a word on this machine");
+        let silent = || bug(live, task, "the action ended without a word on this machine");
         let report = report.unwrap_or_else(silent);
         facts.push(Event::TargetsReported { task: task.clone(), attempt, targets, report });
     }
@@ -268,8 +272,8 @@ pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_
 }
 
 /// A broken action: if it was about to make a call, nobody can say whether that was made.
-fn bug(live: &Live, task: &TaskName, attempt: u32, what: &str) -> Report {
-    let called = live.run().memory(task, attempt).is_some_and(|memory| !memory.intents.is_empty());
+fn bug(live: &Live, task: &TaskName, what: &str) -> Report {
+    let called = live.run().memory(task).is_some_and(|memory| !memory.intents.is_empty());
     let outcome = if called { Outcome::Unknown } else { Outcome::Failed };
     Report::failed(outcome, ErrorClass::Failed, format!("our bug: {what}"))
 }

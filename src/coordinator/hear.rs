@@ -1,6 +1,6 @@
 //! What clients ask of the process that holds the store, and who may.
 
-use runbook_engine::{ids::RunId, run::Run};
+use runbook_engine::{ids::RunId, run::event::Event};
 use runbook_state::store::RunRow;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::control::{
     asked::{Answered, Ask, Asked},
+    order::{self, Order},
     peer::Peer,
 };
 
@@ -54,7 +55,7 @@ impl Coordinator<'_> {
         &mut self,
         peer: &Peer,
         run: Option<&str>,
-        order: &crate::control::order::Order,
+        order: &Order,
     ) -> Result<Told, Refused> {
         if self.stopping.is_some() {
             return Err(Refused::Stopping);
@@ -106,7 +107,7 @@ impl Coordinator<'_> {
     fn visible(&self, peer: &Peer) -> Result<Vec<RunRow>, Refused> {
         let mut rows = self.store.runs()?;
         if !self.owns(peer) {
-            rows.retain(|row| self.runs.get(&row.run).is_some_and(|live| asked_of(live.run(), peer)));
+            rows.retain(|row| self.runs.get(&row.run).is_some_and(|live| orders::is_asked(live.run(), &peer.person)));
         }
         Ok(rows)
     }
@@ -119,12 +120,7 @@ impl Coordinator<'_> {
 /// What became of an order.
 enum Told {
     /// It waits to be admitted.
-    Fact(RunId, runbook_engine::run::event::Event, crate::control::order::Told),
+    Fact(RunId, Event, order::Told),
     /// It is in the store.
-    Done(crate::control::order::Told),
-}
-
-/// Whether an open gate waits for this peer among others.
-fn asked_of(run: &Run, peer: &Peer) -> bool {
-    run.open_gates().iter().any(|gate| run.may_approve(gate, &peer.person.name, &peer.person.groups).is_ok())
+    Done(order::Told),
 }

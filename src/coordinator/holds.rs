@@ -6,7 +6,7 @@ use runbook_engine::{
     ids::TargetId,
     outcome::TargetOutcome,
     plan::Plan,
-    run::{Run, Status},
+    run::{Run, Status, event::RunEnd},
 };
 use runbook_state::store::{Resolution, RunRow, RunStore};
 
@@ -26,7 +26,7 @@ pub(super) fn changed_by(plan: &Plan) -> Vec<TargetId> {
 
 /// The machines that a finished run left so that a person must look: none, unless it is stuck.
 pub(super) fn left_by(run: &Run) -> Vec<TargetId> {
-    if run.status() != Status::Stuck {
+    if run.status() != Status::Ended(RunEnd::Stuck) {
         return Vec::new();
     }
     let changed: BTreeSet<_> = changed_by(run.plan()).into_iter().collect();
@@ -34,7 +34,8 @@ pub(super) fn left_by(run: &Run) -> Vec<TargetId> {
         use TargetOutcome::{Excluded, NotStarted, Pending, Restored, Succeeded};
         !matches!(outcome, Succeeded | Restored | NotStarted | Excluded | Pending)
     };
-    changed.into_iter().filter(|id| run.target_outcome(id).is_some_and(left)).collect()
+    let targets = run.targets().into_iter().filter(|view| changed.contains(view.id) && left(view.outcome));
+    targets.map(|view| view.id.clone()).collect()
 }
 
 /// Refuses a plan that would change a machine of an unfinished run, or one that a stuck run left so, unless it is that

@@ -1,6 +1,17 @@
 //! How often a person told this process to stop.
 
-use tokio::sync::watch;
+use std::{
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// How often a person told this process to stop.
 #[derive(Clone, Debug)]
@@ -34,7 +45,6 @@ impl Interrupts {
 /// # Errors
 /// The operating system refuses a handler.
 pub fn listen() -> std::io::Result<Interrupts> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let (times, counted) = watch::channel(0);
@@ -49,4 +59,39 @@ pub fn listen() -> std::io::Result<Interrupts> {
         }
     });
     Ok(Interrupts::counted(counted))
+}
+
+/// An interruption of a process that only watches.
+pub(crate) struct Interrupted {
+    came: Arc<AtomicBool>,
+}
+
+impl Interrupted {
+    /// Whether it came.
+    pub fn came(&self) -> bool {
+        self.came.load(Ordering::Acquire)
+    }
+}
+
+/// Ends a conversation at the first SIGINT or SIGTERM, so that whoever reads from it goes on.
+pub(crate) fn shut_on_interrupt(stream: UnixStream) -> std::io::Result<Interrupted> {
+    let came = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&came);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        flag.store(true, Ordering::Release);
+        // A conversation that is over already needs no end.
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    });
+    Ok(Interrupted { came })
 }

@@ -145,10 +145,6 @@ impl Live {
 
     /// What there is to say of it.
     pub fn report(&self) -> ExitReport {
-        let word = match self.run.status() {
-            Status::Running => "interrupted",
-            status => status.as_str(),
-        };
-        ExitReport::of(&self.run, self.id(), word)
+        ExitReport::of(&self.run, self.id())
     }
 }

@@ -10,7 +10,7 @@ pub mod exit;
 mod hear;
 mod holds;
 mod inspection;
-mod interrupts;
+pub(crate) mod interrupts;
 mod ledger;
 pub(crate) mod live;
 pub mod mask;

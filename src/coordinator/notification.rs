@@ -1,12 +1,9 @@
 //! Sends notifications: at least once each, with the same `Idempotency-Key` whenever it is sent again.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_engine::{
-    expression::{ExpressionError, Expressions, Scope},
-    ids::TaskName,
-};
+use runbook_engine::{ids::TaskName, run::RenderError};
 use runbook_steps::{
     action::{Action, Failure, Inputs, Work},
     catalog::Actions,
@@ -49,7 +46,8 @@ pub(super) fn begin(live: &Live, notice: Notice, actions: &Actions, around: &Sur
     let queue = around.queue.clone();
     let action = actions.get(ACTION).ok_or_else(|| format!("there is no action `{ACTION}` in this binary"));
     let prepared = action.and_then(|action| {
-        let inputs = inputs(live, &notice, &around.secrets).map_err(|error| error.to_string())?;
+        let inputs =
+            inputs(live, &notice, &around.secrets).map_err(|error| format!("{error}: {}", error.source))?;
         Ok((action, inputs))
     });
     let ctx = context(live, &notice, around);
@@ -106,19 +104,10 @@ fn context(live: &Live, notice: &Notice, around: &Surroundings) -> Context {
     }
 }
 
-fn inputs(live: &Live, notice: &Notice, secrets: &Secrets) -> Result<Arc<Inputs>, ExpressionError> {
-    let plan = live.plan();
-    let about = about(live, notice);
-    let rule = &plan.notify[notice.rule].inputs;
-    let expressions = Expressions::new();
-    let scope = Scope::new().params(&plan.params).env(&plan.env).run(&about).secrets(secrets);
-    let mut values = BTreeMap::new();
-    for (key, value) in &rule.shared {
-        let late = rule.late.contains(key);
-        values.insert(key.clone(), if late { expressions.render(value, &scope)? } else { value.clone() });
-    }
+fn inputs(live: &Live, notice: &Notice, secrets: &Secrets) -> Result<Arc<Inputs>, RenderError> {
+    let mut values = live.run().notification_inputs(notice.rule, Some(secrets))?;
     if values.get("body").is_none_or(Value::is_null) {
-        values.insert("body".into(), about);
+        values.insert("body".into(), about(live, notice));
     }
     Ok(Arc::new(Inputs { values, backup: None }))
 }

@@ -2,6 +2,7 @@
 
 use runbook_engine::{
     ids::{RunId, TargetId, TaskName},
+    plan::{Gate, Work},
     run::{Run, event::Event},
 };
 
@@ -42,13 +43,13 @@ pub(crate) fn fact(run: &Run, id: &RunId, order: &Order, by: &Person, owner: boo
     let (event, message) = match order {
         Order::Approve { task, note } => {
             let task = gate(run, id, task.as_ref(), "approve")?;
-            let role = role(run, &task, by, order)?;
+            let role = role(run, &task, by, owner, order)?;
             let message = format!("approved `{task}` as {role}");
             (Event::ApprovalGiven { task, by: person, role, note: note.clone() }, message)
         }
         Order::Reject { task, note } => {
             let task = gate(run, id, task.as_ref(), "reject")?;
-            role(run, &task, by, order)?;
+            role(run, &task, by, owner, order)?;
             let message = format!("rejected `{task}`");
             (Event::ApprovalRejected { task, by: person, note: note.clone() }, message)
         }
@@ -92,11 +93,39 @@ fn list(targets: &[TargetId]) -> String {
     targets.iter().map(TargetId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn role(run: &Run, task: &TaskName, by: &Person, order: &Order) -> Result<String, Refused> {
-    run.may_approve(task, &by.name, &by.groups).map_err(|why| Refused::NotAllowed {
-        user: by.name.clone(),
-        what: order.verb(),
-        why: why.to_string(),
+fn role(run: &Run, task: &TaskName, by: &Person, owner: bool, order: &Order) -> Result<String, Refused> {
+    let refused =
+        |why: String| Refused::NotAllowed { user: by.name.clone(), what: order.verb(), why };
+    // What is done by hand is confirmed by whoever owns the run: such a gate names nobody else.
+    if !owner && !named_by(run, task) {
+        return Err(refused(format!("`{task}` is not a gate that others than the owner of the run may answer")));
+    }
+    run.may_approve(task, &by.name, &by.groups).map_err(refused)
+}
+
+/// Whether a gate names its approvers.
+fn named_by(run: &Run, task: &TaskName) -> bool {
+    run.open_gates().iter().any(|open| open.name == *task && matches!(open.work, Work::Gate(Gate::Approval { .. })))
+}
+
+/// The open gates that wait for people.
+pub(crate) fn gates_of_people(run: &Run) -> Vec<TaskName> {
+    let open = run.open_gates().into_iter();
+    open.filter(|task| matches!(task.work, Work::Gate(Gate::Approval { .. } | Gate::Manual { .. })))
+        .map(|task| task.name.clone())
+        .collect()
+}
+
+/// Whether an open gate waits for this person, who does not own the run, among others.
+pub(crate) fn is_asked(run: &Run, person: &Person) -> bool {
+    // Who has approved already may go on reading.
+    let named = |entry: &String| match entry.strip_prefix("group:") {
+        Some(group) => person.groups.iter().any(|own| own == group),
+        None => *entry == person.name,
+    };
+    run.open_gates().iter().any(|open| match &open.work {
+        Work::Gate(Gate::Approval { approvers, .. }) => approvers.iter().any(named),
+        Work::Gate(_) | Work::Action(_) => false,
     })
 }
 
@@ -105,7 +134,7 @@ fn gate(run: &Run, id: &RunId, named: Option<&TaskName>, verb: &str) -> Result<T
     if let Some(task) = named {
         return Ok(task.clone());
     }
-    let open = run.open_gates();
+    let open = gates_of_people(run);
     match open.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(Refused::NotNow {
@@ -132,8 +161,8 @@ fn unknown(
     let mut tasks: Vec<TaskName> = run
         .unknowns()
         .into_iter()
-        .filter(|(_, unknown)| target.is_none() || unknown.as_ref() == target)
-        .map(|(task, _)| task)
+        .filter(|(_, unknown)| target.is_none() || *unknown == target)
+        .map(|(task, _)| task.clone())
         .collect();
     tasks.dedup();
     match tasks.as_slice() {

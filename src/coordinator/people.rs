@@ -1,7 +1,10 @@
 //! The people of a simulated world answer gates through the same path as the socket.
 
 use jiff::Timestamp;
-use runbook_engine::ids::{RunId, TaskName};
+use runbook_engine::{
+    ids::{RunId, TaskName},
+    run::Run,
+};
 
 use super::{Coordinator, message::Fact, orders};
 use crate::control::{order::Order, peer::Person};
@@ -13,8 +16,8 @@ impl Coordinator<'_> {
         if matches!(self.around.outside, super::outside::Outside::Real(_)) {
             return;
         }
-        for gate in live.run().open_gates() {
-            let Some(opened_at) = opened_at(live.run(), &gate, at) else { continue };
+        for gate in orders::gates_of_people(live.run()) {
+            let Some(opened_at) = opened_at(live.run(), &gate) else { continue };
             for (place, answer) in self.around.outside.people_for(&gate, opened_at).into_iter().enumerate() {
                 let key = (gate.clone(), opened_at, place);
                 if live.answered.contains(&key) {
@@ -29,7 +32,7 @@ impl Coordinator<'_> {
                 let order =
                     if answer.approve { Order::Approve { task, note } } else { Order::Reject { task, note } };
                 let person = Person { name: answer.user, groups: answer.groups };
-                match orders::fact(live.run(), id, &order, &person, false) {
+                match orders::fact(live.run(), id, &order, &person, true) {
                     Ok((event, _)) => {
                         live.facts.push(Fact::of(event));
                         live.dirty = true;
@@ -41,6 +44,6 @@ impl Coordinator<'_> {
     }
 }
 
-fn opened_at(run: &runbook_engine::run::Run, gate: &TaskName, now: Timestamp) -> Option<Timestamp> {
-    run.waiting_on(now).into_iter().find(|waiting| waiting.task == *gate).map(|waiting| waiting.since)
+fn opened_at(run: &Run, gate: &TaskName) -> Option<Timestamp> {
+    run.waiting_on().into_iter().find(|waiting| waiting.task == *gate).map(|waiting| waiting.since)
 }

@@ -84,8 +84,8 @@ impl Coordinator<'_> {
     /// The journal or the plan is damaged, or a secret is missing.
     pub fn resume(&mut self, row: &RunRow, by: &str, no_wait: bool) -> Result<Option<ExitReport>, Refused> {
         let replay::Replayed { mut run, plan, last_at, seq } = replay::load(self.store.as_ref(), row)?;
-        if run.finished_at().is_some() {
-            return Ok(Some(ExitReport::of(&run, &row.run, run.status().as_str())));
+        if run.finished() {
+            return Ok(Some(ExitReport::of(&run, &row.run)));
         }
         secrets_of(&plan, &self.around.secrets)?;
         run.set_capacity(self.capacity);

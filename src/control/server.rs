@@ -1,0 +1,246 @@
+//! The holder's end of the socket.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{mpsc::UnboundedSender, oneshot},
+    task::AbortHandle,
+};
+
+use super::{
+    asked::{Answered, Ask, Asked},
+    peer::Peer,
+    place::Place,
+    protocol::{LONGEST_PLAN, LONGEST_REQUEST, Line, Request, VERSION},
+};
+use crate::coordinator::{
+    message::Message,
+    refused::{Refused, RefusedLine},
+};
+
+/// Connections of one user at a time: enough for every tool a person can have open, too few to exhaust the holder.
+const CONNECTIONS_PER_USER: usize = 32;
+
+/// The holder's end of the socket. It is gone when this is dropped.
+pub(crate) struct Server {
+    place: Place,
+    accepting: AbortHandle,
+    open: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Listens for clients of this state folder, whose lock the caller holds. Needs a runtime.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn listen(state: &Path, owner: u32, queue: UnboundedSender<Message>) -> io::Result<Self> {
+        let place = Place::of(state);
+        place.prepare()?;
+        let listener = UnixListener::bind(place.socket())?;
+        place.open_to_all()?;
+        let open = Arc::new(AtomicUsize::new(0));
+        let clients = Clients { owner, queue, open: Arc::clone(&open), by_user: Arc::default() };
+        let accepting = tokio::spawn(clients.accept(listener)).abort_handle();
+        Ok(Self { place, accepting, open })
+    }
+
+    /// How many clients are still reading.
+    pub fn open(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.open)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.place.clear();
+    }
+}
+
+struct Clients {
+    owner: u32,
+    queue: UnboundedSender<Message>,
+    open: Arc<AtomicUsize>,
+    by_user: Arc<Mutex<BTreeMap<u32, usize>>>,
+}
+
+impl Clients {
+    async fn accept(self, listener: UnixListener) {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, most likely: others have to end first.
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let Ok(peer) = Peer::of(&stream) else { continue };
+            let Some(place) = Seat::take(peer.uid, &self.by_user, &self.open) else { continue };
+            let longest = if peer.uid == self.owner || peer.uid == 0 { LONGEST_PLAN } else { LONGEST_REQUEST };
+            let queue = self.queue.clone();
+            tokio::spawn(async move {
+                // A client that is gone is no loss.
+                let _ = Client::new(stream, peer, queue, longest).serve().await;
+                drop(place);
+            });
+        }
+    }
+}
+
+/// A client's place among those of its user.
+struct Seat {
+    uid: u32,
+    by_user: Arc<Mutex<BTreeMap<u32, usize>>>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Seat {
+    fn take(uid: u32, by_user: &Arc<Mutex<BTreeMap<u32, usize>>>, open: &Arc<AtomicUsize>) -> Option<Self> {
+        let mut taken = by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(uid).or_default();
+        if *count >= CONNECTIONS_PER_USER {
+            return None;
+        }
+        *count += 1;
+        open.fetch_add(1, Ordering::Relaxed);
+        Some(Self { uid, by_user: Arc::clone(by_user), open: Arc::clone(open) })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.uid) {
+            *count -= 1;
+        }
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Client {
+    lines: BufReader<OwnedReadHalf>,
+    out: OwnedWriteHalf,
+    peer: Peer,
+    queue: UnboundedSender<Message>,
+    longest: u64,
+}
+
+impl Client {
+    fn new(stream: UnixStream, peer: Peer, queue: UnboundedSender<Message>, longest: u64) -> Self {
+        let (lines, out) = stream.into_split();
+        Self { lines: BufReader::new(lines), out, peer, queue, longest }
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        loop {
+            let mut line = Vec::new();
+            (&mut self.lines).take(self.longest).read_until(b'\n', &mut line).await?;
+            if line.is_empty() {
+                return Ok(());
+            }
+            if line.last() != Some(&b'\n') {
+                return self.refuse(&bad_request("it is too long, or cut short")).await;
+            }
+            let request: Request = match serde_json::from_slice(&line) {
+                Ok(request) => request,
+                Err(error) => return self.refuse(&bad_request(&error.to_string())).await,
+            };
+            if request.version != VERSION {
+                return self.refuse(&bad_request("the two programs are of different versions")).await;
+            }
+            match request.ask {
+                Ask::Journal { run, from, plan } => self.journal(run, from, plan, request.follow).await?,
+                ask => match self.ask(ask).await {
+                    Ok(answered) => self.answer(answered).await?,
+                    Err(refused) => self.refuse(&refused).await?,
+                },
+            }
+        }
+    }
+
+    /// Asks the coordinator.
+    async fn ask(&self, ask: Ask) -> Result<Answered, Refused> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Asked { peer: self.peer.clone(), ask, answer };
+        self.queue.send(Message::Asked(asked)).map_err(|_| Refused::Stopping)?;
+        answered.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    async fn answer(&mut self, answered: Answered) -> io::Result<()> {
+        match answered {
+            Answered::Runs(rows) => {
+                for row in rows {
+                    self.send(&Line::Run { row: Box::new(row) }).await?;
+                }
+            }
+            Answered::Told(told) => self.send(&Line::Told { told }).await?,
+            Answered::Submitted(run) => self.send(&Line::Submitted { run }).await?,
+            // Only asked for in `journal`.
+            Answered::Journal { .. } => {}
+        }
+        self.send(&Line::End).await
+    }
+
+    async fn journal(&mut self, run: Option<String>, from: u64, plan: bool, follow: bool) -> io::Result<()> {
+        let mut next = from.max(1);
+        let mut first = true;
+        let mut run = run;
+        loop {
+            let ask = Ask::Journal { run: run.clone(), from: next, plan: plan && first };
+            let (row, plan, entries, progress) = match self.ask(ask).await {
+                Ok(Answered::Journal { row, plan, entries, progress }) => (row, plan, entries, progress),
+                Ok(_) => return Ok(()),
+                Err(refused) => return self.refuse(&refused).await,
+            };
+            run = Some(row.run.to_string());
+            if first {
+                self.send(&Line::Run { row }).await?;
+            }
+            if let Some(plan) = plan {
+                self.send(&Line::Plan { plan }).await?;
+            }
+            for entry in entries {
+                next = entry.seq + 1;
+                self.send(&Line::Entry { entry: Box::new(entry) }).await?;
+            }
+            first = false;
+            let Some(mut progress) = progress.filter(|_| follow) else { return self.send(&Line::End).await };
+            let known = progress.wait_for(|progress| progress.seq >= next || progress.report.is_some()).await;
+            let report = match known {
+                Ok(progress) if progress.seq < next => progress.report.clone(),
+                Ok(_) => None,
+                // The coordinator is gone.
+                Err(_) => return Ok(()),
+            };
+            if let Some(report) = report {
+                self.send(&Line::Report { report }).await?;
+                return self.send(&Line::End).await;
+            }
+        }
+    }
+
+    async fn refuse(&mut self, refused: &Refused) -> io::Result<()> {
+        self.send(&Line::Refused { refused: RefusedLine::from(refused) }).await
+    }
+
+    async fn send(&mut self, line: &Line) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(line)?;
+        bytes.push(b'\n');
+        self.out.write_all(&bytes).await
+    }
+}
+
+fn bad_request(why: &str) -> Refused {
+    Refused::NotNow { why: format!("the request is refused: {why}"), hint: None }
+}
