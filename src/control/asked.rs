@@ -34,6 +34,11 @@ pub(crate) enum Ask {
         /// What.
         order: Order,
     },
+    /// Go on with a run that this process does not advance, or lift its pause.
+    Resume {
+        /// As above.
+        run: Option<String>,
+    },
     /// Take over a plan and run it.
     Submit {
         /// The frozen plan.
@@ -71,6 +76,6 @@ pub(crate) enum Answered {
     },
     /// It is durable.
     Told(Told),
-    /// The plan runs.
-    Submitted(RunId),
+    /// This process advances the run.
+    Advancing(RunId),
 }

@@ -171,11 +171,11 @@ pub fn follow(
     }
 }
 
-/// Hands a plan to the process that holds the store; the run that it became.
-pub(crate) fn submit(mut holder: Holder, ask: Ask) -> Result<RunId, Refused> {
+/// Has the process that holds the store advance a run: a plan that is submitted, or one to go on with.
+pub(crate) fn advance(mut holder: Holder, ask: Ask) -> Result<RunId, Refused> {
     holder.ask(ask, false)?;
     match holder.line()? {
-        Some(Line::Submitted { run }) => Ok(run),
+        Some(Line::Advancing { run }) => Ok(run),
         _ => Err(Refused::Stopping),
     }
 }
@@ -189,7 +189,7 @@ pub(crate) enum Reached {
 }
 
 /// The store, or its holder, for a command that only makes sense where there is a store.
-fn reach(setup: &Setup) -> Result<Reached, Refused> {
+pub(crate) fn reach(setup: &Setup) -> Result<Reached, Refused> {
     if matches!(setup.state.try_exists(), Ok(false)) {
         return Err(Refused::NoRuns { state: setup.state.clone() });
     }

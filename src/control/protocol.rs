@@ -38,8 +38,8 @@ pub(super) enum Line {
     Entry { entry: Box<Entry> },
     /// The order is durable.
     Told { told: Told },
-    /// The plan was taken over.
-    Submitted { run: RunId },
+    /// The process advances the run.
+    Advancing { run: RunId },
     /// The process is done with the run.
     Report { report: ExitReport },
     /// It is refused.

@@ -185,7 +185,7 @@ impl Client {
                 }
             }
             Answered::Told(told) => self.send(&Line::Told { told }).await?,
-            Answered::Submitted(run) => self.send(&Line::Submitted { run }).await?,
+            Answered::Advancing(run) => self.send(&Line::Advancing { run }).await?,
             // Only asked for in `journal`.
             Answered::Journal { .. } => {}
         }
@@ -217,13 +217,9 @@ impl Client {
             first = false;
             let Some(mut progress) = progress.filter(|_| follow) else { return self.send(&Line::End).await };
             let known = progress.wait_for(|progress| progress.seq >= next || progress.report.is_some()).await;
-            let report = match known {
-                Ok(progress) if progress.seq < next => progress.report.clone(),
-                Ok(_) => None,
-                // The coordinator is gone.
-                Err(_) => return Ok(()),
-            };
-            if let Some(report) = report {
+            // The coordinator is gone: so is the rest.
+            let Ok(known) = known.map(|progress| progress.clone()) else { return Ok(()) };
+            if let Some(report) = known.report.filter(|_| known.seq < next) {
                 self.send(&Line::Report { report }).await?;
                 return self.send(&Line::End).await;
             }

@@ -26,7 +26,7 @@ pub struct ExitReport {
 
 impl ExitReport {
     /// What there is to say of a run that this process lets go of; one that nobody holds then is `interrupted`.
-    pub(super) fn of(run: &Run, id: &RunId) -> Self {
+    pub(crate) fn of(run: &Run, id: &RunId) -> Self {
         let status = match run.status() {
             Status::Running => Status::Interrupted,
             status => status,

@@ -45,6 +45,7 @@ impl Coordinator<'_> {
                 let start = Start { plan: *plan, expect_plan, not_before, no_wait: false };
                 self.submit(&peer, start, &environment)
             }
+            Ask::Resume { run } => self.go_on(&peer, run.as_deref()),
             Ask::Tell { .. } => return,
         };
         // A client that is gone needs no answer.
@@ -100,7 +101,33 @@ impl Coordinator<'_> {
                 ours: environment.to_owned(),
             });
         }
-        self.start(start, &peer.person.name).map(Answered::Submitted)
+        self.start(start, &peer.person.name).map(Answered::Advancing)
+    }
+
+    fn go_on(&mut self, peer: &Peer, run: Option<&str>) -> Result<Answered, Refused> {
+        if self.stopping.is_some() {
+            return Err(Refused::Stopping);
+        }
+        let row = replay::select(&self.visible(peer)?, run, &self.state)?.clone();
+        if !self.owns(peer) {
+            let why = "the run belongs to somebody else".to_owned();
+            return Err(Refused::NotAllowed { user: peer.person.name.clone(), what: "resume", why });
+        }
+        if row.finished_at.is_some() {
+            return Ok(Answered::Advancing(row.run));
+        }
+        if let Some(live) = self.runs.get_mut(&row.run) {
+            if live.run().paused() {
+                live.facts.push(Fact::of(Event::RunUnpaused { by: peer.person.name.clone() }));
+            }
+            return Ok(Answered::Advancing(row.run));
+        }
+        if row.world != self.world {
+            let world = |name: &Option<String>| name.clone().unwrap_or_else(|| "the real world".to_owned());
+            return Err(Refused::OtherEnvironment { theirs: world(&self.world), ours: world(&row.world) });
+        }
+        self.resume(&row, &peer.person.name, false)?;
+        Ok(Answered::Advancing(row.run))
     }
 
     /// The runs that a peer may see: all for the owner, else those with an open gate that the peer may answer.

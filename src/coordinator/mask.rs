@@ -136,6 +136,7 @@ impl Mask {
             | Event::AttemptTimedOut { .. }
             | Event::TargetsFailed { .. }
             | Event::RetryScheduled { .. }
+            | Event::OperatorAwaited { .. }
             | Event::ResolveExpired { .. }
             | Event::BudgetExceeded { .. }
             | Event::TaskSucceeded { .. }

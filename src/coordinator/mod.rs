@@ -131,6 +131,11 @@ impl<'o> Coordinator<'o> {
         self.around.queue.clone()
     }
 
+    /// Says something to whoever watches.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.observer.notice(text);
+    }
+
     /// How many durable batches this opening of the store wrote.
     pub fn batches(&self) -> u64 {
         self.store.batches()

@@ -102,9 +102,12 @@ pub enum Refused {
         /// What is wrong.
         why: String,
     },
-    /// This binary was built without AWS.
-    #[error("the plan has EC2 instances, and this binary was built without AWS")]
-    NoAws,
+    /// This machine's network cannot be used.
+    #[error("the network of this machine cannot be used: {why}")]
+    Network {
+        /// Why.
+        why: String,
+    },
     /// The peer may not do this.
     #[error("{user} may not {what}: {why}")]
     NotAllowed {
@@ -189,7 +192,7 @@ impl Refused {
             | Self::MissingSecret { .. }
             | Self::Held { .. }
             | Self::NotAllowed { .. }
-            | Self::NoAws => 4,
+            | Self::Network { .. } => 4,
             Self::OtherEnvironment { .. }
             | Self::DamagedJournal { .. }
             | Self::Stopping
@@ -218,7 +221,6 @@ impl Refused {
             Self::OtherEnvironment { .. } => "use another --state".to_owned(),
             Self::Stopping => "runbook resume".to_owned(),
             Self::NotNow { hint, .. } | Self::Told { hint, .. } => return hint.clone(),
-            Self::NoAws => "build it with `--features aws`, or name a simulated fleet with `--fleet FILE`".to_owned(),
             _ => return None,
         })
     }

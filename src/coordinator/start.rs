@@ -9,7 +9,7 @@ use runbook_engine::{
     plan::{Inputs, Plan, Work},
     run::{Run, event::Event},
 };
-use runbook_state::store::{RunRow, RunStore};
+use runbook_state::store::RunRow;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -93,6 +93,9 @@ impl Coordinator<'_> {
         let mut live = Live::new(run, plan, row.clone(), true, last_at, seq);
         live.no_wait = no_wait;
         live.facts.push(Fact::of(Event::RunResumed { by: by.to_owned() }));
+        if live.run().paused() {
+            live.facts.push(Fact::of(Event::RunUnpaused { by: by.to_owned() }));
+        }
         self.order.push(row.run.clone());
         self.runs.insert(row.run.clone(), live);
         Ok(None)
