@@ -132,7 +132,8 @@ pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result
     let asked = World::open(&fleet.text, None, WorldOptions::default()).map_err(|error| wrong(&error))?;
     let speed = asked.speed_for_watchers().filter(|_| setup.watched && io::stdout().is_terminal());
     let options = WorldOptions { speed, ..WorldOptions::default() };
-    let world = World::open(&fleet.text, Some(&fleet.folder.join(FACTS)), options).map_err(|error| wrong(&error))?;
+    let world =
+        World::open(&fleet.text, Some(&fleet.folder.join(FACTS)), options).map_err(|error| wrong(&error))?;
     Ok(Live {
         runtime: if speed.is_some() { plain_runtime()? } else { jumping_runtime()? },
         settings: Settings { settle: world.settle(), ..setup.settings.clone() },
@@ -152,13 +153,16 @@ struct Fleet {
 impl Fleet {
     fn read(choice: &Choice, setup: &Setup) -> Result<Option<Self>, Refused> {
         let worlds = setup.state.join(WORLDS);
-        let unreadable = |path: &Path, error: io::Error| Refused::Fleet { why: format!("{}: {error}", path.display()) };
+        let unreadable =
+            |path: &Path, error: io::Error| Refused::Fleet { why: format!("{}: {error}", path.display()) };
         match choice {
             Choice::Real => Ok(None),
             Choice::Fleet(path) => {
                 let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-                let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                let plain: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+                let stem =
+                    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                let plain: String =
+                    stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
                 let digest = Sha256::digest(text.as_bytes());
                 let short: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
                 let name = format!("{plain}-{short}");

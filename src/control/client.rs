@@ -10,11 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use runbook_engine::{
-    ids::RunId,
-    plan::Plan,
-    run::Run,
-};
+use runbook_engine::{ids::RunId, plan::Plan, run::Run};
 use runbook_state::{
     SledStore,
     error::StoreError,
@@ -29,15 +25,8 @@ use super::{
     protocol::{Line, Request, VERSION},
 };
 use crate::coordinator::{
-    exit::ExitReport,
-    interrupts,
-    mask::Mask,
-    observer::Observer,
-    offline,
-    refused::Refused,
-    replay,
-    secrets::Secrets,
-    session::Setup,
+    exit::ExitReport, interrupts, mask::Mask, observer::Observer, offline, refused::Refused, replay,
+    secrets::Secrets, session::Setup,
 };
 
 /// How long a command tries.
@@ -249,8 +238,8 @@ impl Holder {
     }
 
     fn ask(&mut self, ask: Ask, follow: bool) -> Result<(), Refused> {
-        let mut bytes =
-            serde_json::to_vec(&Request { version: VERSION, ask, follow }).map_err(|error| broken(error.into()))?;
+        let mut bytes = serde_json::to_vec(&Request { version: VERSION, ask, follow })
+            .map_err(|error| broken(error.into()))?;
         bytes.push(b'\n');
         self.out.write_all(&bytes).map_err(broken)
     }

@@ -71,7 +71,8 @@ fn supplementary(status: &str, uid: u32) -> Vec<u32> {
     let Ok(text) = std::fs::read_to_string(status) else { return Vec::new() };
     let numbers = |key: &str| -> Vec<u32> {
         let line = text.lines().find_map(|line| line.strip_prefix(key));
-        line.map(|rest| rest.split_whitespace().filter_map(|word| word.parse().ok()).collect()).unwrap_or_default()
+        line.map(|rest| rest.split_whitespace().filter_map(|word| word.parse().ok()).collect())
+            .unwrap_or_default()
     };
     // Real, effective, saved, file system: all of them, so that no set-uid program lends its groups.
     if numbers("Uid:").iter().all(|found| *found == uid) { numbers("Groups:") } else { Vec::new() }

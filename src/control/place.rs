@@ -24,7 +24,9 @@ pub(super) struct Place {
 impl Place {
     /// The place for this state folder, which need not be readable.
     pub fn of(state: &Path) -> Self {
-        let path = fs::canonicalize(state).or_else(|_| std::path::absolute(state)).unwrap_or_else(|_| state.to_owned());
+        let path = fs::canonicalize(state)
+            .or_else(|_| std::path::absolute(state))
+            .unwrap_or_else(|_| state.to_owned());
         let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
         let name: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
         Self { folder: Path::new(FOLDER).join(format!("runbook-{name}")) }

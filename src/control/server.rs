@@ -87,7 +87,8 @@ impl Clients {
             };
             let Ok(peer) = Peer::of(&stream) else { continue };
             let Some(place) = Seat::take(peer.uid, &self.by_user, &self.open) else { continue };
-            let longest = if peer.uid == self.owner || peer.uid == 0 { LONGEST_PLAN } else { LONGEST_REQUEST };
+            let longest =
+                if peer.uid == self.owner || peer.uid == 0 { LONGEST_PLAN } else { LONGEST_REQUEST };
             let queue = self.queue.clone();
             tokio::spawn(async move {
                 // A client that is gone is no loss.

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use runbook_engine::{
     ids::RunId,
+    outcome::{ErrorClass, Outcome},
     run::{
         command::Command,
         event::{Event, Report},
     },
-    outcome::{ErrorClass, Outcome},
 };
 use runbook_steps::context::StopReason;
 
 use super::{
-    Coordinator, inspection, notification,
+    Coordinator,
     execution::{self, Attempt, NoInputs},
+    inspection,
     live::{Live, Progress},
     message::{Answer, Fact},
+    notification,
     refused::Refused,
 };
 
@@ -39,7 +41,9 @@ impl Coordinator<'_> {
     /// # Errors
     /// The store failed, or the core contradicts itself: then nothing more may leave this process.
     pub(super) async fn advance(&mut self, id: &RunId) -> Result<(), Refused> {
-        let Some(at) = self.runs.get(id).map(|live| self.clock.now().max(live.last_at)) else { return Ok(()) };
+        let Some(at) = self.runs.get(id).map(|live| self.clock.now().max(live.last_at)) else {
+            return Ok(());
+        };
         let mut batch = Batch::default();
         let commands = loop {
             let Some(live) = self.runs.get_mut(id) else { return Ok(()) };
@@ -148,7 +152,9 @@ impl Coordinator<'_> {
                         notification::begin(live, notice, &self.actions, &self.around);
                     }
                 }
-                Command::WakeAt(wake) => live.wake = Some(live.wake.map_or(wake, |earlier| earlier.min(wake))),
+                Command::WakeAt(wake) => {
+                    live.wake = Some(live.wake.map_or(wake, |earlier| earlier.min(wake)))
+                }
             }
         }
         self.ask_people(id, at);

@@ -1,18 +1,13 @@
 //! The coordinator's loop: wait for something, take all of it, advance the runs that it concerns.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_engine::{ids::RunId, run::event::Event};
 use runbook_steps::{action::Failure, context::StopReason};
 
 use super::{
-    Coordinator,
-    execution,
+    Coordinator, execution,
     exit::ExitReport,
     message::{End, Fact, Message},
     refused::Refused,

@@ -111,8 +111,13 @@ pub(super) fn begin(
         }),
         stop: stopped,
     };
-    let ending =
-        Ending { run, task: attempt.task.clone(), attempt: attempt.number, queue: around.queue.clone(), told: false };
+    let ending = Ending {
+        run,
+        task: attempt.task.clone(),
+        attempt: attempt.number,
+        queue: around.queue.clone(),
+        told: false,
+    };
     let execution = tokio::spawn(async move {
         let result = action.execute(&ctx, work).await;
         ending.tell(End::Returned(result));

@@ -45,12 +45,6 @@ impl ExitReport {
         let next = Some(format!("runbook show {run}"));
         Self { run, status: Status::Running.as_str().to_owned(), code: RESUMABLE, cause: None, next }
     }
-
-    /// The process that held the run is gone.
-    pub(crate) fn abandoned(run: RunId) -> Self {
-        let next = Some(format!("runbook resume {run}"));
-        Self { run, status: Status::Interrupted.as_str().to_owned(), code: RESUMABLE, cause: None, next }
-    }
 }
 
 fn next(run: &Run, id: &RunId, status: Status) -> Option<String> {
@@ -66,7 +60,9 @@ fn next(run: &Run, id: &RunId, status: Status) -> Option<String> {
                 Some(waiting) if waiting.kind == WaitKind::Operator => {
                     format!("runbook resolve {id} --task {}", waiting.task)
                 }
-                Some(waiting) if status == Status::Waiting => format!("runbook approve {id} --task {}", waiting.task),
+                Some(waiting) if status == Status::Waiting => {
+                    format!("runbook approve {id} --task {}", waiting.task)
+                }
                 _ => format!("runbook resume {id}"),
             }
         }

@@ -4,8 +4,9 @@ use runbook_engine::{ids::RunId, run::event::Event};
 use runbook_state::store::RunRow;
 
 use super::{
-    Coordinator, Start, offline, orders,
+    Coordinator, Start,
     message::{Answer, Fact},
+    offline, orders,
     refused::Refused,
     replay,
 };
@@ -52,12 +53,7 @@ impl Coordinator<'_> {
         let _ = answer.send(answered);
     }
 
-    fn tell(
-        &mut self,
-        peer: &Peer,
-        run: Option<&str>,
-        order: &Order,
-    ) -> Result<Told, Refused> {
+    fn tell(&mut self, peer: &Peer, run: Option<&str>, order: &Order) -> Result<Told, Refused> {
         if self.stopping.is_some() {
             return Err(Refused::Stopping);
         }
@@ -134,7 +130,9 @@ impl Coordinator<'_> {
     fn visible(&self, peer: &Peer) -> Result<Vec<RunRow>, Refused> {
         let mut rows = self.store.runs()?;
         if !self.owns(peer) {
-            rows.retain(|row| self.runs.get(&row.run).is_some_and(|live| orders::is_asked(live.run(), &peer.person)));
+            rows.retain(|row| {
+                self.runs.get(&row.run).is_some_and(|live| orders::is_asked(live.run(), &peer.person))
+            });
         }
         Ok(rows)
     }

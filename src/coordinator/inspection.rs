@@ -21,8 +21,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// Begins to look. The answer comes through the queue.
 pub(super) fn begin(live: &Live, scope: ScopeName, around: &Surroundings) {
     let run = live.id().clone();
-    let targets: Vec<Target> =
-        live.run().wave_targets(&scope).iter().filter_map(|id| Some(live.target(id)?.as_ref().clone())).collect();
+    let targets: Vec<Target> = live
+        .run()
+        .wave_targets(&scope)
+        .iter()
+        .filter_map(|id| Some(live.target(id)?.as_ref().clone()))
+        .collect();
     let (ports, queue) = (around.outside.ports(), around.queue.clone());
     tokio::spawn(async move {
         let refused = inspect(&ports, &targets).await;

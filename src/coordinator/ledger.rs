@@ -56,7 +56,8 @@ impl Ledger for AttemptLedger {
         if targets.is_empty() {
             return Ok(());
         }
-        self.tell(Event::TargetsReported { task: self.task.clone(), attempt: self.attempt, targets, report }).await
+        self.tell(Event::TargetsReported { task: self.task.clone(), attempt: self.attempt, targets, report })
+            .await
     }
 
     async fn outputs(&self, outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure> {

@@ -39,7 +39,9 @@ impl Mask {
         for value in values {
             let mut plain = vec![value.to_owned(), value.trim().to_owned()];
             if value.trim().contains('\n') {
-                plain.extend(value.lines().map(str::trim).filter(|l| l.len() >= SHORTEST_LINE).map(str::to_owned));
+                plain.extend(
+                    value.lines().map(str::trim).filter(|l| l.len() >= SHORTEST_LINE).map(str::to_owned),
+                );
             }
             for text in plain {
                 forms.extend(encodings(&text));
@@ -110,7 +112,9 @@ impl Mask {
         }
         match event {
             Event::CheckpointRecorded { value, .. } => self.value(value),
-            Event::OutputsRecorded { outputs, .. } => outputs.values_mut().for_each(|value| self.value(value)),
+            Event::OutputsRecorded { outputs, .. } => {
+                outputs.values_mut().for_each(|value| self.value(value))
+            }
             Event::TargetsReported { report, .. } | Event::TaskReported { report, .. } => self.report(report),
             Event::WaveInspected { refused, .. } | Event::TaskStarted { refused, .. } => self.causes(refused),
             Event::ApprovalGiven { note, .. }
@@ -182,7 +186,9 @@ fn encodings(text: &str) -> Vec<String> {
 fn percent(text: &str, space: &str, lower: bool) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             b' ' => space.to_owned(),
             _ if lower => format!("%{byte:02x}"),
             _ => format!("%{byte:02X}"),
@@ -199,7 +205,10 @@ fn base64(bytes: &[u8], shift: usize) -> Vec<String> {
     let standard: String = padded
         .chunks(3)
         .flat_map(|chunk| {
-            let bits = chunk.iter().enumerate().fold(0u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
+            let bits = chunk
+                .iter()
+                .enumerate()
+                .fold(0u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
             (0..=chunk.len()).map(move |at| char::from(STANDARD[(bits >> (18 - 6 * at)) as usize & 63]))
         })
         .collect();

@@ -1,7 +1,9 @@
 //! The coordinator: the single owner of a store and its runs, on a current-thread runtime.
 //!
 //! [`Coordinator::drive`] waits for facts (from actions, clients, the clock), takes all that wait, and advances the
-//! runs that they concern; `advance` is the one function that does so. `session` is what the command line calls.
+//! runs that they concern; `advance` is the one function that does so. The command line calls [`session::run`] and
+//! [`session::resume`]; everything else goes through [`crate::control::client`]. All of these are synchronous: they make
+//! the runtime that their world needs. To plan, [`crate::world::planning`] gives the ports.
 
 mod advance;
 mod drive;
@@ -35,8 +37,14 @@ use runbook_state::store::RunStore;
 use runbook_steps::{catalog::Actions, context::Settings, ports::clock::Clock};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-pub use self::{interrupts::{Interrupts, listen}, start::Start};
-use self::{execution::Surroundings, live::Live, message::Message, observer::Observer, outside::Outside, secrets::Secrets};
+use self::{
+    execution::Surroundings, live::Live, message::Message, observer::Observer, outside::Outside,
+    secrets::Secrets,
+};
+pub use self::{
+    interrupts::{Interrupts, listen},
+    start::Start,
+};
 
 /// How long the coordinator sleeps at a time at most in the real world: a machine that was suspended, or whose clock
 /// was set, is noticed then.

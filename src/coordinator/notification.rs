@@ -12,13 +12,7 @@ use runbook_steps::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{
-    execution::Surroundings,
-    ledger::NoLedger,
-    live::Live,
-    message::Message,
-    secrets::Secrets,
-};
+use super::{execution::Surroundings, ledger::NoLedger, live::Live, message::Message, secrets::Secrets};
 
 /// The action behind `notify:`.
 const ACTION: &str = "notify/webhook";

@@ -31,7 +31,13 @@ impl Order {
 ///
 /// # Errors
 /// The person may not, or it makes no sense now.
-pub(crate) fn fact(run: &Run, id: &RunId, order: &Order, by: &Person, owner: bool) -> Result<(Event, Told), Refused> {
+pub(crate) fn fact(
+    run: &Run,
+    id: &RunId,
+    order: &Order,
+    by: &Person,
+    owner: bool,
+) -> Result<(Event, Told), Refused> {
     let person = by.name.clone();
     if !owner && !matches!(order, Order::Approve { .. } | Order::Reject { .. }) {
         return Err(Refused::NotAllowed {
@@ -66,7 +72,10 @@ pub(crate) fn fact(run: &Run, id: &RunId, order: &Order, by: &Person, owner: boo
                 })?;
             }
             let message = format!("excluded {}", list(targets));
-            (Event::TargetsExcluded { targets: targets.clone(), by: person, because: because.clone() }, message)
+            (
+                Event::TargetsExcluded { targets: targets.clone(), by: person, because: because.clone() },
+                message,
+            )
         }
         Order::Cancel { restore, cause } => {
             let what = if *restore { "what was changed is restored" } else { "what was changed is left" };
@@ -82,8 +91,18 @@ pub(crate) fn fact(run: &Run, id: &RunId, order: &Order, by: &Person, owner: boo
                 });
             };
             let what = target.as_ref().map(|target| format!(" on {target}")).unwrap_or_default();
-            let message = format!("recorded that `{task}` was {}applied{what}", if applied { "" } else { "not " });
-            (Event::TargetResolved { task, target: target.clone(), applied, by: person, note: note.clone() }, message)
+            let message =
+                format!("recorded that `{task}` was {}applied{what}", if applied { "" } else { "not " });
+            (
+                Event::TargetResolved {
+                    task,
+                    target: target.clone(),
+                    applied,
+                    by: person,
+                    note: note.clone(),
+                },
+                message,
+            )
         }
     };
     Ok((event, Told { run: id.clone(), message, next: None }))
@@ -94,18 +113,21 @@ fn list(targets: &[TargetId]) -> String {
 }
 
 fn role(run: &Run, task: &TaskName, by: &Person, owner: bool, order: &Order) -> Result<String, Refused> {
-    let refused =
-        |why: String| Refused::NotAllowed { user: by.name.clone(), what: order.verb(), why };
+    let refused = |why: String| Refused::NotAllowed { user: by.name.clone(), what: order.verb(), why };
     // What is done by hand is confirmed by whoever owns the run: such a gate names nobody else.
     if !owner && !named_by(run, task) {
-        return Err(refused(format!("`{task}` is not a gate that others than the owner of the run may answer")));
+        return Err(refused(format!(
+            "`{task}` is not a gate that others than the owner of the run may answer"
+        )));
     }
     run.may_approve(task, &by.name, &by.groups).map_err(refused)
 }
 
 /// Whether a gate names its approvers.
 fn named_by(run: &Run, task: &TaskName) -> bool {
-    run.open_gates().iter().any(|open| open.name == *task && matches!(open.work, Work::Gate(Gate::Approval { .. })))
+    run.open_gates()
+        .iter()
+        .any(|open| open.name == *task && matches!(open.work, Work::Gate(Gate::Approval { .. })))
 }
 
 /// The open gates that wait for people.

@@ -187,7 +187,10 @@ impl Refused {
         match self {
             Self::Store(error) => error.exit_code(),
             Self::UnknownRun { .. } | Self::ManyRuns { .. } | Self::NoRuns { .. } | Self::NotNow { .. } => 2,
-            Self::OtherPlan { .. } | Self::DamagedPlan { .. } | Self::NoAction { .. } | Self::Fleet { .. } => 3,
+            Self::OtherPlan { .. }
+            | Self::DamagedPlan { .. }
+            | Self::NoAction { .. }
+            | Self::Fleet { .. } => 3,
             Self::Secrets(_)
             | Self::MissingSecret { .. }
             | Self::Held { .. }
@@ -209,15 +212,21 @@ impl Refused {
             Self::Store(error) => error.hint(),
             Self::Secrets(error) => return error.hint(),
             Self::MissingSecret { name } => {
-                format!("set RUNBOOK_SECRET_{name}, or write it to the file {name} in RUNBOOK_SECRETS_DIR (mode 600)")
+                format!(
+                    "set RUNBOOK_SECRET_{name}, or write it to the file {name} in RUNBOOK_SECRETS_DIR (mode 600)"
+                )
             }
             Self::Held { run, stuck: false, .. } => format!("runbook resume {run}"),
             Self::Held { run, target, stuck: true } => {
-                format!("runbook rollback {run}, or once you have seen to it: runbook resolve {run} --target {target}")
+                format!(
+                    "runbook rollback {run}, or once you have seen to it: runbook resolve {run} --target {target}"
+                )
             }
             Self::OtherPlan { .. } => "look at the plan again with `runbook plan`".to_owned(),
             Self::UnknownRun { .. } | Self::ManyRuns { .. } => "runbook list".to_owned(),
-            Self::NoRuns { .. } => "start one with `runbook run FILE`, or name its folder with `--state DIR`".to_owned(),
+            Self::NoRuns { .. } => {
+                "start one with `runbook run FILE`, or name its folder with `--state DIR`".to_owned()
+            }
             Self::OtherEnvironment { .. } => "use another --state".to_owned(),
             Self::Stopping => "runbook resume".to_owned(),
             Self::NotNow { hint, .. } | Self::Told { hint, .. } => return hint.clone(),

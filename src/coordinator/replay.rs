@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use runbook_engine::{
-    ids::RunId,
-    plan::Plan,
-    run::Run,
-};
+use runbook_engine::{ids::RunId, plan::Plan, run::Run};
 use runbook_state::store::{Entry, RunRow, RunStore};
 
 use super::refused::Refused;
@@ -53,7 +49,11 @@ pub(crate) fn load(store: &dyn RunStore, row: &RunRow) -> Result<Replayed, Refus
 ///
 /// # Errors
 /// None, or more than one.
-pub fn select<'a>(rows: &'a [RunRow], wanted: Option<&str>, state: &std::path::Path) -> Result<&'a RunRow, Refused> {
+pub fn select<'a>(
+    rows: &'a [RunRow],
+    wanted: Option<&str>,
+    state: &std::path::Path,
+) -> Result<&'a RunRow, Refused> {
     let Some(wanted) = wanted else {
         let unfinished: Vec<_> = rows.iter().filter(|row| row.finished_at.is_none()).collect();
         return match unfinished.as_slice() {

@@ -68,7 +68,8 @@ impl Secrets {
             _ => BTreeMap::new(),
         };
         values.extend(
-            vars.iter().filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE)?.to_owned(), value.clone()))),
+            vars.iter()
+                .filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE)?.to_owned(), value.clone()))),
         );
         let mask = Mask::of(values.values().map(String::as_str));
         Ok(Self { values, mask })

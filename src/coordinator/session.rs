@@ -10,18 +10,15 @@ use std::{
 };
 
 use runbook_engine::ids::RunId;
-use runbook_state::{SledStore, store::{RunRow, RunStore}};
+use runbook_state::{
+    SledStore,
+    store::{RunRow, RunStore},
+};
 use runbook_steps::{catalog::Actions, context::Settings};
 
 use super::{
-    Coordinator, Parts, Start,
-    exit::ExitReport,
-    interrupts,
-    message::Message,
-    observer::Observer,
-    refused::Refused,
-    replay,
-    secrets::Secrets,
+    Coordinator, Parts, Start, exit::ExitReport, interrupts, message::Message, observer::Observer,
+    refused::Refused, replay, secrets::Secrets,
 };
 use crate::{
     control::{
@@ -105,7 +102,9 @@ pub fn resume(
                 return Ok(ExitReport::of(&replayed.run, &row.run));
             }
             let by = Person::of_this_process().name;
-            hold(setup, &Choice::of_run(&row), store, observer, |coordinator| resumed(coordinator, &row, &by, no_wait))
+            hold(setup, &Choice::of_run(&row), store, observer, |coordinator| {
+                resumed(coordinator, &row, &by, no_wait)
+            })
         }
         Reached::Holder(holder) => {
             let id = client::advance(holder, Ask::Resume { run: run.map(str::to_owned) })?;
@@ -114,7 +113,12 @@ pub fn resume(
     }
 }
 
-fn resumed(coordinator: &mut Coordinator<'_>, row: &RunRow, by: &str, no_wait: bool) -> Result<Begun, Refused> {
+fn resumed(
+    coordinator: &mut Coordinator<'_>,
+    row: &RunRow,
+    by: &str,
+    no_wait: bool,
+) -> Result<Begun, Refused> {
     Ok(match coordinator.resume(row, by, no_wait)? {
         Some(report) => Begun::Over(report),
         None => Begun::Run(row.run.clone()),
@@ -164,7 +168,8 @@ fn hold(
         let server = match Server::listen(&setup.state, owner, coordinator.sender()) {
             Ok(server) => Some(server),
             Err(error) => {
-                coordinator.notice(&format!("other commands cannot reach this run while it goes on: {error}"));
+                coordinator
+                    .notice(&format!("other commands cannot reach this run while it goes on: {error}"));
                 None
             }
         };

@@ -13,7 +13,10 @@ use runbook_state::store::RunRow;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Coordinator, exit::ExitReport, holds, live::Live, message::Fact, refused::Refused, replay, secrets::Secrets};
+use super::{
+    Coordinator, exit::ExitReport, holds, live::Live, message::Fact, refused::Refused, replay,
+    secrets::Secrets,
+};
 
 /// What begins a run.
 #[derive(Clone, Debug)]
@@ -46,8 +49,8 @@ impl Coordinator<'_> {
             }
         }
         self.check(&plan)?;
-        let mut run =
-            Run::new(Arc::clone(&plan)).map_err(|damaged| Refused::DamagedPlan { why: damaged.to_string() })?;
+        let mut run = Run::new(Arc::clone(&plan))
+            .map_err(|damaged| Refused::DamagedPlan { why: damaged.to_string() })?;
         run.set_capacity(self.capacity);
         let id = self.new_id()?;
         let now = self.clock.now();
@@ -130,8 +133,11 @@ impl Coordinator<'_> {
             let random = Uuid::new_v4();
             // Bytes 6 and 8 hold the version.
             let bytes = random.as_bytes();
-            let text: String =
-                bytes[..4].iter().chain(&bytes[10..14]).map(|byte| char::from(ALPHABET[*byte as usize & 31])).collect();
+            let text: String = bytes[..4]
+                .iter()
+                .chain(&bytes[10..14])
+                .map(|byte| char::from(ALPHABET[*byte as usize & 31]))
+                .collect();
             let id = RunId::from(text);
             if !taken.contains(&id) && !self.runs.contains_key(&id) {
                 return Ok(id);

@@ -42,7 +42,12 @@ impl RealInventory {
 
     fn from_file(&self, file: &str, wanted: Option<&str>) -> Result<BTreeMap<String, HostEntry>, Fault> {
         let path = self.folder.join(file);
-        let wrong = |message: String| Fault { call: "hosts:inventory", kind: FaultKind::Invalid, code: None, message };
+        let wrong = |message: String| Fault {
+            call: "hosts:inventory",
+            kind: FaultKind::Invalid,
+            code: None,
+            message,
+        };
         let text = fs::read_to_string(&path)
             .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
         let groups: BTreeMap<String, BTreeMap<String, HostEntry>> =
