@@ -23,17 +23,13 @@ impl Actions {
         for doc in gates() {
             actions.docs.insert(doc.name, doc);
         }
-        for doc in [
-            aws::command::doc(),
-            aws::compliance::doc(),
-            aws::patch::doc(),
-            aws::reboot::doc(),
-            aws::restore::doc(),
-            aws::snapshot::doc(),
-        ] {
-            actions.docs.insert(doc.name, doc);
-        }
         actions
+            .with(aws::command::Command::default())
+            .with(aws::compliance::Compliance::default())
+            .with(aws::patch::Patch::default())
+            .with(aws::reboot::Reboot::default())
+            .with(aws::restore::Restore::default())
+            .with(aws::snapshot::Snapshot::default())
             .with(check::command::Command::default())
             .with(check::http::Http::default())
             .with(check::tcp::Tcp::default())

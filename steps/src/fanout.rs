@@ -88,7 +88,7 @@ where
     if detached { Err(Failure::Detached) } else { Ok(()) }
 }
 
-async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Result<(), Failure> {
+pub(crate) async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Result<(), Failure> {
     let mut outputs = BTreeMap::new();
     let mut groups: Vec<(Report, Vec<TargetId>)> = Vec::new();
     for (id, done) in done {

@@ -46,6 +46,8 @@ pub struct PatchState {
     pub security: u64,
     /// OtherNonCompliantCount.
     pub other: u64,
+    /// RebootOption of the last installation: `RebootIfNeeded` or `NoReboot`.
+    pub reboot_option: Option<String>,
 }
 
 /// A restore in progress (`CreateReplaceRootVolumeTask`, or a swap of volumes).

@@ -191,9 +191,14 @@ pub(super) fn decide(
             End::Failed(rule.exit.unwrap_or(1)),
         );
         done.stderr = rule.output.clone().unwrap_or_else(|| "simulated failure".into());
-        if let Work::Install { snapshot_id, .. } = work {
+        if let Work::Install { reboot, snapshot_id } = work {
             let left = state.machines[machine].at(done.ended).patches.missing;
-            let change = Change::Installed { left, failed: left.min(1), snapshot_id: snapshot_id.clone() };
+            let change = Change::Installed {
+                left,
+                failed: left.min(1),
+                reboot: *reboot,
+                snapshot_id: snapshot_id.clone(),
+            };
             done.changes.push((done.ended, change));
         }
         done
@@ -229,7 +234,12 @@ pub(super) fn decide(
                 if before.missing == 0 && before.pending_reboot == 0 {
                     let ended = later(started, lasting(Lasting::Scan));
                     let mut done = part(Some(started), ended, End::Success);
-                    let nothing = Change::Installed { left: 0, failed: 0, snapshot_id: snapshot_id.clone() };
+                    let nothing = Change::Installed {
+                        left: 0,
+                        failed: 0,
+                        reboot: *reboot,
+                        snapshot_id: snapshot_id.clone(),
+                    };
                     done.changes.push((ended, nothing));
                     done
                 } else {
@@ -238,7 +248,12 @@ pub(super) fn decide(
                     let left = left.min(before.missing);
                     let mut changes = vec![(
                         installed,
-                        Change::Installed { left, failed: 0, snapshot_id: snapshot_id.clone() },
+                        Change::Installed {
+                            left,
+                            failed: 0,
+                            reboot: *reboot,
+                            snapshot_id: snapshot_id.clone(),
+                        },
                     )];
                     if let Some(rule) = hit(RuleKind::UnhealthyAfterPatch) {
                         changes.push((

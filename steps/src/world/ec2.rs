@@ -118,6 +118,7 @@ impl Fleet for Door {
                         critical: patches.critical.into(),
                         security: patches.security.into(),
                         other: other.into(),
+                        reboot_option: condition.reboot_option.map(str::to_owned),
                     });
                 }
                 Ok(found)

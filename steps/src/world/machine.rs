@@ -22,6 +22,8 @@ pub(super) struct Condition {
     pub down_at: Timestamp,
     /// The last report of a patch operation.
     pub report: Option<PatchReport>,
+    /// What the last installation was to do about reboots.
+    pub reboot_option: Option<&'static str>,
 }
 
 /// How a machine's patches stand.
@@ -57,6 +59,8 @@ pub(super) enum Change {
         left: u32,
         /// Those of them whose installation failed.
         failed: u32,
+        /// Whether it was to reboot.
+        reboot: bool,
         /// The report's patch snapshot.
         snapshot_id: Option<String>,
     },
@@ -100,6 +104,7 @@ impl Machine {
             booted_at: start.checked_sub(Duration::from_secs(30 * 86_400)).unwrap_or(start),
             down_at: start,
             report: None,
+            reboot_option: None,
         };
         Self { condition, future: Vec::new(), patching_until: None, effects: 0 }
     }
@@ -161,7 +166,8 @@ impl Condition {
                 self.booted_at = at;
                 self.patches.pending_reboot = 0;
             }
-            Change::Installed { left, failed, snapshot_id } => {
+            Change::Installed { left, failed, reboot, snapshot_id } => {
+                self.reboot_option = Some(if *reboot { "RebootIfNeeded" } else { "NoReboot" });
                 let left = *left;
                 let installed = self.patches.missing.saturating_sub(left);
                 self.patches = Patches {

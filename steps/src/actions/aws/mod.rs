@@ -2,7 +2,12 @@
 
 pub mod command;
 pub mod compliance;
+mod errand;
 pub mod patch;
+mod patience;
 pub mod reboot;
+mod relay;
+mod remote;
 pub mod restore;
+mod script;
 pub mod snapshot;

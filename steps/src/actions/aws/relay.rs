@@ -1,0 +1,269 @@
+//! Errands side by side: what they have to tell is taken in as it comes, reported in groups, and may lead to further
+//! errands.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+};
+
+use runbook_engine::{ids::TargetId, outcome::Outcome, target::Target};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::{JoinSet, yield_now},
+};
+
+use super::errand::{Delivery, Ending, Errand, MOST, Road};
+use crate::{
+    action::{Failure, Inputs, Work},
+    context::Context,
+    fanout::{Done, journal},
+};
+
+/// How many calls of one attempt are made at a time.
+const CALLS: usize = 4;
+
+/// What an errand, or what follows one, has to tell of a machine.
+pub(super) enum Event {
+    /// A command ended on it.
+    Ended { leg: &'static str, machine: TargetId, ending: Ending },
+    /// The work on it is done.
+    Done { machine: TargetId, done: Done },
+}
+
+/// The course of an action: which errands there are, and what their ends lead to.
+pub(super) trait Course: Send {
+    /// The errand of an earlier life with this key, for those of its machines that are not reported yet.
+    fn found(&self, key: &str, machines: Vec<TargetId>) -> Option<Errand>;
+
+    /// The errands for machines of which nothing is known.
+    fn fresh(&self, machines: Vec<TargetId>) -> Vec<Errand>;
+
+    /// What the end of a leg means for these machines.
+    fn ended(&mut self, leg: &'static str, machines: Vec<(TargetId, Ending)>, relay: &mut Relay);
+}
+
+/// The work in progress.
+pub(super) struct Relay {
+    pub road: Road,
+    events: mpsc::UnboundedReceiver<Event>,
+    jobs: JoinSet<Result<(), Failure>>,
+}
+
+impl Relay {
+    fn new(ctx: &Context) -> Self {
+        let (told, events) = mpsc::unbounded_channel();
+        let road = Road { ctx: ctx.clone(), calls: Arc::new(Semaphore::new(CALLS)), events: told };
+        Self { road, events, jobs: JoinSet::new() }
+    }
+
+    /// Something to do beside the rest.
+    pub fn spawn(&mut self, job: impl Future<Output = Result<(), Failure>> + Send + 'static) {
+        self.jobs.spawn(job);
+    }
+
+    /// The work on a machine is done.
+    pub fn done(&self, machine: TargetId, done: Done) {
+        // Our own channel is open.
+        let _ = self.road.events.send(Event::Done { machine, done });
+    }
+
+    /// Sends an errand and watches it.
+    pub fn send(&mut self, errand: Errand) {
+        let road = self.road.clone();
+        self.spawn(async move {
+            let mut errands = vec![errand];
+            while let Some(mut errand) = errands.pop() {
+                errand.leave_silent_ones(&road).await?;
+                if errand.targets.is_empty() {
+                    continue;
+                }
+                match errand.send(&road).await? {
+                    Delivery::Split(halves) => errands.extend(halves),
+                    delivery => follow(&road, &errand, delivery).await?,
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// Sends an errand again that was looked for and not found; its intent stands.
+    fn go_on(&mut self, errand: Errand, found: Option<Delivery>) {
+        let road = self.road.clone();
+        match found {
+            Some(delivery) => self.spawn(async move { follow(&road, &errand, delivery).await }),
+            None => self.send(errand),
+        }
+    }
+}
+
+async fn follow(road: &Road, errand: &Errand, delivery: Delivery) -> Result<(), Failure> {
+    match delivery {
+        Delivery::Sent(sent) => errand.watch(road, &sent).await,
+        Delivery::Over(report) => {
+            for machine in &errand.targets {
+                road.tell(errand.leg, machine.clone(), Ending::Known(report.clone()));
+            }
+            Ok(())
+        }
+        // Only what is sent is split.
+        Delivery::Split(_) => Ok(()),
+    }
+}
+
+/// Goes a course to its end.
+pub(super) async fn run(
+    ctx: &Context,
+    machines: &[TargetId],
+    mut course: impl Course,
+) -> Result<(), Failure> {
+    let mut relay = Relay::new(ctx);
+    let fresh = take_up(ctx, machines, &course, &mut relay).await?;
+    for errand in course.fresh(fresh) {
+        relay.send(errand);
+    }
+    let mut end = Ok(());
+    loop {
+        if relay.jobs.is_empty() && relay.events.is_empty() {
+            return end;
+        }
+        tokio::select! {
+            biased;
+            Some(first) = relay.events.recv() => {
+                // What comes out in the same instant is there after one more round of the scheduler.
+                yield_now().await;
+                let mut batch = vec![first];
+                while let Ok(more) = relay.events.try_recv() {
+                    batch.push(more);
+                }
+                take_in(ctx, batch, &mut course, &mut relay).await?;
+            }
+            Some(joined) = relay.jobs.join_next() => {
+                let result = match joined {
+                    Ok(result) => result,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => Err(Failure::Detached),
+                    },
+                };
+                // A process that stops comes before any other reason; what is not reported stays open.
+                if end.is_ok() || result == Err(Failure::Detached) {
+                    end = end.and(result);
+                }
+            }
+        }
+    }
+}
+
+/// Finds what earlier lives began; gives the machines on which nothing was.
+async fn take_up(
+    ctx: &Context,
+    machines: &[TargetId],
+    course: &impl Course,
+    relay: &mut Relay,
+) -> Result<Vec<TargetId>, Failure> {
+    // The latest leg of each machine counts.
+    let mut latest = BTreeMap::new();
+    let open: BTreeSet<_> = machines.iter().collect();
+    for (key, intent) in &ctx.memory.intents {
+        for machine in intent.targets.iter().filter(|machine| open.contains(machine)) {
+            let known = latest.entry(machine.clone()).or_insert((intent.at, key.clone()));
+            if intent.at > known.0 {
+                *known = (intent.at, key.clone());
+            }
+        }
+    }
+    let mut begun: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
+    for (machine, (_, key)) in &latest {
+        begun.entry(key.clone()).or_default().push(machine.clone());
+    }
+    let mut searches = JoinSet::new();
+    for (key, machines) in begun {
+        let Some(errand) = course.found(&key, machines) else { continue };
+        let road = relay.road.clone();
+        searches.spawn(async move {
+            let found = errand.find(&road).await;
+            (errand, found)
+        });
+    }
+    let mut found = Vec::new();
+    while let Some(joined) = searches.join_next().await {
+        let (errand, delivery) = joined.map_err(|_| Failure::Detached)?;
+        found.push((errand, delivery?));
+    }
+    if ctx.resumed {
+        ctx.ledger.looked_up().await?;
+    }
+    for (errand, delivery) in found {
+        relay.go_on(errand, delivery);
+    }
+    Ok(machines.iter().filter(|machine| !latest.contains_key(*machine)).cloned().collect())
+}
+
+async fn take_in(
+    ctx: &Context,
+    batch: Vec<Event>,
+    course: &mut impl Course,
+    relay: &mut Relay,
+) -> Result<(), Failure> {
+    let mut legs: BTreeMap<&'static str, Vec<(TargetId, Ending)>> = BTreeMap::new();
+    let mut done = Vec::new();
+    for event in batch {
+        match event {
+            Event::Ended { leg, machine, ending } => legs.entry(leg).or_default().push((machine, ending)),
+            Event::Done { machine, done: how } => done.push((machine, how)),
+        }
+    }
+    for (leg, machines) in legs {
+        course.ended(leg, machines, relay);
+    }
+    if done.is_empty() { Ok(()) } else { journal(ctx, together(done)).await }
+}
+
+/// Machines that succeeded and were seen in the same moment get one report, with the latest of their times: one entry
+/// of the journal instead of fifty.
+pub(super) fn together(mut done: Vec<(TargetId, Done)>) -> Vec<(TargetId, Done)> {
+    let succeeded = |done: &Done| done.report.outcome == Outcome::Succeeded;
+    let latest =
+        done.iter().filter(|(_, done)| succeeded(done)).filter_map(|(_, done)| done.report.finished_at).max();
+    for (_, done) in done.iter_mut().filter(|(_, done)| succeeded(done)) {
+        done.report.finished_at = latest;
+    }
+    done
+}
+
+/// The machines of an attempt, by id, without those that are no EC2 instances: these are reported.
+pub(super) async fn instances(
+    ctx: &Context,
+    work: Work,
+) -> Result<BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)>, Failure> {
+    use runbook_engine::{outcome::ErrorClass, run::event::Report, target::Home};
+    let (instances, others): (BTreeMap<_, _>, BTreeMap<_, _>) = work
+        .targets
+        .into_iter()
+        .map(|(target, inputs)| (target.id.clone(), (target, inputs)))
+        .partition(|(_, (target, _))| matches!(target.home, Home::Aws { .. }));
+    if !others.is_empty() {
+        let cause = "the machine is a host of our own, no EC2 instance";
+        let report = Report::failed(Outcome::Failed, ErrorClass::Failed, cause);
+        ctx.ledger.report(others.into_keys().collect(), report).await?;
+    }
+    Ok(instances)
+}
+
+/// Machines that may share a command, cut into errands.
+pub(super) fn cut<K: Ord>(
+    machines: Vec<TargetId>,
+    alike: impl Fn(&TargetId) -> K,
+    errand: impl Fn(Vec<TargetId>) -> Option<Errand>,
+) -> Vec<Errand> {
+    let mut groups: BTreeMap<K, Vec<TargetId>> = BTreeMap::new();
+    for machine in machines {
+        groups.entry(alike(&machine)).or_default().push(machine);
+    }
+    groups
+        .into_values()
+        .flat_map(|group| group.chunks(MOST).map(<[_]>::to_vec).collect::<Vec<_>>())
+        .filter_map(errand)
+        .collect()
+}
