@@ -1,3 +1,7 @@
-//! The core, tested from outside.
+//! The core, tested from outside: plans made from text, runs driven in virtual time.
 
+mod catalog;
+mod drive;
+mod planned;
 mod planning;
+mod ten_situations;

@@ -1,0 +1,80 @@
+//! Plans made from text.
+
+use std::collections::BTreeMap;
+
+use runbook_engine::{
+    document,
+    ids::{GroupName, TargetId},
+    loader::NoFiles,
+    plan::{self, Making, Plan},
+    target::{Home, Target},
+};
+
+use crate::catalog::TestCatalog;
+
+/// The plan of a runbook whose groups have so many machines each, named `dev-01`, `dev-02`, ….
+pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
+    let reading = document::read("test.yaml", text.as_bytes(), &NoFiles);
+    assert!(reading.diagnostics.is_empty(), "{:#?}", reading.diagnostics);
+    let runbook = reading.runbook.expect("a runbook");
+    let resolved: BTreeMap<_, _> =
+        groups.iter().map(|(name, count)| (GroupName::new(name), machines(name, *count))).collect();
+    plan::make(Making {
+        runbook: &runbook,
+        sources: &reading.sources,
+        catalog: &TestCatalog::default(),
+        params: BTreeMap::new(),
+        env: BTreeMap::new(),
+        resolved,
+        limit: Vec::new(),
+    })
+    .unwrap_or_else(|refusal| panic!("{refusal:#?}"))
+}
+
+fn machines(group: &str, count: usize) -> Vec<Target> {
+    (1..=count)
+        .map(|number| {
+            let name = format!("{group}-{number:03}");
+            Target {
+                id: TargetId::new(&name),
+                name,
+                group: GroupName::new(group),
+                private_ip: Some("10.0.0.1".into()),
+                tags: BTreeMap::new(),
+                vars: BTreeMap::new(),
+                platform: "linux".into(),
+                image: None,
+                root_volume: None,
+                home: Home::Aws { account: None, region: None, role: None },
+            }
+        })
+        .collect()
+}
+
+/// The block of DESIGN section 4, and stages over it.
+pub fn flagship(stages: &str) -> String {
+    format!(
+        "runbook: patch
+targets:
+  dev: {{ aws: {{ tags: {{ Environment: dev }} }} }}
+  staging: {{ aws: {{ tags: {{ Environment: staging }} }} }}
+  production: {{ aws: {{ tags: {{ Environment: production }} }} }}
+blocks:
+  patch-and-verify:
+    backup: {{ uses: aws/snapshot }}
+    patch:
+      needs: [backup]
+      uses: aws/patch
+      timeout: 2h
+      retry: {{ attempts: 2, errors: [throttled, undeliverable] }}
+      on_failure: [restore]
+    compliant: {{ needs: [patch], uses: check/tcp, on_failure: [restore] }}
+    healthy: {{ needs: [patch], uses: check/http, on_failure: [restore] }}
+    restore:
+      uses: aws/restore
+      targets: {{ failed_in: [patch, compliant, healthy] }}
+      with: {{ from: backup }}
+steps:
+{stages}"
+    )
+}
