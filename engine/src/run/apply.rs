@@ -252,12 +252,12 @@ impl Run {
                 Ok(())
             }
             Event::TaskSucceeded { task } => {
-                let ix = self.ended(task)?;
+                let ix = self.ended_named(task)?;
                 self.finish(ix, at, TaskStatus::Succeeded);
                 Ok(())
             }
             Event::TaskFailed { task, cause, class } => {
-                let ix = self.ended(task)?;
+                let ix = self.ended_named(task)?;
                 self.tasks[ix.at()].error = Some(cause.clone());
                 self.tasks[ix.at()].class = *class;
                 self.note_failure(ix, cause);
@@ -381,7 +381,7 @@ impl Run {
     }
 
     /// A task that may succeed or fail now: its attempt is over, or it is an open gate.
-    fn ended(&self, name: &TaskName) -> Result<TaskIx, IllegalEvent> {
+    fn ended_named(&self, name: &TaskName) -> Result<TaskIx, IllegalEvent> {
         let ix = self.task_named(name)?;
         if matches!(self.tasks[ix.at()].wait, Some(Wait::Gate { .. })) {
             return Ok(ix);

@@ -183,7 +183,7 @@ impl Run {
                 *free = free.saturating_sub(1);
                 Some(Event::TaskStarted {
                     task: name(),
-                    attempt: 1,
+                    attempt: self.tasks[ix.at()].attempt + 1,
                     targets: self.ids(&targets),
                     refused: refused
                         .into_iter()

@@ -4,6 +4,7 @@
 //! own: a journal is applied entry by entry, then `RunResumed`, then the same commands follow as ever.
 
 mod apply;
+mod audit;
 pub mod command;
 mod decide;
 mod ending;

@@ -1,7 +1,7 @@
 //! A catalog with the actions that these tests use: the same names and effects as the real ones, few inputs.
 
 use runbook_engine::{
-    catalog::{ActionDoc, Catalog, EffectDoc, InputDoc, InputKind, TargetsDoc, TimeoutDoc, Unit, gates},
+    catalog::{ActionDoc, Catalog, EffectDoc, InputDoc, InputKind, TargetsDoc, TimeoutDoc, gates},
     duration::Span,
     outcome::Effect,
 };
@@ -16,18 +16,10 @@ fn input(name: &'static str, kind: InputKind) -> InputDoc {
 
 fn action(name: &'static str, effect: Effect, timeout: Span) -> ActionDoc {
     ActionDoc {
-        name,
-        summary: "",
-        inputs: Vec::new(),
         effect: EffectDoc::Always(effect),
         targets: TargetsDoc::Optional,
-        unit: Unit::Target,
-        timeout: TimeoutDoc::Fixed(timeout),
         repeatable: false,
-        backs_up: false,
-        restores: false,
-        rights: Vec::new(),
-        outputs: Vec::new(),
+        ..ActionDoc::new(name, "for tests", TimeoutDoc::Fixed(timeout))
     }
 }
 
@@ -49,9 +41,12 @@ impl Default for TestCatalog {
                 inputs: vec![input("url", InputKind::Url)],
                 ..action("notify/webhook", Effect::Reads, Span::from_mins(1))
             },
-            ActionDoc { inputs: vec![input("script", InputKind::Script)], ..action("local/command", Effect::Unknown, Span::from_hours(1)) },
+            ActionDoc {
+                inputs: vec![input("script", InputKind::Script)],
+                ..action("local/command", Effect::Unknown, Span::from_hours(1))
+            },
         ];
-        all.extend(gates::gates().iter().cloned());
+        all.extend(gates());
         all.sort_by_key(|doc| doc.name);
         Self(all)
     }

@@ -8,7 +8,7 @@ use runbook_engine::{
     outcome::{ErrorClass, Outcome, TargetOutcome},
     plan::{Plan, Task},
     run::{
-        Run,
+        Run, TaskStatus,
         command::Command,
         event::{Event, Report},
     },
@@ -66,10 +66,12 @@ pub struct Drive {
     flights: BTreeMap<(TaskName, u32), Flight>,
     later: Vec<(Timestamp, Event)>,
     gone: BTreeMap<TargetId, String>,
+    dies_before: Option<usize>,
+    dead_for: u64,
     /// Remote work that cannot be cancelled: its answers come as scripted.
     pub keep_after_stop: bool,
-    /// How often each task was executed on each machine.
-    pub effects: BTreeMap<(TaskName, Option<TargetId>), u32>,
+    /// How often each attempt of each task was executed on each machine.
+    pub effects: BTreeMap<(TaskName, u32, Option<TargetId>), u32>,
 }
 
 impl Drive {
@@ -86,6 +88,8 @@ impl Drive {
             flights: BTreeMap::new(),
             later: Vec::new(),
             gone: BTreeMap::new(),
+            dies_before: None,
+            dead_for: 0,
             keep_after_stop: false,
             effects: BTreeMap::new(),
         };
@@ -117,12 +121,25 @@ impl Drive {
         self
     }
 
-    /// Journals an event: it must survive its own JSON, and must fit.
-    pub fn record(&mut self, event: Event) {
+    /// Journals an event: it must survive its own JSON, and must fit. False: the process died just before.
+    pub fn record(&mut self, event: Event) -> bool {
+        if self.dies_before == Some(self.journal.len()) && self.run.id().is_some() {
+            self.dies_before = None;
+            self.crash(self.dead_for);
+            return false;
+        }
         let text = serde_json::to_string(&event).expect("JSON");
         let event: Event = serde_json::from_str(&text).expect("the same event");
         self.run.apply(self.now, &event).unwrap_or_else(|error| panic!("{error}: {event:?}"));
         self.journal.push((self.now, event));
+        true
+    }
+
+    /// Dies once, just before this entry, and is resumed so many seconds later.
+    pub fn dying_before(mut self, entry: usize, dead_for: u64) -> Self {
+        self.dies_before = Some(entry);
+        self.dead_for = dead_for;
+        self
     }
 
     /// Goes on until the run has finished, or until this holds.
@@ -154,6 +171,7 @@ impl Drive {
             let again = self.run.commands(self.now);
             assert_eq!(again, self.run.commands(self.now), "asking twice gives the same answer");
             let mut changed = false;
+            let alive = self.dies_before;
             for command in again {
                 match command {
                     Command::Record(event) => {
@@ -167,8 +185,11 @@ impl Drive {
                     Command::Stop { task, attempt, .. } => self.stop(&task, attempt),
                     Command::Inspect { scope } if !changed => {
                         let targets = self.run.wave_targets(&scope);
-                        let refused =
-                            self.gone.iter().filter(|(id, _)| targets.contains(id)).map(|(id, c)| (id.clone(), c.clone()));
+                        let refused = self
+                            .gone
+                            .iter()
+                            .filter(|(id, _)| targets.contains(id))
+                            .map(|(id, c)| (id.clone(), c.clone()));
                         let refused = refused.collect();
                         self.record(Event::WaveInspected { scope, refused });
                         changed = true;
@@ -180,7 +201,7 @@ impl Drive {
                     _ => {}
                 }
             }
-            if !changed {
+            if !changed && self.dies_before == alive {
                 return;
             }
         }
@@ -195,17 +216,20 @@ impl Drive {
             Some(_) => self.run.open_targets(&task).into_iter().map(Some).collect(),
             None => vec![None],
         };
-        self.record(Event::IntentRecorded {
+        let intent = Event::IntentRecorded {
             task: task.clone(),
             attempt,
             key: String::new(),
             call: "test".into(),
             token: format!("{task}#{attempt}"),
             targets: targets.iter().flatten().cloned().collect(),
-        });
+        };
+        if !self.record(intent) {
+            return;
+        }
         let mut flight = Flight { targets: BTreeMap::new(), stopped: false };
         for target in targets {
-            *self.effects.entry((task.clone(), target.clone())).or_default() += 1;
+            *self.effects.entry((task.clone(), attempt, target.clone())).or_default() += 1;
             let reply = (self.script)(&planned, target.as_ref(), attempt);
             let due = plus(self.now, reply.after.as_secs());
             let report = if reply.remote { reply.report.at(due) } else { reply.report };
@@ -224,7 +248,8 @@ impl Drive {
             for (due, report) in flight.targets.values_mut() {
                 if *due > self.now && report.outcome != Outcome::Unknown {
                     *due = plus(self.now, 5);
-                    *report = Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "it did not end in time");
+                    *report =
+                        Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "it did not end in time");
                 }
             }
         }
@@ -255,7 +280,9 @@ impl Drive {
             !now
         });
         for event in due {
-            self.record(event);
+            if !self.record(event.clone()) {
+                self.record(event);
+            }
         }
         for (task, attempt) in self.flights.keys().cloned().collect::<Vec<_>>() {
             self.tell_flight(&task, attempt);
@@ -263,31 +290,40 @@ impl Drive {
     }
 
     fn tell_flight(&mut self, task: &TaskName, attempt: u32) {
-        let Some(flight) = self.flights.get_mut(&(task.clone(), attempt)) else { return };
-        let mut due = BTreeMap::new();
-        flight.targets.retain(|target, (at, report)| {
-            let now = *at <= self.now;
-            if now {
-                due.insert(target.clone(), report.clone());
-            }
-            !now
-        });
-        if flight.targets.is_empty() {
-            self.flights.remove(&(task.clone(), attempt));
-        }
-        let live = self.run.task(task).is_some_and(|view| !view.status.is_terminal());
-        for (target, report) in due.into_iter().filter(|_| live) {
-            match target {
-                Some(target) => {
-                    if report.outcome == Outcome::Succeeded {
-                        let outputs = BTreeMap::from([(target.clone(), json!({ "id": format!("{task}:{target}") }))]);
-                        self.record(Event::OutputsRecorded { task: task.clone(), outputs });
-                    }
-                    self.record(Event::TargetsReported { task: task.clone(), attempt, targets: vec![target], report });
+        let Some(flight) = self.flights.get(&(task.clone(), attempt)) else { return };
+        let due: Vec<_> = flight
+            .targets
+            .iter()
+            .filter(|(_, (at, _))| *at <= self.now)
+            .map(|(t, (_, r))| (t.clone(), r.clone()))
+            .collect();
+        for (target, report) in due {
+            if self.run.task(task).is_none_or(|view| view.status.is_terminal())
+                || self.told(task, attempt, &target, report)
+            {
+                let key = (task.clone(), attempt);
+                let Some(flight) = self.flights.get_mut(&key) else { return };
+                flight.targets.remove(&target);
+                if flight.targets.is_empty() {
+                    self.flights.remove(&key);
                 }
-                None => self.record(Event::TaskReported { task: task.clone(), attempt, report }),
             }
         }
+    }
+
+    /// Journals how a machine came out; false when the process died before that.
+    fn told(&mut self, task: &TaskName, attempt: u32, target: &Option<TargetId>, report: Report) -> bool {
+        let task = task.clone();
+        let Some(target) = target.clone() else {
+            return self.record(Event::TaskReported { task, attempt, report });
+        };
+        if report.outcome == Outcome::Succeeded {
+            let outputs = BTreeMap::from([(target.clone(), json!({ "id": format!("{task}:{target}") }))]);
+            if !self.record(Event::OutputsRecorded { task: task.clone(), outputs }) {
+                return false;
+            }
+        }
+        self.record(Event::TargetsReported { task, attempt, targets: vec![target], report })
     }
 
     /// The process dies, and another one takes over so many seconds later: the journal is all that is left. The
@@ -297,14 +333,23 @@ impl Drive {
         for (at, event) in &self.journal {
             run.apply(*at, event).unwrap_or_else(|error| panic!("replay: {error}: {event:?}"));
         }
-        assert_eq!(run.commands(self.now), self.run.commands(self.now), "the journal replays to the same state");
+        assert_eq!(
+            run.commands(self.now),
+            self.run.commands(self.now),
+            "the journal replays to the same state"
+        );
         self.run = run;
         self.now = plus(self.now, dead_for);
         self.record(Event::RunResumed { by: "tester".into() });
         for (task, attempt) in self.flights.keys().cloned().collect::<Vec<_>>() {
-            self.record(Event::TaskLookedUp { task, attempt });
+            if self
+                .run
+                .task(&task)
+                .is_some_and(|view| view.status == TaskStatus::Interrupted && view.attempt == attempt)
+            {
+                self.record(Event::TaskLookedUp { task, attempt });
+            }
         }
-        self.tell();
         self
     }
 
@@ -330,10 +375,10 @@ impl Drive {
         self.journal.iter().any(|(_, event)| wanted(event))
     }
 
-    /// No task was executed twice on a machine within one attempt.
-    pub fn assert_nothing_twice(&self, attempts: u32) {
-        for ((task, target), count) in &self.effects {
-            assert!(*count <= attempts, "{task} ran {count} times on {target:?}");
+    /// No attempt of a task was executed twice on a machine.
+    pub fn assert_nothing_twice(&self) {
+        for ((task, attempt, target), count) in &self.effects {
+            assert_eq!(*count, 1, "attempt {attempt} of {task} on {target:?}");
         }
     }
 }

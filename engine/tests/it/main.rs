@@ -2,6 +2,7 @@
 
 mod catalog;
 mod drive;
+mod laws;
 mod planned;
 mod planning;
 mod ten_situations;

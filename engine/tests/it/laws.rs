@@ -1,0 +1,352 @@
+//! Laws that every run must keep, checked over generated runbooks, fleets and faults.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{prelude::*, test_runner::TestCaseError};
+use runbook_engine::{
+    ids::TargetId,
+    outcome::{ErrorClass, Outcome, TargetOutcome},
+    plan::{Plan, Role, ScopeKind, Task},
+    run::{
+        Run,
+        event::{Event, Report, RunEnd},
+    },
+};
+
+use crate::{
+    drive::{Drive, Reply},
+    planned::plan,
+};
+
+/// A block's shape.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// Backup, patch, two checks, restore.
+    Flagship,
+    /// The restore has a second rung and is tried twice.
+    Ladder,
+    /// The last rung is a person.
+    Manual,
+    /// A script before, a composite inside with a rollout of its own.
+    Nested,
+}
+
+#[derive(Clone, Debug)]
+struct Stage {
+    machines: usize,
+    waves: Vec<usize>,
+    soak: bool,
+    max_failures: usize,
+    max_in_flight: usize,
+    shape: Shape,
+    gate: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    stages: Vec<Stage>,
+    /// Which of 1,000 machines fail at what: the seed of the faults.
+    seed: u64,
+    /// Faults in a thousand.
+    faults: u64,
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    let shape = prop_oneof![
+        3 => Just(Shape::Flagship),
+        1 => Just(Shape::Ladder),
+        1 => Just(Shape::Manual),
+        1 => Just(Shape::Nested)
+    ];
+    (
+        1..6_usize,
+        prop::collection::btree_set(1..5_usize, 0..3),
+        any::<bool>(),
+        0..3_usize,
+        0..3_usize,
+        shape,
+        any::<bool>(),
+    )
+        .prop_map(|(machines, waves, soak, max_failures, max_in_flight, shape, gate)| Stage {
+            machines,
+            waves: waves.into_iter().collect(),
+            soak,
+            max_failures,
+            max_in_flight,
+            shape,
+            gate,
+        })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (prop::collection::vec(stage(), 1..4), any::<u64>(), prop_oneof![Just(0_u64), Just(60), Just(250)])
+        .prop_map(|(stages, seed, faults)| Case { stages, seed, faults })
+}
+
+impl Case {
+    fn text(&self) -> String {
+        let mut text = String::from("runbook: generated\ntargets:\n");
+        for at in 0..self.stages.len() {
+            text += &format!("  g{at}: {{ aws: {{ tags: {{ Stage: g{at} }} }} }}\n");
+        }
+        text += "blocks:\n  inner:\n    look: { uses: check/tcp }\n    again: { needs: [look], uses: check/http }\n";
+        for (at, stage) in self.stages.iter().enumerate() {
+            text += &block(at, stage.shape);
+        }
+        text += "steps:\n";
+        let mut before = None;
+        for (at, stage) in self.stages.iter().enumerate() {
+            if stage.gate {
+                let needs = before.as_ref().map(|id| format!("    needs: [{id}]\n")).unwrap_or_default();
+                text += &format!("  wait{at}:\n{needs}    uses: gate/wait\n    with: {{ for: 1h }}\n");
+                before = Some(format!("wait{at}"));
+            }
+            let needs = before.map(|id| format!("    needs: [{id}]\n")).unwrap_or_default();
+            text += &format!(
+                "  s{at}:\n{needs}    run: b{at}\n    targets: g{at}\n    rollout:\n      max_failures: {}\n",
+                stage.max_failures
+            );
+            if !stage.waves.is_empty() {
+                let waves: Vec<_> = stage.waves.iter().map(ToString::to_string).collect();
+                text += &format!("      waves: [{}]\n", waves.join(", "));
+            }
+            if stage.soak {
+                text += "      soak: 10m\n";
+            }
+            if stage.max_in_flight > 0 {
+                text += &format!("      max_in_flight: {}\n", stage.max_in_flight);
+            }
+            before = Some(format!("s{at}"));
+        }
+        text
+    }
+
+    fn plan(&self) -> Plan {
+        let names: Vec<_> = (0..self.stages.len()).map(|at| format!("g{at}")).collect();
+        let groups: Vec<_> =
+            names.iter().zip(&self.stages).map(|(name, stage)| (name.as_str(), stage.machines)).collect();
+        plan(&self.text(), &groups)
+    }
+
+    fn drive(&self) -> Drive {
+        let (seed, faults) = (self.seed, self.faults);
+        Drive::new(self.plan())
+            .script(move |task, target, attempt| reply(seed, faults, task, target, attempt))
+    }
+}
+
+fn block(at: usize, shape: Shape) -> String {
+    let common = "    backup: { uses: aws/snapshot }
+    patch: { needs: [backup], uses: aws/patch, retry: { attempts: 2, errors: [undeliverable] }, on_failure: [restore] }
+    healthy: { needs: [patch], uses: check/http, on_failure: [restore] }
+";
+    let rest = match shape {
+        Shape::Flagship => {
+            "    compliant: { needs: [patch], uses: check/tcp, on_failure: [restore] }
+    restore: { uses: aws/restore, targets: { failed_in: [patch, healthy, compliant] }, with: { from: backup } }
+"
+        }
+        Shape::Ladder => {
+            "    restore: { uses: aws/restore, with: { from: backup }, retry: { attempts: 2, delay: 1m }, on_failure: [again] }
+    again: { uses: aws/restore, with: { from: backup } }
+"
+        }
+        Shape::Manual => {
+            "    restore: { uses: aws/restore, with: { from: backup }, on_failure: [by-hand] }
+    by-hand: { uses: gate/manual, with: { instructions: re-image it }, timeout: 2h }
+"
+        }
+        Shape::Nested => {
+            "    restore: { uses: aws/restore, with: { from: backup } }
+    inner: { needs: [healthy], run: inner, rollout: { waves: [1], max_failures: 1 } }
+"
+        }
+    };
+    format!("  b{at}:\n{common}{rest}")
+}
+
+/// Faults by task, machine and attempt: the same in every life of a run.
+fn reply(seed: u64, faults: u64, task: &Task, target: Option<&TargetId>, attempt: u32) -> Reply {
+    let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+    let name = format!("{}|{target:?}|{attempt}", task.name);
+    for byte in name.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let after = 30 + hash % 200;
+    if (hash >> 20) % 1000 >= faults {
+        return Reply::ok(after).remote();
+    }
+    match (hash >> 40) % 6 {
+        0 => {
+            Reply::with(after, Report::failed(Outcome::Failed, ErrorClass::Undeliverable, "never delivered"))
+        }
+        1 => Reply::with(after, Report::failed(Outcome::Unreachable, ErrorClass::Failed, "went silent")),
+        2 => Reply::ok(100_000),
+        3 => Reply::with(after, Report::failed(Outcome::Unknown, ErrorClass::Failed, "the answer was lost")),
+        _ => Reply::failed(after, "it broke"),
+    }
+}
+
+/// What a run came to, without its times.
+fn summary(drive: &Drive) -> (Option<RunEnd>, BTreeMap<String, (TargetOutcome, Option<String>)>) {
+    let end = drive.journal.iter().rev().find_map(|(_, event)| match event {
+        Event::RunFinished { status } => Some(*status),
+        _ => None,
+    });
+    let views = drive.run.targets();
+    (end, views.into_iter().map(|view| (view.id.to_string(), (view.outcome, view.cause))).collect())
+}
+
+fn check_laws(drive: &Drive, plan: &Plan) -> Result<(), TestCaseError> {
+    let tasks: BTreeMap<_, _> =
+        plan.tasks.iter().chain(&plan.rollback).map(|task| (task.name.clone(), task)).collect();
+    let rollout_of = |task: &Task| task.name.as_str().split('/').next().unwrap_or_default().to_owned();
+    let mut backed_up = BTreeSet::new();
+    let mut entered: BTreeSet<TargetId> = BTreeSet::new();
+    let mut exceeded: BTreeSet<String> = BTreeSet::new();
+    let mut failures: BTreeMap<String, BTreeSet<TargetId>> = BTreeMap::new();
+    let mut verified: BTreeMap<TargetId, BTreeSet<String>> = BTreeMap::new();
+    for (_, event) in &drive.journal {
+        match event {
+            Event::TargetsReported { task, targets, report, .. } if report.outcome == Outcome::Succeeded => {
+                let task = tasks[task];
+                if task.backs_up {
+                    backed_up.extend(targets.iter().cloned());
+                }
+                if let Role::Verify { .. } = task.role {
+                    for target in targets {
+                        verified.entry(target.clone()).or_default().insert(task.step.to_string());
+                    }
+                }
+            }
+            Event::TaskStarted { task, targets, .. } => {
+                let task = tasks[task];
+                let first =
+                    task.effect.may_change() && task.restores.is_none() && matches!(task.role, Role::Step);
+                for target in targets.iter().filter(|_| first) {
+                    prop_assert!(
+                        backed_up.contains(target),
+                        "{} changed {target} without a backup",
+                        task.name
+                    );
+                    let new = entered.insert(target.clone());
+                    prop_assert!(
+                        !new || !exceeded.contains(&rollout_of(task)),
+                        "{} entered {target} over budget",
+                        task.name
+                    );
+                }
+            }
+            Event::WaveStarted { scope } => {
+                let rollout = scope.as_str().split('/').next().unwrap_or_default();
+                prop_assert!(!exceeded.contains(rollout), "{scope} began after the budget was exceeded");
+            }
+            Event::TargetsFailed { task, targets } => {
+                let task = tasks[task];
+                if matches!(task.role, Role::Step | Role::SoakCheck) {
+                    failures.entry(rollout_of(task)).or_default().extend(targets.iter().cloned());
+                }
+            }
+            Event::BudgetExceeded { scope, failures, limit } => {
+                prop_assert!(failures > limit);
+                if !scope.as_str().contains('/') {
+                    exceeded.insert(scope.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+    for scope in &plan.scopes {
+        let ScopeKind::Rollout { max_failures, .. } = scope.kind else { continue };
+        let count = failures.get(scope.name.as_str()).map_or(0, BTreeSet::len);
+        if !scope.name.as_str().contains('/') {
+            let over = count > max_failures as usize;
+            prop_assert_eq!(
+                over,
+                exceeded.contains(scope.name.as_str()),
+                "the budget of {} tells the truth",
+                &scope.name
+            );
+        }
+    }
+    for view in drive.run.targets() {
+        if view.outcome == TargetOutcome::Restored {
+            let checks = verified.get(view.id).map_or(0, BTreeSet::len);
+            prop_assert!(checks > 0, "{} is said to be restored and was never checked", view.id);
+        }
+        if view.outcome == TargetOutcome::NotStarted {
+            prop_assert!(!entered.contains(view.id), "{} is said not to be started", view.id);
+        }
+        prop_assert!(
+            !matches!(view.outcome, TargetOutcome::Pending | TargetOutcome::InProgress),
+            "{} is {} at the end",
+            view.id,
+            view.outcome
+        );
+    }
+    // Restored is exactly what was changed and did not come through, unless a person is needed.
+    let (end, outcomes) = summary(drive);
+    if end != Some(RunEnd::Stuck) {
+        for (id, (outcome, cause)) in &outcomes {
+            let changed = entered.contains(id.as_str());
+            let fine = match outcome {
+                TargetOutcome::Succeeded | TargetOutcome::Restored => changed,
+                TargetOutcome::NotStarted => !changed,
+                // Failed before anything was changed, or undelivered.
+                _ => true,
+            };
+            prop_assert!(fine, "{id} is {outcome} ({cause:?}), changed: {changed}");
+        }
+    }
+    prop_assert!(drive.run.commands(drive.now).is_empty(), "a finished journal yields nothing more to do");
+    prop_assert!(drive.run.finished());
+    for ((task, attempt, target), count) in &drive.effects {
+        prop_assert_eq!(*count, 1, "attempt {} of {} on {:?}", attempt, task, target);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_run_keeps_the_laws(case in case()) {
+        let plan = case.plan();
+        let mut drive = case.drive();
+        drive.finish();
+        check_laws(&drive, &plan)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    /// Killed before any append and resumed, a run ends the same and does nothing twice.
+    #[test]
+    fn a_run_killed_before_any_append_ends_the_same(case in case()) {
+        let plan = case.plan();
+        let mut whole = case.drive();
+        whole.finish();
+        let expected = summary(&whole);
+        let step = 1 + whole.journal.len() / 60;
+        for entry in (1..whole.journal.len()).step_by(step) {
+            let mut drive = case.drive().dying_before(entry, 0);
+            drive.finish();
+            check_laws(&drive, &plan)?;
+            prop_assert_eq!(&summary(&drive), &expected, "killed before entry {}", entry);
+        }
+    }
+
+    /// Every prefix of a journal replays to a state whose indexes agree with a full scan.
+    #[test]
+    fn indexes_agree_with_a_full_scan(case in case()) {
+        let plan = std::sync::Arc::new(case.plan());
+        let mut drive = case.drive();
+        drive.finish();
+        let mut run = Run::new(plan).expect("a sound plan");
+        for (at, event) in &drive.journal {
+            run.apply(*at, event).expect("replays");
+            prop_assert_eq!(run.disagreement(), None);
+        }
+    }
+}
