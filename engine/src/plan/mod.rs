@@ -2,10 +2,12 @@
 
 mod canonical;
 mod draft;
+mod drift;
 mod expand;
 mod gate;
 mod graph;
 mod link;
+mod linked;
 mod machines;
 mod making;
 mod problems;
@@ -32,6 +34,7 @@ pub use self::{
     canonical::PlanError,
     gate::{Gate, OnExpiry, OnReject},
     graph::{Edge, Graph, Point},
+    linked::rollback_of,
     making::{Making, Refusal, make},
     render::TargetWords,
     scope::{Scope, ScopeKind},
