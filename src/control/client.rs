@@ -304,6 +304,7 @@ impl Watched {
         self.next = entry.seq + 1;
         if entry.seq >= self.from {
             observer.entries(&self.run, entry.at, std::slice::from_ref(&entry.event));
+            observer.entry(entry);
         }
         Ok(())
     }

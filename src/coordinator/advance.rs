@@ -96,7 +96,9 @@ impl Coordinator<'_> {
         for (answer, why) in batch.illegal {
             answer.illegal(why);
         }
-        if let Some(live) = self.runs.get(id)
+        // Who handed a plan to this process follows it through the socket.
+        if self.order.first() == Some(id)
+            && let Some(live) = self.runs.get(id)
             && !batch.events.is_empty()
         {
             self.observer.entries(live.run(), at, &batch.events);
