@@ -26,7 +26,7 @@ pub trait Ledger: Send + Sync {
     /// Journals outputs by machine.
     async fn outputs(&self, outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure>;
     /// Journals that after a resume the in-flight work was found, or is known not to exist. Reports and checkpoints may
-    /// come before it. Actions whose work starts anew after a resume (`check/*`) call it when they are done.
+    /// come before it. An action without an intent has nothing in flight: it starts anew, with its whole time.
     async fn looked_up(&self) -> Result<(), Failure>;
 }
 

@@ -65,11 +65,15 @@ pub(super) async fn run<L: Look>(
     work: Work,
     look: impl Fn(Option<&runbook_engine::target::Target>, &Inputs) -> Result<L, Failure>,
 ) -> Result<Value, Failure> {
+    // Nothing of a check is in flight when its process dies.
+    if ctx.resumed {
+        ctx.ledger.looked_up().await?;
+    }
     // Machines are watched side by side for the whole time; only the looks themselves are bounded.
     let looks = Arc::new(Semaphore::new(ctx.settings.concurrency.max(1)));
-    let result = if work.targets.is_empty() {
+    if work.targets.is_empty() {
         let look = look(None, &work.inputs)?;
-        watch(ctx, &look, Times::of(&work.inputs), &looks).await
+        watch(ctx, &look, Times::of(&work.inputs), &looks).await?;
     } else {
         let all = work.targets.len();
         fan_out(ctx, work.targets, all, |target, inputs| {
@@ -80,14 +84,9 @@ pub(super) async fn run<L: Look>(
                 Ok(Done::succeeded())
             }
         })
-        .await
-    };
-    // Only now: a check in flight is no work to be found again, and until it is looked up its time counts from the
-    // resume, as a fresh check's must.
-    if ctx.resumed && result != Err(Failure::Detached) {
-        ctx.ledger.looked_up().await?;
+        .await?;
     }
-    result.map(|()| Value::Null)
+    Ok(Value::Null)
 }
 
 async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use runbook_engine::{
     duration::Span,
     outcome::ErrorClass,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     action::{Action, Failure, Inputs, Work},
@@ -19,9 +19,6 @@ use crate::{
 /// Well below the time that a process has to stop in: a call in progress is always waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the sender of a notification says of it, beside the declared inputs; all of it goes into the default body.
-const FACTS: [&str; 4] = ["runbook", "event", "subject", "status"];
-
 /// Its documentation.
 pub fn doc() -> ActionDoc {
     ActionDoc {
@@ -30,7 +27,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "body",
                 InputKind::Any,
-                "A text, sent as it is, or anything else, sent as JSON; absent: what the notification is about.",
+                "A text, sent as it is, or anything else, sent as JSON; absent: the run and the step.",
             )
             .may_hold_secrets(),
             InputDoc::optional("headers", InputKind::StringMap, "Headers to send.").may_hold_secrets(),
@@ -46,10 +43,7 @@ pub fn doc() -> ActionDoc {
     }
 }
 
-/// The action.
-///
-/// A notification of the runbook's `notify:` is sent by the same code: whoever executes it adds the facts `runbook`,
-/// `event`, `subject` and `status`, as far as it has them, to the inputs, and the default body carries them.
+/// The action. The notifications of a runbook's `notify:` are sent by it too, with a body that says more.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     doc: ActionDoc,
@@ -100,7 +94,7 @@ impl Action for Webhook {
 
 fn request(ctx: &Context, inputs: &Inputs, token: &str) -> Result<Request, Failure> {
     let (kind, body) = match inputs.values.get("body") {
-        None | Some(Value::Null) => ("application/json", default_body(ctx, inputs).to_string()),
+        None | Some(Value::Null) => ("application/json", default_body(ctx).to_string()),
         Some(Value::String(text)) => {
             let json = serde_json::from_str::<Value>(text).is_ok();
             (if json { "application/json" } else { "text/plain; charset=utf-8" }, text.clone())
@@ -126,14 +120,6 @@ fn add(headers: &mut BTreeMap<String, String>, name: &str, value: &str) {
     }
 }
 
-fn default_body(ctx: &Context, inputs: &Inputs) -> Value {
-    let mut body = Map::new();
-    body.insert("run".to_owned(), json!(ctx.run));
-    body.insert("task".to_owned(), json!(ctx.task));
-    for fact in FACTS {
-        if let Some(value) = inputs.values.get(fact) {
-            body.insert(fact.to_owned(), value.clone());
-        }
-    }
-    Value::Object(body)
+fn default_body(ctx: &Context) -> Value {
+    json!({ "run": ctx.run, "event": "step", "subject": ctx.task })
 }
