@@ -5,7 +5,6 @@ use std::{
     io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -13,10 +12,15 @@ use jiff::Timestamp;
 
 use super::{private_folder, session::Member};
 
+/// The endings of the files.
+pub(super) const START: &str = "start";
+const CLAIM: &str = "claim";
+const CODE: &str = "code";
+
 /// Longer than a shell needs to write its claim into the file that it has just made, on a machine that is very busy.
 const CLAIMING: Duration = Duration::from_secs(10);
 
-/// The folder of one token.
+/// What is kept under one token: files that share this path and differ in their endings.
 #[derive(Debug)]
 pub(super) struct Claim(PathBuf);
 
@@ -45,30 +49,46 @@ pub(super) enum State {
 }
 
 impl Claim {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self(folder)
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(path)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// The path, without any ending.
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Writes down that the program is about to be started. Durable when it returns.
     pub(super) fn prepare(&self, start: &Start) -> io::Result<()> {
-        private_folder(&self.0)?;
-        static PARTS: AtomicU64 = AtomicU64::new(0);
-        // Two starts at the same time do not write into one file.
-        let part =
-            self.0.join(format!("start.{}.{}", std::process::id(), PARTS.fetch_add(1, Ordering::Relaxed)));
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        writeln!(file, "{}\n{}", start.boot, start.output.display())?;
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            private_folder(folder)?;
+            File::open(folder.parent().unwrap_or(folder))?.sync_all()?;
+        }
+        let mut file = File::options().append(true).create(true).mode(0o600).open(self.file(START))?;
+        // An earlier start that got no further left the same words, or the beginning of them.
+        if self.start()?.is_none() {
+            file.set_len(0)?;
+            file.write_all(format!("{}\n{}\n", start.boot, start.output.display()).as_bytes())?;
+        }
         file.sync_all()?;
-        fs::rename(part, self.0.join("start"))?;
-        // The file's name, the folder's name, and the name of the folder around it, if that is new.
-        for folder in self.0.ancestors().take(3) {
-            File::open(folder)?.sync_all()?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// Deletes everything that is kept; nothing is no error.
+    pub(super) fn delete(&self) -> io::Result<()> {
+        // The start last: without it, whatever else is left means nothing.
+        for ending in [CLAIM, CODE, START] {
+            match fs::remove_file(self.file(ending)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
         Ok(())
+    }
+
+    fn file(&self, ending: &str) -> PathBuf {
+        self.0.with_extension(ending)
     }
 
     pub(super) fn state(&self) -> io::Result<State> {
@@ -79,13 +99,13 @@ impl Claim {
         if start.boot != boot() {
             return Ok(State::Lost(start));
         }
-        let claim = match fs::read_to_string(self.0.join("claim")) {
+        let claim = match fs::read_to_string(self.file(CLAIM)) {
             Ok(claim) => claim,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::Prepared(start)),
             Err(error) => return Err(error),
         };
         let Some(supervisor) = Member::parse(&claim) else {
-            let made = fs::metadata(self.0.join("claim"))?.modified()?;
+            let made = fs::metadata(self.file(CLAIM))?.modified()?;
             let age = SystemTime::now().duration_since(made).unwrap_or_default();
             return Ok(if age < CLAIMING {
                 State::Running { start, supervisor: None }
@@ -109,17 +129,21 @@ impl Claim {
     }
 
     fn start(&self) -> io::Result<Option<Start>> {
-        let text = match fs::read_to_string(self.0.join("start")) {
+        let text = match fs::read_to_string(self.file(START)) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (boot, output) = text.trim_end_matches('\n').split_once('\n').unwrap_or_default();
-        Ok(Some(Start { boot: boot.to_owned(), output: PathBuf::from(output) }))
+        // Cut short, it was never synced, so nothing was started. Two starts at once may both have written.
+        let mut lines = text.split_inclusive('\n').map(|line| line.strip_suffix('\n'));
+        let (boot, output) = (lines.next().flatten(), lines.next().flatten());
+        Ok(boot
+            .zip(output)
+            .map(|(boot, output)| Start { boot: boot.to_owned(), output: PathBuf::from(output) }))
     }
 
     fn code(&self) -> io::Result<Option<(i32, Option<Timestamp>)>> {
-        let path = self.0.join("code");
+        let path = self.file(CODE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -3,9 +3,9 @@
 //! Each program runs in a session of its own, below one small shell that claims the program's token, waits, and writes
 //! the exit code down. That shell survives our death, so a later life finds the program by its token, running or ended.
 //!
-//! Two folders are used. The *claims* folder lies below the state folder, one folder per token:
+//! Two folders are used. The *claims* folder lies below the state folder. Its files are named after tokens:
 //!
-//! | file | written | says |
+//! | ending | written | says |
 //! |---|---|---|
 //! | `start` | by us, synced, before anything is started | the boot id of that moment, and where the output is |
 //! | `claim` | by the shell, exclusively | which process it is |
@@ -80,9 +80,11 @@ impl Programs {
             entries => entries.map_err(said("cannot read the folder of programs"))?,
         };
         for entry in entries.flatten() {
-            if let Ok(token) = entry.file_name().into_string()
-                && !in_use.contains(&token)
-                && let Err(why) = self.delete(&token)
+            let path = entry.path();
+            if path.extension().is_some_and(|ending| ending == claim::START)
+                && let Some(token) = path.file_stem().and_then(|token| token.to_str())
+                && !in_use.contains(token)
+                && let Err(why) = self.delete(token)
             {
                 tracing::debug!(token, why, "a program is kept");
             }
@@ -110,8 +112,7 @@ impl Programs {
         claim
             .prepare(&Start { boot: claim::boot(), output: output.path().to_owned() })
             .map_err(said("cannot remember it"))?;
-        let child =
-            launch(claim.folder(), program, stdout, stderr).map_err(said("cannot start a process"))?;
+        let child = launch(claim.path(), program, stdout, stderr).map_err(said("cannot start a process"))?;
         self.lock().entry(program.token.clone()).or_default().push(child);
         Ok(())
     }
@@ -141,10 +142,7 @@ impl Programs {
                 Output::at(&start.output).delete();
             }
         }
-        match fs::remove_dir_all(claim.folder()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(said("cannot delete its folder")(error)),
-            _ => Ok(()),
-        }
+        claim.delete().map_err(said("cannot delete what is known of it"))
     }
 
     fn state(&self, token: &str) -> Result<State, String> {
@@ -226,7 +224,7 @@ impl Process for Programs {
 }
 
 /// Starts the supervising shell in a session of its own.
-fn launch(folder: &Path, program: &Program, stdout: fs::File, stderr: fs::File) -> io::Result<Child> {
+fn launch(claim: &Path, program: &Program, stdout: fs::File, stderr: fs::File) -> io::Result<Child> {
     let command = |name: &str| -> io::Result<Command> {
         let mut command = Command::new(name);
         command
@@ -237,7 +235,7 @@ fn launch(folder: &Path, program: &Program, stdout: fs::File, stderr: fs::File) 
         Ok(command)
     };
     let shell =
-        |command: &mut Command| command.arg("-c").arg(SUPERVISOR).arg(folder).args(&program.command).spawn();
+        |command: &mut Command| command.arg("-c").arg(SUPERVISOR).arg(claim).args(&program.command).spawn();
     match shell(command("setsid")?.arg("/bin/sh")) {
         // Without util-linux a process group of its own is the next best: a terminal's Ctrl-C does not reach it.
         Err(error) if error.kind() == ErrorKind::NotFound => shell(command("/bin/sh")?.process_group(0)),

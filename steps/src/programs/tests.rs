@@ -37,6 +37,10 @@ impl Machine {
         self.state.path().join("programs")
     }
 
+    fn kept(&self, ending: &str) -> PathBuf {
+        self.claims().join(TOKEN).with_extension(ending)
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.work.path().join(name)
     }
@@ -156,7 +160,7 @@ async fn a_later_life_finds_it_running_and_waits_for_it() {
         .await
         .expect("it starts");
     let later = machine.programs();
-    wait_for("the claim", || machine.claims().join(TOKEN).join("claim").exists()).await;
+    wait_for("the claim", || machine.kept("claim").exists()).await;
     assert_eq!(later.progress(TOKEN).await, Ok(Progress::Running));
     assert!(later.forget(TOKEN).await.is_err());
     fs::write(machine.file("go"), "").expect("a file");
@@ -233,13 +237,12 @@ async fn after_a_reboot_only_a_result_is_trusted() {
     let programs = machine.programs();
     programs.start(machine.script("echo x >>count; exit 5")).await.expect("it starts");
     assert_eq!(ended(&programs).await.code, 5);
-    let folder = machine.claims().join(TOKEN);
-    let start = fs::read_to_string(folder.join("start")).expect("what was written before the start");
+    let start = fs::read_to_string(machine.kept("start")).expect("what was written before the start");
     let (_, output) = start.split_once('\n').expect("two lines");
-    fs::write(folder.join("start"), format!("another-boot\n{output}")).expect("a file");
+    fs::write(machine.kept("start"), format!("another-boot\n{output}")).expect("a file");
     assert_eq!(ended(&programs).await.code, 5);
     for gone in ["code", "claim"] {
-        fs::remove_file(folder.join(gone)).expect("a file");
+        fs::remove_file(machine.kept(gone)).expect("a file");
         programs.start(machine.script("echo x >>count")).await.expect("it may have been started");
         assert_eq!((programs.progress(TOKEN).await, machine.count()), (Ok(Progress::Lost), 1));
     }
@@ -251,9 +254,8 @@ async fn a_start_that_did_not_come_to_the_claim_is_repeated() {
     let programs = machine.programs();
     programs.start(machine.script("echo x >>count")).await.expect("it starts");
     ended(&programs).await;
-    let folder = machine.claims().join(TOKEN);
     for gone in ["code", "claim"] {
-        fs::remove_file(folder.join(gone)).expect("a file");
+        fs::remove_file(machine.kept(gone)).expect("a file");
     }
     assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Absent));
     programs.start(machine.script("echo x >>count")).await.expect("it starts");
@@ -262,12 +264,23 @@ async fn a_start_that_did_not_come_to_the_claim_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_start_that_was_not_written_to_its_end_is_none() {
+    let machine = Machine::new();
+    let programs = machine.programs();
+    fs::create_dir(machine.claims()).expect("a folder");
+    fs::write(machine.kept("start"), "a boot id, but").expect("a file");
+    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Absent));
+    programs.start(machine.script("echo x >>count")).await.expect("it starts");
+    assert_eq!((ended(&programs).await.code, machine.count()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_result_that_was_cut_short_is_none() {
     let machine = Machine::new();
     let programs = machine.programs();
     programs.start(machine.script("exit 12")).await.expect("it starts");
     assert_eq!(ended(&programs).await.code, 12);
-    fs::write(machine.claims().join(TOKEN).join("code"), "1").expect("a file");
+    fs::write(machine.kept("code"), "1").expect("a file");
     assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Lost));
 }
 
