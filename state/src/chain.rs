@@ -1,6 +1,6 @@
 //! The chain of hashes through a journal.
 
-use std::{fmt::Write as _, io::Write as _};
+use std::io::Write as _;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -37,11 +37,9 @@ impl std::io::Write for Hashing {
 
 /// A hash as people see it.
 pub(crate) fn hex(hash: &Hash) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hash {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
+    hash.iter().flat_map(digits).collect()
 }
 
 /// What [`hex`] wrote.

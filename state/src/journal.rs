@@ -30,6 +30,9 @@ pub struct Journal<D: Disk> {
     tips: BTreeMap<RunId, Tip>,
 }
 
+/// Is shown the number of a batch's first entry, and the batch.
+type ShowBatch<'a> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Where a run's journal ends, and what its next row needs.
 #[derive(Clone, Debug)]
 struct Tip {
@@ -66,6 +69,7 @@ impl<D: Disk> Journal<D> {
         Ok(journal)
     }
 
+    /// What it is kept on.
     pub(crate) fn disk(&self) -> &D {
         &self.disk
     }
@@ -142,12 +146,7 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Shows the run's batches from the one that begins with this entry on, each with the number of its first entry.
-    fn batches_from(
-        &self,
-        run: &RunId,
-        start: u64,
-        show: &mut dyn FnMut(u64, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn batches_from(&self, run: &RunId, start: u64, show: &mut ShowBatch<'_>) -> Result<(), StoreError> {
         let prefix = format::batches_of(run);
         let from = [&prefix[..], &start.to_be_bytes()].concat();
         let mut joining = Joining::default();
@@ -369,39 +368,43 @@ impl<D: Disk> RunStore for Journal<D> {
                 Ok(())
             })?;
         }
-        self.batches_from(run, start, &mut |first, record| {
+        let read = self.batches_from(run, start, &mut |first, record| {
             if first != next {
-                return Err(self.damaged(format!(
-                    "the journal of run `{run}` has a gap: entry {next} is missing, the last good entry is {}",
-                    next - 1
-                )));
+                return Err(
+                    self.damaged(format!("the journal of run `{run}` has a gap: entry {next} is missing"))
+                );
             }
             let malformed = |error| self.malformed(run, first, &error);
             let batch = Batch::read(record).map_err(malformed)?;
             let mut altered = false;
             batch
                 .entries(first, &hash, &mut |entry| {
-                    altered |= head.is_some_and(|head| head.seq == entry.seq && chain::hex(&head.hash) != entry.hash);
+                    altered |= head
+                        .is_some_and(|head| head.seq == entry.seq && chain::hex(&head.hash) != entry.hash);
                     if entry.seq >= from {
                         entries.push(entry);
                     }
                 })
                 .map_err(malformed)?;
             if altered {
-                return Err(self.damaged(format!("the batch of run `{run}` at entry {first} differs from HEAD")));
+                return Err(
+                    self.damaged(format!("the batch of run `{run}` at entry {first} differs from HEAD"))
+                );
             }
             next = first + batch.events.len() as u64;
             hash = batch.hash;
             Ok(())
-        })?;
-        if next != tip.seq + 1 || hash != tip.hash {
-            return Err(self.damaged(format!(
-                "the journal of run `{run}` ends with entry {}, not with {}",
-                next - 1,
-                tip.seq
-            )));
+        });
+        let last = next - 1;
+        match read {
+            Err(StoreError::Damaged { what, .. }) => {
+                Err(self.damaged(format!("{what}; the last good entry of run `{run}` is {last}")))
+            }
+            Err(error) => Err(error),
+            Ok(()) if last != tip.seq || hash != tip.hash => Err(self
+                .damaged(format!("the journal of run `{run}` ends with entry {last}, not with {}", tip.seq))),
+            Ok(()) => Ok(entries),
         }
-        Ok(entries)
     }
 
     fn runs(&self) -> Result<Vec<RunRow>, StoreError> {

@@ -3,11 +3,14 @@
 use std::{
     fs::{self, DirBuilder, File, Permissions},
     io::{self, ErrorKind, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::geteuid,
+};
 
 use crate::{
     error::StoreError,
@@ -31,7 +34,7 @@ impl Folder {
             let name = name.clone();
             move |error: io::Error| match error.kind() {
                 // Somebody else's, which is as good as held by somebody else.
-                ErrorKind::PermissionDenied => StoreError::Locked { path: name },
+                ErrorKind::PermissionDenied if !is_ours(path) => StoreError::Locked { path: name },
                 _ => StoreError::io(&name, doing, error),
             }
         };
@@ -99,20 +102,33 @@ impl Folder {
         &self.name
     }
 
+    /// Where a plan is.
+    pub(crate) fn plan(&self, name: &str) -> PathBuf {
+        self.path.join("plans").join(name).with_extension("json")
+    }
+
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> StoreError {
         StoreError::io(&self.name, doing, error)
     }
 
     pub(crate) fn sled(&self, doing: &'static str, error: sled::Error) -> StoreError {
         let what = match error {
-            sled::Error::Io(error) => return self.io(doing, error),
-            sled::Error::Corruption { at: Some(at), .. } => {
-                format!("{doing}: sled finds a broken record at {at:?}")
+            sled::Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                "the file db ends too early".to_owned()
             }
-            sled::Error::Corruption { at: None, .. } => format!("{doing}: sled finds its files inconsistent"),
-            other => format!("{doing}: {other}"),
+            sled::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+                "a file of sled's is missing".to_owned()
+            }
+            sled::Error::Io(error) => return self.io(doing, error),
+            sled::Error::Corruption { at: Some(at), .. } => format!("sled finds a broken record at {at:?}"),
+            sled::Error::Corruption { at: None, .. } => "sled finds its files inconsistent".to_owned(),
+            other => other.to_string(),
         };
-        self.damaged(what)
+        self.damaged(format!("{doing}: {what}"))
+    }
+
+    pub(crate) fn locked(&self) -> StoreError {
+        StoreError::Locked { path: self.name.clone() }
     }
 
     pub(crate) fn damaged(&self, what: String) -> StoreError {
@@ -131,6 +147,10 @@ fn make(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
     }
+}
+
+fn is_ours(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|folder| folder.uid() == geteuid().as_raw())
 }
 
 fn is_open_to_others(path: &Path) -> io::Result<bool> {

@@ -1,8 +1,10 @@
 //! Where records live: in a folder, or in memory.
 
 mod folder;
+mod guarded;
 mod head;
 pub mod memory;
+mod opening;
 pub mod sled;
 
 use std::collections::BTreeMap;

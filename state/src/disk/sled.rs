@@ -1,17 +1,15 @@
 //! Records in a folder, in sled.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs::File, io, path::Path, sync::Arc, thread, time::Duration};
 
 use runbook_engine::ids::RunId;
 
 use super::{
     Disk, Head, Record, Show,
     folder::{self, Folder},
+    guarded::guarded,
     head::HeadFile,
+    opening,
 };
 use crate::{error::StoreError, journal::Journal};
 
@@ -24,7 +22,7 @@ impl SledStore {
     /// # Errors
     /// [`StoreError`]: [`StoreError::Locked`] while another opening lives, in this process or another one.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        Self::over(Sled::open(folder)?)
+        opening::open(folder)
     }
 }
 
@@ -32,41 +30,74 @@ impl SledStore {
 #[derive(Debug)]
 pub struct Sled {
     // Fields are dropped in this order: the lock is released last.
-    db: ::sled::Db,
+    files: Files,
     file: File,
     head: HeadFile,
-    folder: Folder,
+    folder: Arc<Folder>,
 }
+
+/// Absent after a panic of sled's.
+#[derive(Debug)]
+struct Files(Option<::sled::Db>);
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        // Closing it flushes; everything that matters was flushed before.
+        let _ = guarded(|| drop(db));
+    }
+}
+
+/// sled's answer, or what it panicked with.
+type Answer<T> = Result<Result<T, ::sled::Error>, String>;
 
 impl Sled {
-    fn open(path: &Path) -> Result<Self, StoreError> {
-        let folder = Folder::open(path)?;
-        let head = HeadFile::open(&folder)?;
-        if !folder.begun() && !head.found().is_empty() {
+    /// Opens sled's files in `place`, which is the folder itself or holds a copy of them.
+    pub(super) fn start(folder: &Arc<Folder>, place: &Path) -> Result<Self, StoreError> {
+        let head = HeadFile::open(folder)?;
+        if !head.found().is_empty() && !place.join("db").exists() {
+            // sled would make an empty one.
             return Err(folder.damaged("the file db is missing, though HEAD names runs".to_owned()));
         }
-        let db = start(path).map_err(|error| folder.sled("opening sled", error))?;
-        let file = File::options()
-            .write(true)
-            .open(path.join("db"))
-            .map_err(|error| folder.io("opening sled's file", error))?;
-        folder.settle()?;
-        Ok(Self { db, file, head, folder })
+        // The flush thread is off: every batch is flushed by hand, and nothing reaches the drive behind it.
+        let config = ::sled::Config::new()
+            .path(place)
+            .cache_capacity(8 * 1024 * 1024)
+            .flush_every_ms(None)
+            .mode(::sled::Mode::LowSpace);
+        let mut patience = 400;
+        let db = loop {
+            match guarded(|| config.open()) {
+                // We have the lock of the folder, so this is the last thread of an opening that has just ended.
+                Ok(Err(::sled::Error::Io(error))) if patience > 0 && is_lock(&error) => {
+                    patience -= 1;
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Ok(Err(::sled::Error::Io(error))) if is_lock(&error) => return Err(folder.locked()),
+                answer => break judge(folder, "opening sled", answer)?,
+            }
+        };
+        let file = File::options().write(true).open(place.join("db"));
+        let file = file.map_err(|error| folder.io("opening sled's file", error))?;
+        Ok(Self { files: Files(Some(db)), file, head, folder: folder.clone() })
     }
 
-    fn plan_path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("plans").join(name).with_extension("json")
+    fn db(&self) -> Result<&::sled::Db, StoreError> {
+        self.files.0.as_ref().ok_or_else(|| StoreError::Failed { path: self.folder.name().to_owned() })
     }
 }
 
-/// The flush thread is off: every batch is flushed by hand, and nothing may reach the drive on its own behind it.
-fn start(path: &Path) -> Result<::sled::Db, ::sled::Error> {
-    ::sled::Config::new()
-        .path(path)
-        .cache_capacity(8 * 1024 * 1024)
-        .flush_every_ms(None)
-        .mode(::sled::Mode::LowSpace)
-        .open()
+/// Whether sled could not get its own lock, for which it has no error of its own.
+fn is_lock(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
+}
+
+fn judge<T>(folder: &Folder, doing: &'static str, answer: Answer<T>) -> Result<T, StoreError> {
+    match answer {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(folder.sled(doing, error)),
+        Err(said) => Err(folder.damaged(format!("{doing}: sled cannot make sense of its files ({said})"))),
+    }
 }
 
 impl Disk for Sled {
@@ -75,27 +106,36 @@ impl Disk for Sled {
     }
 
     fn write(&mut self, mut records: Vec<Record>) -> Result<(), StoreError> {
-        let sled = |error| self.folder.sled("writing a batch", error);
-        // A single record needs no manifest around it, and one write less.
-        if let [(key, Some(value))] = &mut records[..] {
-            self.db.insert(std::mem::take(key), std::mem::take(value)).map_err(sled)?;
-        } else {
-            let mut batch = ::sled::Batch::default();
-            for (key, value) in records {
-                match value {
-                    Some(value) => batch.insert(key, value),
-                    None => batch.remove(key),
+        let db = self.db()?;
+        let answer = guarded(|| {
+            // A single record needs no manifest around it, which would cost two writes more.
+            if let [(key, Some(value))] = &mut records[..] {
+                db.insert(std::mem::take(key), std::mem::take(value))?;
+            } else {
+                let mut batch = ::sled::Batch::default();
+                for (key, value) in records {
+                    match value {
+                        Some(value) => batch.insert(key, value),
+                        None => batch.remove(key),
+                    }
                 }
+                db.apply_batch(batch)?;
             }
-            self.db.apply_batch(batch).map_err(sled)?;
+            // Hands everything to the kernel; on Linux it does not reach the drive.
+            db.flush()
+        });
+        if answer.is_err() {
+            // Closing it would flush, and may never end. The process has to end.
+            std::mem::forget(self.files.0.take());
         }
-        self.db.flush().map_err(sled)?;
+        judge(&self.folder, "writing a batch", answer)?;
         self.file.sync_data().map_err(|error| self.folder.io("syncing a batch", error))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], show: &mut Show<'_>) -> Result<(), StoreError> {
-        for record in self.db.range(prefix.max(from)..) {
-            let (key, value) = record.map_err(|error| self.folder.sled("reading", error))?;
+        let mut records = self.db()?.range(prefix.max(from)..);
+        while let Some(answer) = judge(&self.folder, "reading", guarded(|| records.next().transpose()))? {
+            let (key, value) = answer;
             if !key.starts_with(prefix) || !show(&key, &value)? {
                 break;
             }
@@ -104,21 +144,22 @@ impl Disk for Sled {
     }
 
     fn last(&self, prefix: &[u8], below: Option<&[u8]>) -> Result<Option<Vec<u8>>, StoreError> {
+        let db = self.db()?;
         let end = below.map_or_else(|| super::after(prefix), <[u8]>::to_vec);
-        match self.db.range(prefix.to_vec()..end).next_back() {
-            None => Ok(None),
-            Some(Ok((key, _))) => Ok(Some(key.to_vec())),
-            Some(Err(error)) => Err(self.folder.sled("reading", error)),
-        }
+        let answer = guarded(|| db.range(prefix.to_vec()..end).next_back().transpose());
+        Ok(judge(&self.folder, "reading", answer)?.map(|(key, _)| key.to_vec()))
     }
 
     fn keep_plan(&mut self, name: &str, text: &[u8]) -> Result<(), StoreError> {
-        folder::write_whole(&self.plan_path(name), text)
-            .map_err(|error| self.folder.io("writing a plan", error))
+        let path = self.folder.plan(name);
+        match folder::read(&path) {
+            Ok(Some(kept)) if kept == text => Ok(()),
+            _ => folder::write_whole(&path, text).map_err(|error| self.folder.io("writing a plan", error)),
+        }
     }
 
     fn plan(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        folder::read(&self.plan_path(name)).map_err(|error| self.folder.io("reading a plan", error))
+        folder::read(&self.folder.plan(name)).map_err(|error| self.folder.io("reading a plan", error))
     }
 
     fn heads(&self) -> Option<&BTreeMap<RunId, Head>> {
