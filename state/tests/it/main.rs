@@ -1,4 +1,10 @@
 //! The store's tests.
 
+mod child;
 mod contract;
+mod damage;
+mod dice;
+mod folder;
+mod full;
+mod kill;
 mod sample;

@@ -1,5 +1,7 @@
 //! A plan, rows and events to write.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use runbook_engine::{
     ids::{RunId, TargetId, TaskName},
@@ -8,6 +10,13 @@ use runbook_engine::{
 };
 use runbook_state::store::RunRow;
 use serde_json::json;
+use tempfile::TempDir;
+
+/// A folder in memory where there is one: these tests are about processes and files, not about the drive, and open
+/// and sync a thousand times.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in(Path::new("/dev/shm")).or_else(|_| tempfile::tempdir()).expect("a folder")
+}
 
 pub fn plan(name: &str) -> Plan {
     serde_json::from_value(json!({
