@@ -2,4 +2,5 @@
 
 pub mod control;
 pub mod coordinator;
+pub mod view;
 pub mod world;

@@ -1,0 +1,16 @@
+//! What people and programs see: plans, runs and events as text and as JSON. Nothing here prints.
+
+pub mod action_reference;
+pub mod columns;
+pub mod command_reference;
+pub mod estimate;
+pub mod event_line;
+pub mod list;
+pub mod logs;
+pub mod paint;
+pub mod plan_page;
+pub mod run_json;
+pub mod run_page;
+pub mod run_status;
+pub mod stages;
+pub mod words;
