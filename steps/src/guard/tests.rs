@@ -237,6 +237,42 @@ fn a_script_that_holds_the_guards_own_marks_is_left_alone() {
 }
 
 #[test]
+fn heredocs_quotes_and_odd_characters_arrive_as_they_are() {
+    for shell in shells() {
+        let machine = Machine::new(shell);
+        let script = "x='it'\\''s'\ncat <<EOF\n$x \"quoted\" \\$HOME `echo ran`\nEOF\ncat <<'EOF'\n$x \\ % ä\tEOF\nEOF\nprintf %s \"$(printf 'a\\tb')\"";
+        let bare = Command::new("sh").args(["-c", script]).output().expect("sh starts");
+        let out = machine.run(script);
+        assert_eq!(text(&out.stdout), text(&bare.stdout), "{shell}");
+        assert!(text(&bare.stdout).starts_with("it's \"quoted\" $HOME ran\n$x \\ % ä\tEOF\na\tb"));
+    }
+}
+
+#[test]
+fn output_of_any_bytes_is_repeated_as_it_was() {
+    for shell in shells() {
+        let machine = Machine::new(shell);
+        let script = "printf 'a\\000b\\377\\r\\n\\n'; printf 'no line end' >&2";
+        let (first, second) = (machine.run(script), machine.run(script));
+        assert_eq!(first.stdout, b"a\0b\xff\r\n\n", "{shell}");
+        assert_eq!((&first.stderr[..], first.status.code()), (&b"no line end"[..], Some(0)));
+        assert_eq!(first, second);
+    }
+}
+
+#[test]
+fn an_empty_script_and_one_that_is_wrong_have_results_too() {
+    for shell in shells() {
+        let machine = Machine::new(shell);
+        assert_eq!(machine.run("").status.code(), Some(0), "{shell}");
+        let other = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"wrong");
+        let out = machine.command_of(other, "if then (").output().expect("the shell starts");
+        let again = machine.command_of(other, "if then (").output().expect("the shell starts");
+        assert_eq!((out.status.code(), &out), (Some(2), &again));
+    }
+}
+
+#[test]
 fn what_the_guard_keeps_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
 
