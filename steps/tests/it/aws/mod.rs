@@ -1,6 +1,7 @@
 //! The actions on EC2 machines, in the simulated world: straight on, with faults, and crashed at every point.
 
 mod command;
+mod large;
 mod patch;
 mod per_machine;
 
