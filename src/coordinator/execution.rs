@@ -1,9 +1,6 @@
 //! One execution: an attempt of a task, in this process.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use runbook_engine::{
@@ -39,8 +36,6 @@ pub(super) struct Execution {
     abort: AbortHandle,
     /// An earlier process began it, and the action has not said yet that it found its work again.
     pub to_look_up: bool,
-    /// When the remote side finished, if the action of a task without targets said so.
-    finished_at: Arc<OnceLock<Timestamp>>,
 }
 
 impl Execution {
@@ -98,7 +93,6 @@ pub(super) fn begin(
     };
     let Some(work) = work else { return Err(NoInputs(std::mem::take(facts))) };
     let (stop, stopped) = watch::channel(StopReason::None);
-    let finished_at = Arc::default();
     let run = live.id().clone();
     let ctx = Context {
         run: run.clone(),
@@ -114,7 +108,6 @@ pub(super) fn begin(
             task: attempt.task.clone(),
             attempt: attempt.number,
             queue: around.queue.clone(),
-            finished_at: Arc::clone(&finished_at),
         }),
         stop: stopped,
     };
@@ -129,7 +122,7 @@ pub(super) fn begin(
         let result = action.execute(&ctx, work).await;
         ending.tell(End::Returned(result));
     });
-    Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed, finished_at })
+    Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed })
 }
 
 /// Tells the coordinator how an execution ended, also when the action panics.
@@ -251,13 +244,7 @@ fn memory(run: &Run, attempt: &Attempt) -> Memory {
 }
 
 /// What the end of an execution says of what the action did not report itself.
-pub(super) fn facts_of(
-    live: &Live,
-    task: &TaskName,
-    attempt: u32,
-    end: End,
-    execution: &Execution,
-) -> Vec<Event> {
+pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_look_up: bool) -> Vec<Event> {
     let (report, outputs) = match end {
         End::Returned(Ok(outputs)) => (None, outputs),
         End::Returned(Err(Failure::Failed { outcome, class, cause })) => {
@@ -268,7 +255,7 @@ pub(super) fn facts_of(
         End::Panicked => (Some(bug(live, task, "the action panicked")), Value::Null),
     };
     let mut facts = Vec::new();
-    if execution.to_look_up {
+    if to_look_up {
         facts.push(Event::TaskLookedUp { task: task.clone(), attempt });
     }
     if !outputs.is_null() {
@@ -276,8 +263,7 @@ pub(super) fn facts_of(
         facts.push(Event::OutputsRecorded { task: task.clone(), outputs });
     }
     if live.task(task).targets.is_none() {
-        let mut report = report.unwrap_or_else(Report::succeeded);
-        report.finished_at = execution.finished_at.get().copied();
+        let report = report.unwrap_or_else(Report::succeeded);
         facts.push(Event::TaskReported { task: task.clone(), attempt, report });
         return facts;
     }

@@ -1,6 +1,6 @@
 //! Diagnostics for a person.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 
 use super::{Diagnostic, Severity};
 use crate::document::{Lines, Sources};
@@ -31,17 +31,26 @@ fn one(diagnostic: &Diagnostic, sources: &Sources, lines: &[Lines<'_>], renderer
         Severity::Warning => Level::WARNING,
     };
     let place = diagnostic.place;
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let (name, text) = sources.get(place.source);
+    if text.is_empty() {
+        // Nothing of the file can be shown.
+        let mut group = Group::with_title(title).element(Origin::path(name).line(1).char_column(1));
+        if let Some(hint) = &diagnostic.hint {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        return renderer.render(&[group]);
+    }
     let line = lines.get(place.source).map_or("", |lines| lines.line(place.line));
     let line = visible(line);
     let start = line.char_indices().nth(place.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
     let end = line[start..].char_indices().nth(place.width).map_or(line.len(), |(at, _)| start + at);
-    let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code))
-        .element(
-            Snippet::source(line.as_str())
-                .line_start(place.line)
-                .path(sources.get(place.source).0)
-                .annotation(AnnotationKind::Primary.span(start..end.max(start))),
-        );
+    let mut group = Group::with_title(title).element(
+        Snippet::source(line.as_str())
+            .line_start(place.line)
+            .path(sources.get(place.source).0)
+            .annotation(AnnotationKind::Primary.span(start..end.max(start))),
+    );
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint.as_str()));
     }

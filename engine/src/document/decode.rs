@@ -12,6 +12,7 @@ mod target;
 use std::collections::BTreeMap;
 
 pub(super) use composite::Files;
+pub(super) use scalar::alternatives;
 
 use super::{
     model::{Block, Runbook, Spanned},

@@ -1,9 +1,11 @@
 //! The runbook as its author wrote it: reading, checking, describing.
 
+mod check;
 mod decode;
 pub mod model;
 pub mod params;
 mod parse;
+mod schema;
 mod sources;
 mod suggestion;
 mod text;
@@ -11,9 +13,11 @@ mod tree;
 
 pub(crate) use text::Lines;
 
+pub use check::check;
+pub use schema::schema;
 pub use sources::Sources;
 
-use crate::{diagnostic::Diagnostic, loader::Loader};
+use crate::{catalog::Catalog, diagnostic::Diagnostic, loader::Loader};
 use decode::{Decoder, Files};
 use model::Runbook;
 
@@ -33,15 +37,29 @@ impl Reading {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
+
+    /// With what [`check`] finds, all of it sorted by place. What could not be read may be what uses something: then
+    /// nothing is called unused.
+    #[must_use]
+    pub fn checked(mut self, catalog: &dyn Catalog) -> Self {
+        if let Some(runbook) = &self.runbook {
+            let whole = !self.has_errors();
+            let found = check(runbook, catalog);
+            self.diagnostics
+                .extend(found.into_iter().filter(|found| whole || !found.code.starts_with("unused-")));
+            sort(&mut self.diagnostics);
+        }
+        self
+    }
 }
 
 /// Reads a runbook and every file that it runs. Nothing in it is looked up: [`check`] does that.
 pub fn read(name: &str, bytes: &[u8], loader: &dyn Loader) -> Reading {
     let mut problems = Vec::new();
     let mut files = Files::new(loader);
-    let text = text::decode(0, bytes).unwrap_or_else(|problem| {
-        problems.push(problem);
-        String::new()
+    let text = text::decode(0, bytes).unwrap_or_else(|refused| {
+        problems.push(refused.0);
+        refused.1
     });
     files.begin(name, text.clone());
     let mut runbook = None;

@@ -239,7 +239,8 @@ pub struct Input {
     pub key: Spanned<String>,
     /// Its value, as JSON; expressions not yet rendered.
     pub value: Spanned<Value>,
-    /// Every expression in its texts, without the braces: in the order in which they are met in `value`.
+    /// Every expression in its texts, without the braces: in the order in which they are met in `value`, mappings in the
+    /// order of their keys.
     pub expressions: Vec<Spanned<String>>,
 }
 

@@ -67,6 +67,8 @@ enum Key {
     Usable(String, Place),
     /// Reported already; its value is dropped.
     Unusable,
+    /// Reported already; what it would bring is taken, so that nothing is missing because of it.
+    Merge,
 }
 
 struct Builder<'a, 't> {
@@ -233,6 +235,8 @@ impl Builder<'_, '_> {
             Kind::List(items) => items.push(node),
             Kind::Map { entries, key, seen } => match key.take() {
                 Some(Key::Usable(text, place)) => {
+                    // What was merged in yields to what is written here.
+                    entries.retain(|entry| entry.key != text);
                     if node.is_null() {
                         // Nothing was written: the key is what can be shown.
                         node.place = place;
@@ -240,12 +244,18 @@ impl Builder<'_, '_> {
                     entries.push(Entry { key: text, place, value: node });
                 }
                 Some(Key::Unusable) => {}
+                Some(Key::Merge) => {
+                    if let Data::Map(merged) = node.data {
+                        entries.extend(merged.into_iter().filter(|entry| !seen.contains_key(&entry.key)));
+                    }
+                }
                 None => {
                     *key = Some(match key_of(&node, seen, self.lines) {
                         Ok(text) => Key::Usable(text, node.place),
                         Err(problem) => {
+                            let merge = problem.code == "merge-key";
                             self.problems.push(problem);
-                            Key::Unusable
+                            if merge { Key::Merge } else { Key::Unusable }
                         }
                     });
                 }
@@ -261,6 +271,7 @@ impl Builder<'_, '_> {
             ("tag:yaml.org,2002:" | "!!", "int" | "float" | "bool" | "null" | "map" | "seq") => false,
             (handle, suffix) => {
                 let place = self.place(span);
+                let handle = if handle == "tag:yaml.org,2002:" { "!!" } else { handle };
                 self.problems.push(
                     Diagnostic::error(
                         "custom-tag",
@@ -276,7 +287,12 @@ impl Builder<'_, '_> {
 
     fn place(&self, span: Span) -> Place {
         let width = if span.end.line() == span.start.line() {
-            span.end.col().saturating_sub(span.start.col())
+            // The span of a quoted text takes the blanks behind it along.
+            let end = self.lines.offset(span.end.line(), span.end.col() + 1);
+            let start = self.lines.offset(span.start.line(), span.start.col() + 1).min(end);
+            let blank =
+                self.lines.text()[start..end].bytes().rev().take_while(u8::is_ascii_whitespace).count();
+            span.end.col().saturating_sub(span.start.col()).saturating_sub(blank)
         } else {
             self.lines.line(span.start.line()).trim_end().chars().count().saturating_sub(span.start.col())
         };
@@ -295,8 +311,9 @@ impl Builder<'_, '_> {
     fn syntax(&self, error: &ScanError) -> Diagnostic {
         let place = self.at(error.marker(), 1);
         let said = error.info().trim_end_matches('.').to_lowercase();
-        let blank = self.lines.line(place.line).chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
-        if said.contains("tab") || blank {
+        let mut indent = self.lines.line(place.line).chars().take_while(|c| c.is_whitespace());
+        if let Some(tab) = indent.position(|c| c == '\t') {
+            let place = Place { column: tab + 1, width: 1, ..place };
             return Diagnostic::error("tab", "a tab cannot indent YAML", place).hint("indent with spaces");
         }
         if said.contains("recursion limit") {

@@ -1,12 +1,23 @@
 //! From bytes to text: encodings, and where lines begin.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostic, Place};
 
 /// The largest file that is read.
 pub(super) const LARGEST: usize = 10_000_000;
 
-/// The text of a file, or why it is none.
-pub(super) fn decode(source: usize, bytes: &[u8]) -> Result<String, Diagnostic> {
+/// The text of a file, or why it is none, with what of it can be shown.
+pub(super) fn decode(source: usize, bytes: &[u8]) -> Result<String, Box<(Diagnostic, String)>> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    checked(source, bytes).map_err(|problem| {
+        let shown =
+            if problem.place == Place::whole(source) { "".into() } else { String::from_utf8_lossy(bytes) };
+        Box::new((problem, shown.into_owned()))
+    })
+}
+
+fn checked(source: usize, bytes: &[u8]) -> Result<String, Diagnostic> {
     if bytes.len() > LARGEST {
         return Err(Diagnostic::error(
             "too-large",
@@ -23,7 +34,6 @@ pub(super) fn decode(source: usize, bytes: &[u8]) -> Result<String, Diagnostic> 
         )
         .hint(format!("save it as UTF-8: iconv -f {name} -t UTF-8 FILE")));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = str::from_utf8(bytes).map_err(|error| {
         let valid = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
         let byte = bytes[error.valid_up_to()];
@@ -78,17 +88,31 @@ fn end_of(source: usize, before: &str) -> Place {
     Place { source, line, column, width: 1 }
 }
 
-/// Where the lines of a text begin.
+/// How many characters of a long line lie between two that are found at once.
+const STRIDE: usize = 256;
+
+/// Where the lines of a text begin, and the characters in them.
 #[derive(Debug)]
 pub(crate) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
+    /// For lines that are not plain ASCII: where every [`STRIDE`]th character stands, from the line's start.
+    strides: BTreeMap<usize, Vec<usize>>,
 }
 
 impl<'t> Lines<'t> {
     pub(crate) fn of(text: &'t str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, starts }
+        let starts: Vec<usize> =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let mut lines = Self { text, starts, strides: BTreeMap::new() };
+        for line in 1..=lines.starts.len() {
+            let text = lines.line(line);
+            if !text.is_ascii() {
+                let strides = text.char_indices().step_by(STRIDE).map(|(at, _)| at).collect();
+                lines.strides.insert(line, strides);
+            }
+        }
+        lines
     }
 
     /// A line (from 1) without its end; the empty text behind the last one.
@@ -101,8 +125,19 @@ impl<'t> Lines<'t> {
     /// Where a character stands, in bytes; behind the line's end: at its end.
     pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
         let Some(&start) = self.starts.get(line.wrapping_sub(1)) else { return self.text.len() };
-        let line = self.line(line);
-        start + line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
+        let text = self.line(line);
+        let index = column.saturating_sub(1);
+        let within = match self.strides.get(&line) {
+            None => index.min(text.len()),
+            Some(strides) => match strides.get(index / STRIDE) {
+                None => text.len(),
+                Some(stride) => {
+                    let mut rest = text[*stride..].char_indices();
+                    rest.nth(index % STRIDE).map_or(text.len(), |(at, _)| stride + at)
+                }
+            },
+        };
+        start + within
     }
 
     /// The place of these bytes, as far as they stand on one line.
@@ -113,8 +148,20 @@ impl<'t> Lines<'t> {
         Place {
             source,
             line: index + 1,
-            column: self.text[line_start..start].chars().count() + 1,
+            column: self.column(index + 1, start - line_start),
             width: self.text[start..end.clamp(start, line_end.max(start))].chars().count().max(1),
+        }
+    }
+
+    /// The column of a byte of a line.
+    fn column(&self, line: usize, within: usize) -> usize {
+        match self.strides.get(&line) {
+            None => within + 1,
+            Some(strides) => {
+                let stride = strides.partition_point(|stride| *stride <= within) - 1;
+                let from = strides[stride];
+                stride * STRIDE + self.line(line)[from..within].chars().count() + 1
+            }
         }
     }
 

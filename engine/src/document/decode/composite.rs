@@ -140,8 +140,9 @@ impl Decoder<'_, '_> {
         let name = format!("{}{path}", Files::folder(&self.files.sources[0].0));
         let text = match text::decode(source, &bytes) {
             Ok(text) => text,
-            Err(problem) => {
-                self.files.sources.push((name, String::new()));
+            Err(refused) => {
+                let (problem, shown) = *refused;
+                self.files.sources.push((name, shown));
                 self.report(problem);
                 return None;
             }

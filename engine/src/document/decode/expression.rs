@@ -4,13 +4,14 @@ use super::Decoder;
 use crate::{
     document::{
         model::Spanned,
-        tree::{Data, Node},
+        tree::{Data, Entry, Node},
     },
     expression::{Expressions, Segment, segments},
 };
 
 impl Decoder<'_, '_> {
-    /// Every expression in the texts of a value, without the braces. One that cannot be found in the file as it
+    /// Every expression in the texts of a value, without the braces, mappings in the order of
+    /// their keys. One that cannot be found in the file as it
     /// reads (escapes, folded lines) has the place of its text. Texts whose braces do not close are left to the
     /// check, which reads them again.
     pub(super) fn expressions(&self, node: &Node) -> Vec<Spanned<String>> {
@@ -22,7 +23,11 @@ impl Decoder<'_, '_> {
     fn collect(&self, node: &Node, found: &mut Vec<Spanned<String>>) {
         match &node.data {
             Data::List(items) => items.iter().for_each(|item| self.collect(item, found)),
-            Data::Map(entries) => entries.iter().for_each(|entry| self.collect(&entry.value, found)),
+            Data::Map(entries) => {
+                let mut entries: Vec<&Entry> = entries.iter().collect();
+                entries.sort_by_key(|entry| &entry.key);
+                entries.into_iter().for_each(|entry| self.collect(&entry.value, found));
+            }
             Data::Scalar { text, .. } if Expressions::is_used_in(text) => {
                 let mut from = self.lines.offset(node.place.line, node.place.column);
                 let until = self.lines.offset(node.end.0, node.end.1);

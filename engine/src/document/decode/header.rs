@@ -101,7 +101,9 @@ impl Decoder<'_, '_> {
                 continue;
             };
             self.required(&fields, "events");
-            self.required(&fields, "webhook");
+            if self.required(&fields, "webhook").is_none() {
+                continue;
+            }
             rules.push(Notify {
                 events: fields.get("events").map(|entry| self.set(entry)).unwrap_or_default(),
                 webhook: fields.get("webhook").map(|entry| self.inputs(entry)).unwrap_or_default(),

@@ -23,7 +23,7 @@ impl Decoder<'_, '_> {
         {
             if wanted == "a text" {
                 problem = problem.hint(format!("put it in quotes: \"{text}\""));
-            } else if wanted.starts_with("a list") {
+            } else if wanted.starts_with("a list") && !text.contains(char::is_whitespace) {
                 problem = problem.hint(format!("write [{text}]"));
             }
         }

@@ -48,8 +48,10 @@ impl Decoder<'_, '_> {
                         "`run` cannot stand beside `uses`",
                         uses.place.max(run.place),
                     ));
+                    None
+                } else {
+                    self.text(uses).map(What::Uses)
                 }
-                self.text(uses).map(What::Uses)
             }
             (None, Some(run)) => self.text(run).map(|path| self.composite(path)),
             (None, None) => {
@@ -67,7 +69,11 @@ impl Decoder<'_, '_> {
             with_place: None,
             needs: fields.get("needs").map(|entry| self.set(entry)).unwrap_or_default(),
             on_failure: fields.get("on_failure").map(|entry| self.set(entry)).unwrap_or_default(),
-            targets: fields.get("targets").and_then(|entry| self.step_targets(entry)),
+            targets: fields.get("targets").map(|entry| {
+                // A step whose targets cannot be read is not one without targets.
+                let unread = || Spanned::new(StepTargets::Group(String::new()), entry.value.place);
+                self.step_targets(entry).unwrap_or_else(unread)
+            }),
             timeout: fields.get("timeout").and_then(|entry| self.span(entry)),
             retry: fields.get("retry").and_then(|entry| self.retry(entry)),
             when: fields.get("when").and_then(|entry| self.when(entry)),
@@ -85,7 +91,8 @@ impl Decoder<'_, '_> {
         if let Some(entry) = fields.get("effect") {
             let effects =
                 [Effect::Reads, Effect::Changes, Effect::Unknown].map(|effect| (effect.as_str(), effect));
-            step.effect = self.word("effect", &entry.value, &effects);
+            let unread = || Spanned::new(Effect::Unknown, entry.value.place);
+            step.effect = Some(self.word("effect", &entry.value, &effects).unwrap_or_else(unread));
         }
         let because = fields.get("because").and_then(|entry| self.text(entry));
         match (fields.get("way_back"), because) {
@@ -99,18 +106,16 @@ impl Decoder<'_, '_> {
                 .hint("add `way_back: none`, or take `because` out"),
             ),
             (Some(entry), because) => {
-                if self.word("way_back", &entry.value, &[("none", ())]).is_some() {
-                    let said = because.filter(|because| !because.value.trim().is_empty());
-                    if said.is_none() {
-                        let message = "`way_back: none` must say why";
-                        self.report(
-                            Diagnostic::error("missing-because", message, entry.place)
-                                .hint("add `because: …`; plan and report show it"),
-                        );
-                    }
-                    // The step did say that it has none: one problem is enough.
-                    step.no_way_back = Some(said.unwrap_or_else(|| Spanned::new(String::new(), entry.place)));
+                let said = because.filter(|because| !because.value.trim().is_empty());
+                if self.word("way_back", &entry.value, &[("none", ())]).is_some() && said.is_none() {
+                    let message = "`way_back: none` must say why";
+                    self.report(
+                        Diagnostic::error("missing-because", message, entry.place)
+                            .hint("add `because: …`; plan and report show it"),
+                    );
                 }
+                // The step did say something of it: one problem is enough.
+                step.no_way_back = Some(said.unwrap_or_else(|| Spanned::new(String::new(), entry.place)));
             }
         }
         Some(step)

@@ -1,0 +1,3 @@
+//! End to end: what a user sees.
+
+mod check;
