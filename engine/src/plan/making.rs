@@ -13,7 +13,7 @@ use crate::{
     catalog::Catalog,
     diagnostic::{Diagnostic, Place},
     document::{Sources, model::Runbook},
-    ids::{GroupName, TargetId},
+    ids::{GroupName, TargetId, TaskName},
     target::Target,
 };
 
@@ -76,6 +76,7 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
     let undos = rollback::undos(&expansion);
     let (scopes, mut drafts) = (expansion.scopes, expansion.drafts);
     drafts.sort_by_key(|draft| draft.rank);
+    let places: Places = drafts.iter().map(|draft| (draft.task.name.clone(), draft.step.id.place)).collect();
     let mut plan = Plan {
         format: PLAN_FORMAT,
         runbook: runbook.name.value.clone(),
@@ -94,26 +95,31 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
         link: None,
         carried: BTreeMap::new(),
     };
-    unique(&plan)?;
+    unique(&plan, &places)?;
     plan.put_in_order().map_err(|cycle| {
         let names: Vec<_> = cycle.iter().map(|name| name.as_str()).collect();
         let message = format!("these tasks wait for each other: {}", names.join(", "));
-        Refusal::Invalid(vec![Diagnostic::error("cycle", message, Place::whole(0))])
+        let place = cycle.first().and_then(|name| places.get(name).copied()).unwrap_or(Place::whole(0));
+        Refusal::Invalid(vec![Diagnostic::error("cycle", message, place)])
     })?;
     rollback::add(&mut plan, undos);
-    unique(&plan)?;
+    unique(&plan, &places)?;
     mark_restorable(&mut plan);
     Ok(plan)
 }
 
+/// Where the step of each task stands.
+type Places = BTreeMap<TaskName, Place>;
+
 /// Two tasks, or two scopes, of one name come from ids like `wave-1` or `soak`.
-fn unique(plan: &Plan) -> Result<(), Refusal> {
+fn unique(plan: &Plan, places: &Places) -> Result<(), Refusal> {
     let mut problems = Problems::default();
+    let place = |name: &str| places.get(name).copied().unwrap_or(Place::whole(0));
     let mut seen = BTreeSet::new();
     for task in plan.tasks.iter().chain(&plan.rollback) {
         if !seen.insert(task.name.as_str()) {
             let message = format!("two tasks are called `{}`", task.name);
-            problems.add(Diagnostic::error("ambiguous-task", message, Place::whole(0)).hint(
+            problems.add(Diagnostic::error("ambiguous-task", message, place(task.name.as_str())).hint(
                 "give the step another id: `wave-1`, `part-1`, `soak`, `window`, `verify`, `rollback` and \
                  `finally` are the planner's words",
             ));

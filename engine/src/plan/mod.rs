@@ -2,6 +2,7 @@
 
 mod canonical;
 mod draft;
+mod drawing;
 mod drift;
 mod expand;
 mod gate;

@@ -95,7 +95,9 @@ impl Window {
     /// [`Window::check`]). Of openings that overlap it is the one that began last.
     pub fn now_or_next(&self, now: Timestamp) -> Option<Opening> {
         let clock = self.clock().ok()?;
-        let startable = SignedDuration::from_secs((self.duration.as_secs() - self.cutoff.as_secs()) as i64);
+        let startable =
+            self.duration.as_secs().checked_sub(self.cutoff.as_secs()).filter(|secs| *secs > 0)?;
+        let startable = SignedDuration::from_secs(startable as i64);
         let earliest = now.checked_sub(startable).ok()?;
         // Looked for in ever longer stretches before now: a window of minutes in a cron of minutes has thousands.
         let mut back = SignedDuration::from_mins(90).min(startable);
@@ -121,7 +123,7 @@ impl Window {
         let after = |secs: u64| opens.checked_add(SignedDuration::from_secs(secs as i64)).ok();
         Some(Opening {
             opens,
-            starts_until: after(self.duration.as_secs() - self.cutoff.as_secs())?,
+            starts_until: after(self.duration.as_secs().checked_sub(self.cutoff.as_secs())?)?,
             closes: after(self.duration.as_secs())?,
         })
     }

@@ -1,5 +1,12 @@
 //! The planner.
 
 mod catalog;
+mod choosing;
+mod drawing;
 mod example;
 mod fleet;
+mod frozen;
+mod inputs;
+mod naming;
+mod waves;
+mod windows;
