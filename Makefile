@@ -47,7 +47,7 @@ $(TOOLS)/bin/cargo-deny:
 
 ## The table of docs/performance.md.
 bench:
-	$(CARGO) build --release --package runbook-bench --quiet
+	$(CARGO) build --release --package runbook --package runbook-bench --no-default-features --quiet
 	$(TARGET)/release/runbook-bench
 
 ## Ten minutes over reader, planner and journal decoding.

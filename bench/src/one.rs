@@ -1,0 +1,144 @@
+//! One run, as the environment describes it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use runbook::coordinator::{
+    Coordinator, Interrupts, Parts, Start, observer::Silent, outside::Outside, secrets::Secrets,
+};
+use runbook_state::{SledStore, store::RunStore};
+use runbook_steps::{
+    catalog::Actions,
+    context::Settings,
+    world::{World, WorldOptions},
+};
+use serde_json::json;
+
+use crate::{append::Append, staged};
+
+/// A fleet without machines: the steps of a bench touch none.
+const NOBODY: &str = "groups: []\n";
+
+/// One run to make, or to go on with.
+pub struct Case {
+    stages: Vec<usize>,
+    gates: bool,
+    state: PathBuf,
+    effects: PathBuf,
+    kill: Option<u64>,
+    resume: bool,
+    figures: Option<PathBuf>,
+}
+
+impl Case {
+    /// As the environment describes it.
+    pub fn from_environment(stages: &str) -> Result<Self, String> {
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let path = |name: &str| var(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set"));
+        let resume = var("BENCH_RESUME").is_some_and(|value| value == "1");
+        let kill = match var("BENCH_KILL") {
+            Some(number) if !resume => Some(number.parse().map_err(|_| "BENCH_KILL is no number".to_owned())?),
+            _ => None,
+        };
+        Ok(Self {
+            stages: serde_json::from_str(stages).map_err(|error| format!("BENCH_STAGES: {error}"))?,
+            gates: var("BENCH_GATES").is_some_and(|value| value == "1"),
+            state: path("BENCH_STATE")?,
+            effects: path("BENCH_EFFECTS")?,
+            kill,
+            resume,
+            figures: var("BENCH_FIGURES").map(PathBuf::from),
+        })
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("the runtime cannot start: {error}"))?;
+        runtime.block_on(self.drive())
+    }
+
+    async fn drive(&self) -> Result<(), String> {
+        let append = Append::new(&self.effects, self.kill).map_err(|error| format!("the file of effects: {error}"))?;
+        let actions = Actions::standard().with(append);
+        let world = World::open(NOBODY, None, WorldOptions { speed: Some(1), ..WorldOptions::default() })
+            .map_err(|error| error.to_string())?;
+        let opened = Instant::now();
+        let store = SledStore::open(&self.state).map_err(|error| error.to_string())?;
+        let row = store.runs().map_err(|error| error.to_string())?.into_iter().next();
+        let planned = Instant::now();
+        let plan = if self.resume { None } else { Some(staged::plan(&self.stages, self.gates, &actions)?) };
+        let planning = planned.elapsed();
+        let parts = Parts {
+            store: Box::new(store),
+            outside: Outside::Simulated(world),
+            actions,
+            settings: Settings::default(),
+            secrets: Secrets::default(),
+            interrupts: Interrupts::never(),
+            capacity: runbook_engine::run::DEFAULT_CAPACITY,
+            state: self.state.clone(),
+            environment: "bench".into(),
+            world: None,
+            owner: rustix::process::getuid().as_raw(),
+        };
+        let mut observer = Silent;
+        let mut coordinator = Coordinator::new(parts, &mut observer);
+        println!("START");
+        let began = Instant::now();
+        match (plan, row) {
+            (Some(plan), _) => {
+                let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
+                coordinator.start(start, "bench").map_err(|error| error.to_string())?;
+            }
+            (None, Some(row)) => {
+                coordinator.resume(&row, "bench", false).map_err(|error| error.to_string())?;
+            }
+            (None, None) => return Err("there is no run to resume".into()),
+        }
+        let reports = coordinator.drive().await.map_err(|error| error.to_string())?;
+        let took = began.elapsed();
+        println!("END");
+        if let Some(file) = &self.figures {
+            let figures = json!({
+                "steps": self.stages.iter().sum::<usize>(),
+                "seconds": took.as_secs_f64(),
+                "opening_seconds": planned.duration_since(opened).as_secs_f64(),
+                "planning_seconds": planning.as_secs_f64(),
+                "batches": coordinator.batches(),
+                "peak_kib": peak_kib(),
+                "state_bytes": bytes_below(&self.state),
+            });
+            fs::write(file, figures.to_string()).map_err(|error| format!("the file of figures: {error}"))?;
+        }
+        match reports.first().map(|report| report.code) {
+            Some(0) => Ok(()),
+            code => Err(format!("the run ended with exit code {code:?}")),
+        }
+    }
+}
+
+/// The most memory that this process had resident, as the kernel says.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Bytes of all files below a folder.
+pub fn bytes_below(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(about) if about.is_dir() => bytes_below(&entry.path()),
+            Ok(about) => about.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
