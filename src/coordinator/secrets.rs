@@ -24,6 +24,7 @@ pub const FOLDER: &str = "RUNBOOK_SECRETS_DIR";
 pub struct Secrets {
     values: BTreeMap<String, String>,
     mask: Mask,
+    simulated: bool,
 }
 
 /// A folder of secrets that cannot be trusted or read.
@@ -72,7 +73,14 @@ impl Secrets {
                 .filter_map(|(name, value)| Some((name.strip_prefix(VARIABLE)?.to_owned(), value.clone()))),
         );
         let mask = Mask::of(values.values().map(String::as_str));
-        Ok(Self { values, mask })
+        Ok(Self { values, mask, simulated: false })
+    }
+
+    /// For a simulated world: a secret that is not set is made up, as a URL that leads nowhere, so that a rehearsal
+    /// needs none of the real ones.
+    #[must_use]
+    pub fn simulated(self, simulated: bool) -> Self {
+        Self { simulated, ..self }
     }
 
     /// What takes them out of texts.
@@ -88,7 +96,8 @@ impl Secrets {
 
 impl expression::Secrets for Secrets {
     fn secret(&self, name: &str) -> Option<String> {
-        self.values.get(name).cloned()
+        let made_up = || self.simulated.then(|| format!("https://simulated.invalid/{name}"));
+        self.values.get(name).cloned().or_else(made_up)
     }
 }
 

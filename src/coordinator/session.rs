@@ -152,7 +152,7 @@ fn hold(
             outside: here.outside,
             actions: Actions::standard(),
             settings: here.settings,
-            secrets,
+            secrets: secrets.simulated(here.kept.is_some()),
             interrupts,
             capacity: setup.capacity,
             state: setup.state.clone(),

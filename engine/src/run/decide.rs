@@ -184,7 +184,7 @@ impl Run {
                 Some(Event::TaskStarted {
                     task: name(),
                     attempt: self.tasks[ix.at()].attempt + 1,
-                    targets: self.ids(&targets),
+                    targets: self.ids(ix, &targets),
                     refused: refused
                         .into_iter()
                         .map(|(target, cause)| (self.target_name(target).clone(), cause))
@@ -221,8 +221,14 @@ impl Run {
         })
     }
 
-    fn ids(&self, targets: &[TargetIx]) -> Vec<TargetId> {
-        targets.iter().map(|target| self.target_name(*target).clone()).collect()
+    /// Names of machines of a task, in the order of the wave.
+    fn ids(&self, ix: TaskIx, targets: &[TargetIx]) -> Vec<TargetId> {
+        let planned = self.plan.task_at(ix).targets.iter().flatten();
+        let among = |id: &&TargetId| self.layout.target(id).is_some_and(|target| targets.binary_search(&target).is_ok());
+        if targets.len() < 2 {
+            return targets.iter().map(|target| self.target_name(*target).clone()).collect();
+        }
+        planned.filter(among).cloned().collect()
     }
 
     // ---- gates
@@ -242,7 +248,7 @@ impl Run {
             Gate::WaitUntil { until } => *until,
             Gate::Window(_) | Gate::Manual { .. } => later(now, task.timeout),
         };
-        Event::GateOpened { task: task.name.clone(), until, targets: self.ids(targets) }
+        Event::GateOpened { task: task.name.clone(), until, targets: self.ids(ix, targets) }
     }
 
     fn gate_commands(
@@ -326,7 +332,7 @@ impl Run {
                     out.push(Command::Record(Event::TaskStarted {
                         task: task.name.clone(),
                         attempt: state.attempt + 1,
-                        targets: self.ids(&state.again),
+                        targets: self.ids(ix, &state.again),
                         refused: std::collections::BTreeMap::new(),
                     }));
                 }
@@ -351,7 +357,7 @@ impl Run {
         if state.undecided > 0 {
             let (final_ones, _) = self.sort_failures(ix);
             if !final_ones.is_empty() {
-                let targets = self.ids(&final_ones);
+                let targets = self.ids(ix, &final_ones);
                 out.push(Command::Record(Event::TargetsFailed { task: task.name.clone(), targets }));
                 return;
             }
@@ -457,7 +463,7 @@ impl Run {
         Event::RetryScheduled {
             task: task.name.clone(),
             attempt: state.attempt + 1,
-            targets: self.ids(&again),
+            targets: self.ids(ix, &again),
             at: later(now, backoff(task, state.attempt)),
         }
     }
