@@ -55,12 +55,15 @@ fn main() {
     println!("store: bytes a batch        {:>9.0}", bytes as f64 / batches as f64);
     drop(store);
 
+    println!("process: memory at its peak {:>9.1} MB", peak());
     let begun = Instant::now();
     let store = SledStore::open(folder.path()).expect("a store");
     println!("store: opened again         {:>9.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     let begun = Instant::now();
-    let entries = store.entries(&run, 1).expect("entries").len();
-    println!("store: {entries} entries read  {:>9.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    let mut entries = 0;
+    store.each(&run, 1, &mut |_| entries += 1).expect("entries");
+    println!("store: {entries} entries read   {:>9.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    println!("process: memory at its peak {:>9.1} MB", peak());
 }
 
 fn now() -> Timestamp {
@@ -107,6 +110,13 @@ fn row(run: &RunId) -> RunRow {
         linked_to: None,
         world: None,
     }
+}
+
+/// Megabytes, where the system says so.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
 fn size(folder: &Path) -> u64 {

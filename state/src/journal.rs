@@ -345,13 +345,12 @@ impl<D: Disk> RunStore for Journal<D> {
         })
     }
 
-    fn entries(&self, run: &RunId, from: u64) -> Result<Vec<Entry>, StoreError> {
+    fn each(&self, run: &RunId, from: u64, give: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
         let tip = self.known(run)?;
         let head = self.disk.heads().and_then(|heads| heads.get(run));
         let from = from.max(1);
-        let mut entries = Vec::new();
         if from > tip.seq {
-            return Ok(entries);
+            return Ok(());
         }
         // The batch that holds entry `from`, and the hash before it: the last batch that begins at or below it, and
         // the end of the one before that.
@@ -382,7 +381,7 @@ impl<D: Disk> RunStore for Journal<D> {
                     altered |= head
                         .is_some_and(|head| head.seq == entry.seq && chain::hex(&head.hash) != entry.hash);
                     if entry.seq >= from {
-                        entries.push(entry);
+                        give(entry);
                     }
                 })
                 .map_err(malformed)?;
@@ -403,7 +402,7 @@ impl<D: Disk> RunStore for Journal<D> {
             Err(error) => Err(error),
             Ok(()) if last != tip.seq || hash != tip.hash => Err(self
                 .damaged(format!("the journal of run `{run}` ends with entry {last}, not with {}", tip.seq))),
-            Ok(()) => Ok(entries),
+            Ok(()) => Ok(()),
         }
     }
 

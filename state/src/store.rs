@@ -103,11 +103,23 @@ pub trait RunStore: Send {
     /// [`StoreError`].
     fn plan(&self, run: &RunId) -> Result<Plan, StoreError>;
 
+    /// Hands over the journal of a run from an entry on, one by one, so that a long one need not fit into memory. The
+    /// chain is verified on the way; whether it reaches its end, and HEAD, is known only when this returns: after an
+    /// error, what was handed over is no journal.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn each(&self, run: &RunId, from: u64, give: &mut dyn FnMut(Entry)) -> Result<(), StoreError>;
+
     /// The journal of a run from an entry on, chain and HEAD verified.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn entries(&self, run: &RunId, from: u64) -> Result<Vec<Entry>, StoreError>;
+    fn entries(&self, run: &RunId, from: u64) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.each(run, from, &mut |entry| entries.push(entry))?;
+        Ok(entries)
+    }
 
     /// Every run, oldest first.
     ///

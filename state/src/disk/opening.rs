@@ -92,7 +92,7 @@ fn tried(folder: &Arc<Folder>) -> Result<(), StoreError> {
         let store = start(folder, &copy)?;
         for row in store.runs()? {
             store.plan(&row.run)?;
-            store.entries(&row.run, 1)?;
+            store.each(&row.run, 1, &mut |_| ())?;
         }
         store.resolutions().map(drop)
     });

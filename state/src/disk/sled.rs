@@ -59,10 +59,11 @@ impl Sled {
             // sled would make an empty one.
             return Err(folder.damaged("the file db is missing, though HEAD names runs".to_owned()));
         }
-        // The flush thread is off: every batch is flushed by hand, and nothing reaches the drive behind it.
+        // The flush thread is off: every batch is flushed by hand, and nothing reaches the drive behind it. A journal
+        // is appended to and read once, so a small cache is as fast as a large one.
         let config = ::sled::Config::new()
             .path(place)
-            .cache_capacity(8 * 1024 * 1024)
+            .cache_capacity(2 * 1024 * 1024)
             .flush_every_ms(None)
             .mode(::sled::Mode::LowSpace);
         let mut patience = 400;
