@@ -1,3 +1,4 @@
 //! End to end: what a user sees.
 
+mod arrows;
 mod check;
