@@ -70,10 +70,10 @@ impl Environment {
 /// Opens a world to plan in. Host inventories are read relative to `folder`, the runbook's.
 ///
 /// # Errors
-/// The fleet file is wrong, or the network of this machine cannot be used.
+/// The fleet file is wrong.
 pub fn planning(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Environment, Refused> {
     let Some(fleet) = Fleet::read(choice, setup)? else {
-        return Ok(Environment { runtime: plain_runtime()?, ports: real::ports(setup, folder)? });
+        return Ok(Environment { runtime: plain_runtime()?, ports: real::ports(setup, folder) });
     };
     // Whoever holds the store may be writing to the world's file: what is planned with is a copy.
     let facts = fleet.folder.join(FACTS);
@@ -116,13 +116,13 @@ pub(crate) fn environment(choice: &Choice, setup: &Setup) -> Result<String, Refu
 /// Opens a world that runs work in. The caller holds the store's lock.
 ///
 /// # Errors
-/// The fleet file is wrong, or the world's file or the network of this machine cannot be used.
+/// The fleet file is wrong, or the world's file cannot be used.
 pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result<Live, Refused> {
     let environment = environment(choice, setup)?;
     let Some(fleet) = Fleet::read(choice, setup)? else {
         return Ok(Live {
             runtime: plain_runtime()?,
-            outside: Outside::Real(real::ports(setup, plan_folder)?),
+            outside: Outside::Real(real::ports(setup, plan_folder)),
             settings: setup.settings.clone(),
             environment,
             kept: None,

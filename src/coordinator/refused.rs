@@ -102,12 +102,6 @@ pub enum Refused {
         /// What is wrong.
         why: String,
     },
-    /// This machine's network cannot be used.
-    #[error("the network of this machine cannot be used: {why}")]
-    Network {
-        /// Why.
-        why: String,
-    },
     /// The peer may not do this.
     #[error("{user} may not {what}: {why}")]
     NotAllowed {
@@ -194,8 +188,7 @@ impl Refused {
             Self::Secrets(_)
             | Self::MissingSecret { .. }
             | Self::Held { .. }
-            | Self::NotAllowed { .. }
-            | Self::Network { .. } => 4,
+            | Self::NotAllowed { .. } => 4,
             Self::OtherEnvironment { .. }
             | Self::DamagedJournal { .. }
             | Self::Stopping

@@ -9,7 +9,7 @@ use runbook_steps::{
 };
 
 use super::{Vars, hosts::RealInventory};
-use crate::coordinator::{refused::Refused, session::Setup};
+use crate::coordinator::session::Setup;
 
 /// What decides which account, role and endpoint a process works with.
 const TELLING: [&str; 11] = [
@@ -27,9 +27,8 @@ const TELLING: [&str; 11] = [
 ];
 
 /// The ports to the real world.
-pub(super) fn ports(setup: &Setup, folder: &Path) -> Result<Ports, Refused> {
+pub(super) fn ports(setup: &Setup, folder: &Path) -> Ports {
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
-    let network = Network::new().map_err(|why| Refused::Network { why })?;
     let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder));
     #[cfg(feature = "aws")]
     let aws = Some(Arc::new(runbook_aws::Aws::new()));
@@ -40,13 +39,13 @@ pub(super) fn ports(setup: &Setup, folder: &Path) -> Result<Ports, Refused> {
     );
     #[cfg(not(feature = "aws"))]
     let (inventory, factory) = (RealInventory::new(folder, None), None);
-    Ok(Ports {
+    Ports {
         clock: Arc::new(SystemClock),
-        http: Arc::new(network),
+        http: Arc::new(Network::new()),
         process: Arc::new(programs),
         inventory: Arc::new(inventory),
         aws: factory,
-    })
+    }
 }
 
 /// Which account, role and endpoint an environment means, as far as that can be told without asking anybody.

@@ -5,37 +5,43 @@
 
 mod phrase;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::{Client, Method, redirect::Policy};
 use runbook_steps::ports::http::{Http, Request};
 use tokio::{net::TcpStream, time::timeout};
 
-/// The network of this machine.
-#[derive(Clone, Debug)]
+/// The network of this machine. Making it costs nothing: a client, which reads the certificates that this machine
+/// trusts, is made when it is first needed.
+#[derive(Debug, Default)]
 pub struct Network {
     /// For what looks at machines: straight to them, since a proxy's answer says nothing of theirs.
-    straight: Client,
+    straight: OnceLock<Result<Client, String>>,
     /// For what is told to others, who may only be reached through the proxy that the environment names.
-    outward: Client,
+    outward: OnceLock<Result<Client, String>>,
 }
 
 impl Network {
     /// The network as it is configured for this process.
-    ///
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// # Errors
     /// Why TLS or the name service cannot be used here.
-    pub fn new() -> Result<Self, String> {
-        let plain = || {
-            Client::builder()
+    fn client(&self, looks: bool) -> Result<&Client, String> {
+        let (place, proxy) = if looks { (&self.straight, false) } else { (&self.outward, true) };
+        let client = place.get_or_init(|| {
+            let client = Client::builder()
                 .redirect(Policy::none())
                 // A look at a machine must not be answered by a connection that was made when it was well.
                 .pool_max_idle_per_host(0)
-                .user_agent(concat!("runbook/", env!("CARGO_PKG_VERSION")))
-        };
-        let build = |client: reqwest::ClientBuilder| client.build().map_err(|error| phrase::of(&error));
-        Ok(Self { straight: build(plain().no_proxy())?, outward: build(plain())? })
+                .user_agent(concat!("runbook/", env!("CARGO_PKG_VERSION")));
+            let client = if proxy { client } else { client.no_proxy() };
+            client.build().map_err(|error| phrase::of(&error))
+        });
+        client.as_ref().map_err(Clone::clone)
     }
 }
 
@@ -47,8 +53,8 @@ impl Http for Network {
         if !cfg!(feature = "tls") && request.url.starts_with("https:") {
             return Err("this build of runbook cannot speak https".to_owned());
         }
-        let client = if method == Method::GET { &self.straight } else { &self.outward };
-        let mut sending = client.request(method, request.url).timeout(request.timeout);
+        let mut sending =
+            self.client(method == Method::GET)?.request(method, request.url).timeout(request.timeout);
         for (name, value) in request.headers {
             sending = sending.header(name, value);
         }

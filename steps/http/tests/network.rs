@@ -47,7 +47,7 @@ async fn nobody() -> u16 {
 #[tokio::test]
 async fn the_status_is_the_answer() {
     let (address, serving) = server("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     assert_eq!(network.request(get(format!("http://{address}/healthz?x=1"))).await, Ok(503));
     let seen = serving.await.expect("it served");
     assert!(seen.starts_with("GET /healthz?x=1 HTTP/1.1\r\n"), "{seen}");
@@ -58,7 +58,7 @@ async fn the_status_is_the_answer() {
 async fn a_redirect_is_an_answer_too() {
     let moved = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
     let (address, _serving) = server(moved).await;
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     assert_eq!(network.request(get(format!("http://{address}/"))).await, Ok(302));
 }
 
@@ -71,7 +71,7 @@ async fn body_and_headers_are_sent() {
         body: Some(r#"{"run":"7k2m"}"#.to_owned()),
         ..get(format!("http://{address}/hook"))
     };
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     assert_eq!(network.request(request).await, Ok(204));
     let seen = serving.await.expect("it served");
     assert!(seen.contains("x-key: k\r\n"), "{seen}");
@@ -80,7 +80,7 @@ async fn body_and_headers_are_sent() {
 
 #[tokio::test]
 async fn errors_are_phrases_without_the_request() {
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     let port = nobody().await;
     let refused = network.request(get(format!("http://user:pass@127.0.0.1:{port}/?key=secret"))).await;
     assert_eq!(refused, Err("connection refused".to_owned()));
@@ -104,7 +104,7 @@ async fn errors_are_phrases_without_the_request() {
 async fn silence_ends_with_the_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     let request =
         Request { timeout: Duration::from_millis(20), ..get(format!("http://{address}/?key=secret")) };
     assert_eq!(network.request(request).await, Err("nothing came within 20ms".to_owned()));
@@ -113,7 +113,7 @@ async fn silence_ends_with_the_time() {
 #[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn a_build_without_tls_says_so() {
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     let why = network.request(get("https://127.0.0.1:1/".to_owned())).await;
     assert_eq!(why, Err("this build of runbook cannot speak https".to_owned()));
 }
@@ -127,7 +127,7 @@ async fn a_server_that_speaks_no_tls_is_no_answer() {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("an answer");
     });
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     let why = network.request(get(format!("https://{address}/?key=secret"))).await.expect_err("no answer");
     serving.await.expect("it served");
     assert!(!why.contains("secret"), "{why}");
@@ -137,7 +137,7 @@ async fn a_server_that_speaks_no_tls_is_no_answer() {
 async fn a_port_takes_connections_or_says_why_not() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let open = listener.local_addr().expect("an address").port();
-    let network = Network::new().expect("a network");
+    let network = Network::new();
     let time = Duration::from_secs(60);
     assert_eq!(network.connect("127.0.0.1", open, time).await, Ok(()));
     assert_eq!(
