@@ -1,3 +1,9 @@
-//! The `runbook` command.
+//! The `runbook` command: one process, one command, one exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -34,7 +34,7 @@ pub fn words(estimate: &Estimate) -> String {
 /// Estimates the end of the ordinary way: failures make it longer or shorter.
 ///
 /// A step that ran before (in an earlier wave, or a block's step in another stage) is expected to take as long as it
-/// took on average; a soak and a wait take what the plan says. People, windows and steps that never ran are unknown.
+/// took on average; a soak, a wait and a window take what the plan says. People and steps that never ran are unknown.
 pub fn end(run: &Run, now: Timestamp) -> Estimate {
     if run.finished_at().is_some() {
         return Estimate::Over;

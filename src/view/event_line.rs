@@ -1,17 +1,18 @@
 //! One line for what happened, in the past tense.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
 use runbook_engine::{
     ids::{ScopeName, TargetId, TaskName},
     outcome::Outcome,
-    plan::{Plan, Role, ScopeKind, Work},
+    plan::{Gate, Plan, Role, ScopeKind, Task, Work},
     run::event::{Event, Report},
 };
 
 use super::{
     paint::Paint,
-    words::{count, gate, link as link_word, machine, moment, some},
+    words::{count, link as link_word, machine, moment, names, some, window},
 };
 
 /// How many machines a line names.
@@ -33,25 +34,19 @@ pub enum Weight {
 pub struct Teller {
     plan: Arc<Plan>,
     paint: Paint,
-    /// Tasks of failure branches, which matter more than others: looked up for every event.
-    branches: BTreeSet<TaskName>,
+    /// Where each task stands in the plan (those that undo behind the others): looked up for every event.
+    tasks: BTreeMap<TaskName, usize>,
 }
 
 impl Teller {
     /// For the run of this plan.
     pub fn new(plan: Arc<Plan>, paint: Paint) -> Self {
-        let branches = plan
-            .tasks
-            .iter()
-            .chain(&plan.rollback)
-            .filter(|task| matches!(task.role, Role::Branch { .. } | Role::Verify { .. }))
-            .map(|task| task.name.clone())
-            .collect();
-        Self { plan, paint, branches }
+        let tasks = plan.tasks.iter().chain(&plan.rollback).map(|task| task.name.clone()).zip(0..).collect();
+        Self { plan, paint, tasks }
     }
 
-    /// The line, without its time, and how much it matters.
-    pub fn tell(&self, event: &Event) -> (Weight, String) {
+    /// The line for what happened then, without its time, and how much it matters.
+    pub fn tell(&self, at: Timestamp, event: &Event) -> (Weight, String) {
         match event {
             Event::RunStarted { run, by, link, not_before, .. } => {
                 let link = link.as_ref().map(|link| format!(", {} of {}", link_word(link.kind), link.run));
@@ -105,7 +100,7 @@ impl Teller {
             | Event::TargetsExcluded { .. }
             | Event::TargetResolved { .. }
             | Event::CancelRequested { .. } => (Weight::News, self.said(event)),
-            _ => self.decided(event),
+            _ => self.decided(at, event),
         }
     }
 
@@ -144,7 +139,7 @@ impl Teller {
     }
 
     /// What the core decided.
-    fn decided(&self, event: &Event) -> (Weight, String) {
+    fn decided(&self, at: Timestamp, event: &Event) -> (Weight, String) {
         match event {
             Event::WaveStarted { scope } => (Weight::News, self.wave_started(scope)),
             Event::WaveEnded { scope, failed: 0 } => {
@@ -172,7 +167,7 @@ impl Teller {
                 };
                 (weight, format!("{task} started{on}{again}{out}"))
             }
-            Event::GateOpened { task, until, .. } => (Weight::News, self.gate_opened(task, &moment(*until))),
+            Event::GateOpened { task, until, .. } => self.gate_opened(task, at, &moment(*until)),
             Event::AttemptTimedOut { task, attempt } => {
                 (Weight::News, format!("{task} {} (attempt {attempt})", self.paint.red("timed out")))
             }
@@ -200,7 +195,10 @@ impl Teller {
                 (weight, format!("{task} {}", self.paint.green("succeeded")))
             }
             Event::TaskFailed { task, cause, .. } => {
-                (Weight::News, format!("{task} {}: {cause}", self.paint.red("failed")))
+                // Where it has machines, their reports said so already.
+                let alone = self.task(task).is_none_or(|task| task.targets.is_none());
+                let weight = if alone { Weight::News } else { Weight::Book };
+                (weight, format!("{task} {}: {cause}", self.paint.red("failed")))
             }
             Event::TaskSkipped { task, cause, satisfies } => {
                 let weight = if *satisfies && !self.is_branch(task) { Weight::Step } else { Weight::Book };
@@ -222,7 +220,7 @@ impl Teller {
     }
 
     fn reported(&self, task: &TaskName, targets: &[TargetId], report: &Report) -> (Weight, String) {
-        let on = if targets.is_empty() { String::new() } else { format!(" on {}", self.machines(targets)) };
+        let on = if targets.is_empty() { String::new() } else { format!(" on {}", self.failed_machines(targets)) };
         if report.outcome == Outcome::Succeeded {
             return (Weight::Book, format!("{task} succeeded{on}"));
         }
@@ -244,21 +242,46 @@ impl Teller {
         }
     }
 
-    fn gate_opened(&self, task: &TaskName, until: &str) -> String {
-        let opened = self.paint.yellow("opened");
-        match self.plan.tasks.iter().find(|each| each.name == *task).map(|each| &each.work) {
-            Some(Work::Gate(what)) => format!("{task} {opened}: {}, until {until}", gate(what)),
-            _ => format!("{task} {opened}, until {until}"),
+    fn gate_opened(&self, name: &TaskName, at: Timestamp, until: &str) -> (Weight, String) {
+        let Some(Task { work: Work::Gate(gate), role, .. }) = self.task(name) else {
+            return (Weight::News, format!("{name} waits, until {until}"));
+        };
+        let waits = self.paint.yellow("waits");
+        match gate {
+            Gate::WaitFor { span } if *role == Role::SoakWait => (Weight::Step, format!("{name} began: {span}, until {until}")),
+            Gate::WaitFor { .. } | Gate::WaitUntil { .. } => (Weight::News, format!("{name} {waits} until {until}")),
+            Gate::Window(each) => match each.now_or_next(at) {
+                Some(opening) if opening.opens > at => {
+                    let opens = moment(opening.opens);
+                    (Weight::News, format!("{name} {waits} for its window, which opens {opens}"))
+                }
+                // Asked again before every wave, and mostly open then.
+                _ => (Weight::Step, format!("{name} is open: {}", window(each))),
+            },
+            Gate::Approval { approvers, quorum, .. } => {
+                let who = approvers.join(", ");
+                (Weight::News, format!("{name} {waits} for {quorum} of {who}, until {until}"))
+            }
+            Gate::Manual { instructions, .. } => {
+                let line = instructions.lines().next().unwrap_or_default();
+                (Weight::News, format!("{name} {waits} for a person, until {until}: {line}"))
+            }
         }
     }
 
+    /// The names, in their order; ids are for machines that failed.
     fn machines(&self, targets: &[TargetId]) -> String {
-        let names: Vec<String> =
-            targets.iter().take(MOST_NAMES + 1).map(|id| machine(&self.plan, id)).collect();
-        if targets.len() <= MOST_NAMES {
+        let mut names = names(&self.plan, targets);
+        names.sort();
+        if names.len() <= MOST_NAMES {
             return names.join(", ");
         }
-        format!("{} machines ({}, …)", targets.len(), names[..2].join(", "))
+        format!("{} machines ({}, …)", names.len(), names[..2].join(", "))
+    }
+
+    fn failed_machines(&self, targets: &[TargetId]) -> String {
+        let names: Vec<String> = targets.iter().map(|id| machine(&self.plan, id)).collect();
+        some(&names, MOST_NAMES)
     }
 
     fn each<'b>(&self, refused: impl Iterator<Item = (&'b TargetId, &'b String)>) -> String {
@@ -267,8 +290,12 @@ impl Teller {
         some(&all, MOST_NAMES)
     }
 
-    fn is_branch(&self, task: &TaskName) -> bool {
-        self.branches.contains(task)
+    fn task(&self, name: &TaskName) -> Option<&Task> {
+        self.plan.tasks.iter().chain(&self.plan.rollback).nth(*self.tasks.get(name)?)
+    }
+
+    fn is_branch(&self, name: &TaskName) -> bool {
+        self.task(name).is_some_and(|task| matches!(task.role, Role::Branch { .. } | Role::Verify { .. }))
     }
 }
 

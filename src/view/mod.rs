@@ -13,4 +13,5 @@ pub mod run_json;
 pub mod run_page;
 pub mod run_status;
 pub mod stages;
+pub mod waits;
 pub mod words;

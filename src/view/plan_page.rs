@@ -11,11 +11,11 @@ use runbook_engine::{
 use super::{
     columns::columns,
     paint::Paint,
-    words::{count, gate, link as link_word, names, some},
+    words::{count, gate, link as link_word, names, span},
 };
 
-/// How many machines a wave's line names.
-const MOST_NAMES: usize = 6;
+/// How many machines a wave's line names one by one.
+const MOST_NAMES: usize = 3;
 
 /// The whole page.
 pub fn page(plan: &Plan, paint: Paint) -> String {
@@ -170,8 +170,14 @@ impl<'a> View<'a> {
         text.push_str(&self.after(scope, &indent));
         if !waves.is_empty() {
             text.push_str(&columns(&self.wave_rows(scope, &waves), &format!("{indent}  ")));
+            let each = match (waves.len(), inside.name == waves[0].0.name) {
+                (1, true) => "the wave",
+                (_, true) => "each wave",
+                (_, false) => "each part of a wave",
+            };
+            let _ = writeln!(text, "{indent}  {}", self.paint.dim(&format!("{each}:")));
         }
-        text.push_str(&self.steps(inside, depth + 1));
+        text.push_str(&self.steps(inside, depth + 2));
         text
     }
 
@@ -221,7 +227,7 @@ impl<'a> View<'a> {
                 vec![
                     format!("wave {number}"),
                     size,
-                    self.paint.dim(&some(&names(self.plan, targets), MOST_NAMES)),
+                    self.paint.dim(&span(&names(self.plan, targets), MOST_NAMES)),
                     soak.map(|span| format!("then soaks {span}")).unwrap_or_default(),
                 ]
             })

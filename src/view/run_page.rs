@@ -16,6 +16,7 @@ use super::{
     paint::Paint,
     run_status,
     stages::{Stage, Stages},
+    waits,
     words::{between, count, link, machine, moment},
 };
 
@@ -130,11 +131,8 @@ impl Page<'_> {
         let rows: Vec<Vec<String>> = waits
             .iter()
             .map(|wait| {
-                vec![
-                    self.paint.yellow(wait.task.as_str()),
-                    wait.on.clone(),
-                    format!("until {}", moment(wait.until)),
-                ]
+                let (on, until) = waits::words(self.run, wait, self.now);
+                vec![self.paint.yellow(wait.task.as_str()), on, until]
             })
             .collect();
         format!("\nwaiting for\n{}", columns(&rows, "  "))

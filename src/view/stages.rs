@@ -29,7 +29,7 @@ struct Outline {
 pub struct Stage<'a> {
     /// Its name.
     pub name: &'a str,
-    /// `pending`, `running`, `waiting`, `succeeded`, `failed`, `skipped`, `cancelled`, `interrupted`.
+    /// `pending`, `running`, `waiting`, `interrupted`; `succeeded`, `contained`, `failed`, `skipped`, `cancelled`.
     pub status: &'static str,
     /// How many tasks it has, without those that only a failure brings to life.
     pub tasks: usize,
@@ -39,7 +39,7 @@ pub struct Stage<'a> {
     pub machines: usize,
     /// How many waves it has.
     pub waves: usize,
-    /// The first wave that is not over, from 1; 0 before the first.
+    /// The latest wave that began, from 1; 0 where there are no waves.
     pub wave: usize,
     /// Outcomes of its machines, without those still to come, with how many have each.
     pub counts: Vec<(&'static str, usize)>,
@@ -96,17 +96,11 @@ impl Stages {
             .zip(tallies)
             .map(|(outline, tally)| {
                 let by_wave: Vec<_> = outline.waves.iter().map(|wave| counts(wave, &outcomes)).collect();
-                let over = |wave: &Vec<TargetId>| {
-                    wave.iter().all(|id| outcomes.get(id).is_some_and(|each| is_over(*each)))
-                };
-                let wave = outline
-                    .waves
-                    .iter()
-                    .position(|wave| !over(wave))
-                    .unwrap_or(outline.waves.len().saturating_sub(1));
+                // A soak takes up the machines of earlier waves again: the latest wave that began is the one meant.
+                let wave = by_wave.iter().rposition(|wave| !wave.is_empty()).unwrap_or(0);
                 Stage {
                     name: &outline.name,
-                    status: tally.status(),
+                    status: tally.status(run.verdict_of(&outline.name)),
                     tasks: tally.tasks,
                     done: tally.done,
                     machines: outline.targets.len(),
@@ -138,11 +132,6 @@ impl Outline {
     }
 }
 
-/// Nothing is still to come for the machine.
-fn is_over(outcome: TargetOutcome) -> bool {
-    !matches!(outcome, TargetOutcome::Pending | TargetOutcome::InProgress)
-}
-
 fn counts(ids: &[TargetId], outcomes: &BTreeMap<TargetId, TargetOutcome>) -> Vec<(&'static str, usize)> {
     let mut counts: BTreeMap<TargetOutcome, usize> = BTreeMap::new();
     for id in ids {
@@ -160,11 +149,8 @@ struct Tally {
     tasks: usize,
     done: usize,
     started: bool,
-    failed: bool,
     waiting: bool,
     interrupted: bool,
-    skipped: usize,
-    cancelled: usize,
     running: Vec<String>,
 }
 
@@ -174,9 +160,6 @@ impl Tally {
         if !branch {
             self.tasks += 1;
             self.done += usize::from(status.is_terminal());
-            self.failed |= status == TaskStatus::Failed;
-            self.skipped += usize::from(status == TaskStatus::Skipped);
-            self.cancelled += usize::from(status == TaskStatus::Cancelled);
         }
         match status {
             TaskStatus::Running => {
@@ -192,23 +175,20 @@ impl Tally {
         self.started |= !matches!(status, TaskStatus::Pending | TaskStatus::Skipped | TaskStatus::Cancelled);
     }
 
-    fn status(&self) -> &'static str {
+    /// `verdict`: how it came out, once it is over.
+    fn status(&self, verdict: Option<&'static str>) -> &'static str {
         if !self.running.is_empty() {
             "running"
         } else if self.interrupted {
             "interrupted"
         } else if self.waiting {
             "waiting"
-        } else if self.done < self.tasks {
-            if self.started { "running" } else { "pending" }
-        } else if self.failed {
-            "failed"
-        } else if self.tasks > 0 && self.skipped == self.tasks {
-            "skipped"
-        } else if self.cancelled > 0 {
-            "cancelled"
+        } else if let Some(verdict) = verdict {
+            verdict
+        } else if self.started {
+            "running"
         } else {
-            "succeeded"
+            "pending"
         }
     }
 }

@@ -19,6 +19,14 @@ pub fn some(names: &[String], most: usize) -> String {
     format!("{} and {} more", names[..most].join(", "), names.len() - most)
 }
 
+/// Names in their order: all of a few, else the first and the last.
+pub fn span(names: &[String], most: usize) -> String {
+    match names {
+        [first, .., last] if names.len() > most => format!("{first} … {last}"),
+        _ => names.join(", "),
+    }
+}
+
 /// A machine for a person: its name, and its id where that is another word.
 pub fn machine(plan: &Plan, id: &TargetId) -> String {
     match plan.targets.get(id) {

@@ -1,0 +1,64 @@
+//! `runbook plan`.
+
+use std::{fs, path::PathBuf};
+
+use clap::Args;
+use runbook::view::{paint::Paint, plan_page};
+use runbook_engine::plan::Plan;
+
+use super::{
+    Done, Session,
+    exit::Exit,
+    planning::{self, Wishes},
+    problem::Problem,
+    source,
+};
+
+/// Show exactly what a run would do to which machines, without changing anything
+///
+/// The plan is frozen: runbook, parameters and machines. Its SHA-256 is what approvers approve, and what
+/// `runbook run --expect-plan` insists on.
+#[derive(Debug, Args)]
+pub struct PlanCommand {
+    /// The runbook, or a saved plan
+    file: PathBuf,
+    #[command(flatten)]
+    wishes: Wishes,
+    /// Save the plan, for `runbook run PLAN`
+    #[arg(short, long, value_name = "PLAN")]
+    output: Option<PathBuf>,
+}
+
+impl PlanCommand {
+    /// Runs the command.
+    pub fn run(self, session: &Session) -> Done {
+        let plan = planning::from_file(session, &self.file, &self.wishes)?;
+        if let Some(output) = &self.output {
+            save(&plan, output)?;
+        }
+        if session.screen.json {
+            session.screen.json_page(&plan.to_summary_json());
+            return Ok(Exit::Succeeded);
+        }
+        {
+            {
+                session.screen.data(&plan_page::page(&plan, Paint(session.screen.color)));
+                if let Some(output) = &self.output {
+                    session.screen.note(&format!("saved; run it with: runbook run {}\n", output.display()));
+                }
+            }
+        }
+        Ok(Exit::Succeeded)
+    }
+}
+
+/// Written beside it and renamed, so that a plan is whole or not there.
+fn save(plan: &Plan, output: &PathBuf) -> Result<(), Problem> {
+    let place = output.display().to_string();
+    let mut beside = output.clone().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    fs::write(&beside, plan.to_canonical_json()).and_then(|()| fs::rename(&beside, output)).map_err(|error| {
+        Problem::new(Exit::Usage, format!("the plan cannot be saved: {}", source::reason(&error))).at(place)
+    })
+}

@@ -1,0 +1,195 @@
+//! From a file and the options of `plan` and `run` to a plan.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use runbook::world::{self, Choice, Environment};
+use runbook_engine::{
+    diagnostic::{self, Severity},
+    document::{self, Reading, Sources, params},
+    ids::GroupName,
+    plan::{self, Making, Plan, Refusal},
+    target::{Target, TargetQuery},
+};
+use runbook_steps::catalog::Actions;
+use serde_json::Value;
+
+use super::{
+    Session,
+    exit::Exit,
+    problem::Problem,
+    source::{self, Folder},
+};
+
+/// What is planned, for which machines.
+#[derive(Debug, Args)]
+pub struct Wishes {
+    /// A value of a parameter; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub param: Vec<String>,
+    /// A YAML or JSON file with values of parameters; `--param` goes before it
+    #[arg(long, value_name = "FILE")]
+    pub params: Option<PathBuf>,
+    /// Only these machines: a target group, or a machine's id; may be repeated
+    #[arg(long, value_name = "GROUP|ID")]
+    pub limit: Vec<String>,
+    /// A simulated fleet, in place of the real world
+    #[arg(long, value_name = "FILE")]
+    pub fleet: Option<PathBuf>,
+}
+
+impl Wishes {
+    /// Whether anything was said that only a runbook can take, and not a plan.
+    fn are_for_runbooks(&self) -> bool {
+        !self.param.is_empty() || self.params.is_some() || !self.limit.is_empty()
+    }
+
+    /// The world that is meant.
+    pub fn choice(&self) -> Choice {
+        self.fleet.clone().map_or(Choice::Real, Choice::Fleet)
+    }
+}
+
+/// Plans a runbook, or reads a plan and compares it with the fleet.
+///
+/// # Errors
+/// Everything that is wrong with the file, the parameters, the limit or the fleet.
+pub fn from_file(session: &Session, file: &Path, wishes: &Wishes) -> Result<Plan, Problem> {
+    let bytes = source::bytes(file)
+        .map_err(|error| Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)))?;
+    if is_plan(&bytes) { saved(session, file, &bytes, wishes) } else { fresh(session, file, &bytes, wishes) }
+}
+
+/// A plan is a JSON object with a `format`; a runbook never has one.
+fn is_plan(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.get("format").is_some())
+}
+
+fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
+    let name = source::name(file);
+    if wishes.are_for_runbooks() {
+        return Err(Problem::new(Exit::Usage, "a plan is frozen: it takes no parameters and no limit")
+            .at(name)
+            .next("runbook plan FILE --param NAME=VALUE -o PLAN"));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Problem::new(Exit::Invalid, "the plan is not UTF-8 text").at(name.as_str()))?;
+    let plan = Plan::from_json(text)
+        .map_err(|error| Problem::from_error(Exit::Invalid, &error).at(name.as_str()))?;
+    let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
+    let queries: Vec<(GroupName, TargetQuery)> =
+        plan.selection.queries.iter().map(|(group, query)| (group.clone(), query.clone())).collect();
+    let resolved = resolve(&environment, &queries)?;
+    let drift = plan.drift(&resolved);
+    if !drift.is_empty() {
+        let most = 8;
+        let mut cause =
+            format!("the fleet is no longer the planned one: {}", drift[..drift.len().min(most)].join("; "));
+        if drift.len() > most {
+            cause.push_str(&format!("; and {} more differences", drift.len() - most));
+        }
+        return Err(Problem::new(Exit::Invalid, cause).at(name).next("runbook plan FILE -o PLAN"));
+    }
+    Ok(plan)
+}
+
+fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
+    let catalog = Actions::standard();
+    let name = source::name(file);
+    let given = given(wishes)?;
+    let Reading { sources, runbook, mut diagnostics } = document::read(&name, bytes, &Folder::of(file));
+    diagnostics.sort_by_key(|each| each.place);
+    let invalid = |diagnostics| {
+        Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
+            .at(name.as_str())
+            .next(format!("runbook check {name}"))
+    };
+    let errors = diagnostics.iter().any(|each| each.severity == Severity::Error);
+    let Some(runbook) = runbook.filter(|_| !errors) else { return Err(invalid(diagnostics)) };
+    if !diagnostics.is_empty() && !session.screen.json {
+        session.screen.note(&diagnostic::render(&diagnostics, &sources, session.screen.error_color));
+        session.screen.note("\n\n");
+    }
+
+    let params = params::resolve(&runbook, &given).map_err(&invalid)?;
+    let env = session.surroundings.variables.clone();
+    let queries = plan::queries(&runbook, &params, &env).map_err(&invalid)?;
+    let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
+    let resolved = resolve(&environment, &queries)?;
+    let named = short_names(&sources, file);
+    let making = Making {
+        runbook: &runbook,
+        sources: &named,
+        catalog: &catalog,
+        params,
+        env,
+        resolved,
+        limit: wishes.limit.clone(),
+    };
+    let plan = plan::make(making).map_err(|refusal| match refusal {
+        Refusal::Invalid(diagnostics) => invalid(diagnostics),
+        refusal @ Refusal::NoTargets { .. } => Problem::from_error(Exit::Refused, &refusal)
+            .at(name.as_str())
+            .next(format!("runbook check {name}")),
+    })?;
+    Ok(plan)
+}
+
+/// Sources without the folder that the runbook was read from: the same runbook has the same digest wherever one
+/// stands when one types the command.
+fn short_names(sources: &Sources, file: &Path) -> Sources {
+    let mut sources = sources.clone();
+    let short = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    if let (Some(entry), Some(short)) = (sources.files.first_mut(), short) {
+        entry.0 = short;
+    }
+    sources
+}
+
+/// Asks the inventory for every group.
+///
+/// # Errors
+/// The outside world gave no answer.
+pub fn resolve(
+    environment: &Environment,
+    queries: &[(GroupName, TargetQuery)],
+) -> Result<BTreeMap<GroupName, Vec<Target>>, Problem> {
+    let mut resolved = BTreeMap::new();
+    for (group, query) in queries {
+        let targets =
+            environment.block_on(environment.ports().inventory.resolve(group, query)).map_err(|fault| {
+                Problem::new(
+                    Exit::Refused,
+                    format!("the machines of group `{group}` cannot be found: {fault}"),
+                )
+            })?;
+        resolved.insert(group.clone(), targets);
+    }
+    Ok(resolved)
+}
+
+/// The values of `--params` and `--param`.
+fn given(wishes: &Wishes) -> Result<BTreeMap<String, Value>, Problem> {
+    let mut given: BTreeMap<String, Value> = BTreeMap::new();
+    if let Some(file) = &wishes.params {
+        let at = source::name(file);
+        let bytes = source::bytes(file)
+            .map_err(|error| Problem::new(Exit::Invalid, source::reason(&error)).at(at.as_str()))?;
+        given = serde_yaml::from_slice(&bytes).map_err(|error| {
+            Problem::new(Exit::Invalid, format!("it is not a mapping of parameters: {error}")).at(at.as_str())
+        })?;
+    }
+    for text in &wishes.param {
+        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Problem::new(Exit::Usage, format!("`{text}` is not NAME=VALUE"))
+                .at("--param")
+                .next("--param NAME=VALUE"));
+        };
+        given.insert(name.to_owned(), Value::String(value.to_owned()));
+    }
+    Ok(given)
+}

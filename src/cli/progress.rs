@@ -1,0 +1,108 @@
+//! Live progress on a terminal: a bar for each stage, what is waited for, and when it will end.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use runbook::view::{
+    estimate,
+    paint::Paint,
+    stages::{Stage, Stages},
+    waits,
+    words::moment,
+};
+use runbook_engine::run::Run;
+
+/// How often it is drawn at most: a person cannot read faster, and a fleet of thousands must not wait for it.
+const BETWEEN_FRAMES: Duration = Duration::from_millis(80);
+
+/// The bars.
+pub struct Progress {
+    all: MultiProgress,
+    stages: Stages,
+    bars: Vec<ProgressBar>,
+    waiting: ProgressBar,
+    paint: Paint,
+    drawn: Option<Instant>,
+}
+
+impl Progress {
+    /// For this run.
+    pub fn new(run: &Run, paint: Paint) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let stages = Stages::of(run.plan());
+        let width = stages.names().map(|name| name.chars().count()).max().unwrap_or(0);
+        let colors = if paint.0 { ".cyan/dim" } else { "" };
+        let style = ProgressStyle::with_template(&format!("  {{prefix:{width}}} {{bar:24{colors}}} {{msg}}"))
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━━─");
+        let bars = stages
+            .names()
+            .map(|name| {
+                let bar = all.add(ProgressBar::new(1).with_style(style.clone()));
+                bar.set_prefix(name.to_owned());
+                bar
+            })
+            .collect();
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let waiting = all.add(ProgressBar::new_spinner().with_style(style));
+        waiting.enable_steady_tick(Duration::from_millis(120));
+        Self { all, stages, bars, waiting, paint, drawn: None }
+    }
+
+    /// Prints something above the bars.
+    pub fn above(&self, print: impl FnOnce()) {
+        self.all.suspend(print);
+    }
+
+    /// Draws the state of the run, unless it was drawn just now.
+    pub fn update(&mut self, run: &Run, now: Timestamp) {
+        if self.drawn.is_some_and(|drawn| drawn.elapsed() < BETWEEN_FRAMES) && run.finished_at().is_none() {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        for (bar, stage) in self.bars.iter().zip(self.stages.read(run)) {
+            bar.set_length(stage.tasks.max(1) as u64);
+            bar.set_position(stage.done as u64);
+            bar.set_message(message(&stage, self.paint));
+        }
+        self.waiting.set_message(waiting(run, now));
+    }
+
+    /// Takes the bars away: the last page says more.
+    pub fn finish(self) {
+        self.waiting.finish_and_clear();
+        for bar in self.bars {
+            bar.finish_and_clear();
+        }
+        // Nothing to do where the terminal is gone.
+        let _ = self.all.clear();
+    }
+}
+
+fn message(stage: &Stage<'_>, paint: Paint) -> String {
+    let mut words = vec![paint.status(stage.status)];
+    if stage.waves > 1 && stage.status == "running" {
+        words.push(format!("wave {} of {}", stage.wave.max(1), stage.waves));
+    }
+    words.extend(stage.counts.iter().map(|(outcome, n)| format!("{n} {}", outcome.replace('_', " "))));
+    if !stage.running.is_empty() {
+        words.push(stage.running.join(", "));
+    }
+    words.join(" · ")
+}
+
+fn waiting(run: &Run, now: Timestamp) -> String {
+    let mut text = moment(now);
+    let waiting = run.waiting_on();
+    if let Some(wait) = waiting.first() {
+        let (on, until) = waits::words(run, wait, now);
+        text.push_str(&format!("  waiting for {}: {on}, {until}", wait.task));
+        if waiting.len() > 1 {
+            text.push_str(&format!(" (and {} more)", waiting.len() - 1));
+        }
+    }
+    text.push_str(&format!("  end {}", estimate::words(&estimate::end(run, now))));
+    text
+}

@@ -1,0 +1,116 @@
+//! `runbook retry`.
+
+use std::{collections::BTreeMap, path::Path};
+
+use clap::Args;
+use runbook::{
+    control::client,
+    coordinator::{Start, session},
+    view::{paint::Paint, plan_page},
+    world::{self, Choice, Environment},
+};
+use runbook_engine::{
+    document,
+    loader::Loader,
+    outcome::TargetOutcome,
+    plan::{self, Link, LinkKind, Making, Plan, Refusal},
+};
+use runbook_steps::catalog::Actions;
+
+use super::{Done, Session, ending, exit::Exit, planning, problem::Problem, watch::Watch};
+
+/// Run a finished run again for its failed and not-started machines, as a new run
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// The run: its id or the beginning of it [default: the newest]
+    run: Option<String>,
+    /// End with exit 12 as soon as only waits are left
+    #[arg(long)]
+    no_wait: bool,
+}
+
+impl Retry {
+    /// Runs the command.
+    pub fn run(self, session: &Session) -> Done {
+        let setup = session.setup()?;
+        let journal = client::journal(&setup, self.run.as_deref())?;
+        let old = journal.row.run.clone();
+        let place = format!("run {old}");
+        if journal.row.finished_at.is_none() {
+            return Err(Problem::new(Exit::Usage, format!("run {old} is not finished"))
+                .at(place)
+                .next(format!("runbook resume {old}")));
+        }
+        let run = journal.replay()?;
+        let limit: Vec<String> = run
+            .targets()
+            .iter()
+            .filter(|each| !matches!(each.outcome, TargetOutcome::Succeeded | TargetOutcome::Excluded))
+            .map(|each| each.id.to_string())
+            .collect();
+        if limit.is_empty() && !journal.plan.targets.is_empty() {
+            return Err(Problem::new(Exit::Usage, format!("no machine of run {old} failed or was left out"))
+                .at(place)
+                .next(format!("runbook show {old}")));
+        }
+        let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
+        let link = Link { run: old, kind: LinkKind::Retry };
+        let plan = again(&journal.plan, &environment, limit, link).map_err(|problem| problem.at(place))?;
+        if !session.screen.json {
+            session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
+        }
+        let start = Start { plan, expect_plan: None, not_before: None, no_wait: self.no_wait };
+        let mut watch = Watch::new(&session.screen);
+        let report = session::run(&setup, &Choice::of_run(&journal.row), start, &mut watch);
+        watch.finish();
+        ending::tell(session, &report?)
+    }
+}
+
+/// The same texts, parameters and environment, planned anew for these machines.
+fn again(old: &Plan, environment: &Environment, limit: Vec<String>, link: Link) -> Result<Plan, Problem> {
+    let catalog = Actions::standard();
+    let text = old.sources.get(&old.entry).map(String::as_bytes).unwrap_or_default();
+    let reading = document::read(&old.entry, text, &Planned(&old.sources));
+    let Some(runbook) = &reading.runbook else {
+        return Err(Problem::invalid(
+            "the run's own runbook cannot be read",
+            reading.diagnostics,
+            reading.sources,
+        ));
+    };
+    let queries: Vec<_> =
+        old.selection.queries.iter().map(|(group, query)| (group.clone(), query.clone())).collect();
+    let resolved = planning::resolve(environment, &queries)?;
+    let making = Making {
+        runbook,
+        sources: &reading.sources,
+        catalog: &catalog,
+        params: old.params.clone(),
+        env: old.env.clone(),
+        resolved,
+        limit,
+    };
+    match plan::make(making) {
+        Ok(mut plan) => {
+            plan.link = Some(link);
+            Ok(plan)
+        }
+        Err(Refusal::Invalid(diagnostics)) => {
+            Err(Problem::invalid("the runbook cannot be planned again", diagnostics, reading.sources.clone()))
+        }
+        Err(refusal) => Err(Problem::from_error(Exit::Refused, &refusal)),
+    }
+}
+
+/// The texts that a plan keeps.
+struct Planned<'a>(&'a BTreeMap<String, String>);
+
+impl Loader for Planned<'_> {
+    fn load(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.0
+            .get(path)
+            .map(|text| text.clone().into_bytes())
+            .ok_or_else(|| format!("the plan does not hold {path}"))
+    }
+}
