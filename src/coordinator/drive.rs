@@ -113,7 +113,7 @@ impl Coordinator<'_> {
             live.dirty = true;
             return;
         }
-        let facts = execution::facts_of(live, &key.0, attempt, end, execution.to_look_up);
+        let facts = execution::facts_of(live, &key.0, attempt, end, &execution);
         live.facts.extend(facts.into_iter().map(Fact::of));
         live.dirty = true;
     }

@@ -1,6 +1,9 @@
 //! One execution: an attempt of a task, in this process.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use jiff::Timestamp;
 use runbook_engine::{
@@ -36,6 +39,8 @@ pub(super) struct Execution {
     abort: AbortHandle,
     /// An earlier process began it, and the action has not said yet that it found its work again.
     pub to_look_up: bool,
+    /// When the remote side finished, if the action of a task without targets said so.
+    finished_at: Arc<OnceLock<Timestamp>>,
 }
 
 impl Execution {
@@ -93,6 +98,7 @@ pub(super) fn begin(
     };
     let Some(work) = work else { return Err(NoInputs(std::mem::take(facts))) };
     let (stop, stopped) = watch::channel(StopReason::None);
+    let finished_at = Arc::default();
     let run = live.id().clone();
     let ctx = Context {
         run: run.clone(),
@@ -108,6 +114,7 @@ pub(super) fn begin(
             task: attempt.task.clone(),
             attempt: attempt.number,
             queue: around.queue.clone(),
+            finished_at: Arc::clone(&finished_at),
         }),
         stop: stopped,
     };
@@ -122,7 +129,7 @@ pub(super) fn begin(
         let result = action.execute(&ctx, work).await;
         ending.tell(End::Returned(result));
     });
-    Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed })
+    Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed, finished_at })
 }
 
 /// Tells the coordinator how an execution ended, also when the action panics.
@@ -244,7 +251,13 @@ fn memory(run: &Run, attempt: &Attempt) -> Memory {
 }
 
 /// What the end of an execution says of what the action did not report itself.
-pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_look_up: bool) -> Vec<Event> {
+pub(super) fn facts_of(
+    live: &Live,
+    task: &TaskName,
+    attempt: u32,
+    end: End,
+    execution: &Execution,
+) -> Vec<Event> {
     let (report, outputs) = match end {
         End::Returned(Ok(outputs)) => (None, outputs),
         End::Returned(Err(Failure::Failed { outcome, class, cause })) => {
@@ -255,7 +268,7 @@ pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_
         End::Panicked => (Some(bug(live, task, "the action panicked")), Value::Null),
     };
     let mut facts = Vec::new();
-    if to_look_up {
+    if execution.to_look_up {
         facts.push(Event::TaskLookedUp { task: task.clone(), attempt });
     }
     if !outputs.is_null() {
@@ -263,7 +276,8 @@ pub(super) fn facts_of(live: &Live, task: &TaskName, attempt: u32, end: End, to_
         facts.push(Event::OutputsRecorded { task: task.clone(), outputs });
     }
     if live.task(task).targets.is_none() {
-        let report = report.unwrap_or_else(Report::succeeded);
+        let mut report = report.unwrap_or_else(Report::succeeded);
+        report.finished_at = execution.finished_at.get().copied();
         facts.push(Event::TaskReported { task: task.clone(), attempt, report });
         return facts;
     }

@@ -1,8 +1,12 @@
 //! The journal, as one attempt sees it: every fact goes through the coordinator's queue and comes back durable.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use runbook_engine::{
     ids::{RunId, TargetId, TaskName},
     run::event::{Event, Report},
@@ -22,6 +26,8 @@ pub(super) struct AttemptLedger {
     pub task: TaskName,
     pub attempt: u32,
     pub queue: UnboundedSender<Message>,
+    /// What the action says of when the remote side finished; the first word holds.
+    pub finished_at: Arc<OnceLock<Timestamp>>,
 }
 
 impl AttemptLedger {
@@ -66,6 +72,10 @@ impl Ledger for AttemptLedger {
 
     async fn looked_up(&self) -> Result<(), Failure> {
         self.tell(Event::TaskLookedUp { task: self.task.clone(), attempt: self.attempt }).await
+    }
+
+    fn finished_at(&self, at: Timestamp) {
+        let _ = self.finished_at.set(at);
     }
 }
 

@@ -28,6 +28,9 @@ pub trait Ledger: Send + Sync {
     /// Journals that after a resume the in-flight work was found, or is known not to exist. Reports and checkpoints may
     /// come before it. An action without an intent has nothing in flight: it starts anew, with its whole time.
     async fn looked_up(&self) -> Result<(), Failure>;
+    /// Says when the remote side of a task without machines finished: what `execute` returns is then judged by that
+    /// time, as a machine is by the `finished_at` of its report. Not journaled before `execute` returns.
+    fn finished_at(&self, _at: Timestamp) {}
 }
 
 /// A call that is about to be made.

@@ -9,13 +9,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{private_folder, session::Member};
-
-/// The endings of the files.
-pub(super) const START: &str = "start";
-const CLAIM: &str = "claim";
-const CODE: &str = "code";
 
 /// Longer than a shell needs to write its claim into the file that it has just made, on a machine that is very busy.
 const CLAIMING: Duration = Duration::from_secs(10);
@@ -25,8 +21,11 @@ const CLAIMING: Duration = Duration::from_secs(10);
 pub(super) struct Claim(PathBuf);
 
 /// What was written down before a program was started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Start {
+    /// A word of its own, which is part of the names of the other files: what is left of an earlier start of the same
+    /// token, files or a shell that comes late, belongs to another word.
+    pub(super) word: String,
     /// The boot id of this machine at that time.
     pub(super) boot: String,
     /// Where its output goes, without the endings.
@@ -58,28 +57,37 @@ impl Claim {
         &self.0
     }
 
-    /// Writes down that the program is about to be started. Durable when it returns.
-    pub(super) fn prepare(&self, start: &Start) -> io::Result<()> {
+    /// Writes down that the program is about to be started, unless that was done before, also by somebody else in this
+    /// moment. Durable when it returns.
+    pub(super) fn prepare(&self, output: &Path) -> io::Result<Start> {
         let folder = self.0.parent().unwrap_or(Path::new("."));
         if !folder.is_dir() {
             private_folder(folder)?;
             File::open(folder.parent().unwrap_or(folder))?.sync_all()?;
         }
-        let mut file = File::options().append(true).create(true).mode(0o600).open(self.file(START))?;
-        // An earlier start that got no further left the same words, or the beginning of them.
-        if self.start()?.is_none() {
-            file.set_len(0)?;
-            file.write_all(format!("{}\n{}\n", start.boot, start.output.display()).as_bytes())?;
-        }
+        let start =
+            Start { word: Uuid::new_v4().simple().to_string(), boot: boot(), output: output.to_owned() };
+        let part = self.file(&format!("{}.part", start.word));
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
+        writeln!(file, "{}\n{}\n{}", start.word, start.boot, start.output.display())?;
         file.sync_all()?;
-        File::open(folder)?.sync_all()
+        // A link is whole or not there, and there is only one.
+        let linked = fs::hard_link(&part, self.file("start"));
+        fs::remove_file(part)?;
+        let start = match linked {
+            Ok(()) => start,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.start()?.unwrap_or(start),
+            Err(error) => return Err(error),
+        };
+        File::open(folder)?.sync_all()?;
+        Ok(start)
     }
 
-    /// Deletes everything that is kept; nothing is no error.
-    pub(super) fn delete(&self) -> io::Result<()> {
-        // The start last: without it, whatever else is left means nothing.
-        for ending in [CLAIM, CODE, START] {
-            match fs::remove_file(self.file(ending)) {
+    /// Deletes what is known of this start.
+    pub(super) fn delete(&self, start: &Start) -> io::Result<()> {
+        // In this order: the shell relies on it.
+        for ending in ["start".to_owned(), format!("{}.claim", start.word), format!("{}.code", start.word)] {
+            match fs::remove_file(self.file(&ending)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -93,19 +101,20 @@ impl Claim {
 
     pub(super) fn state(&self) -> io::Result<State> {
         let Some(start) = self.start()? else { return Ok(State::Absent) };
-        if let Some((code, at)) = self.code()? {
+        if let Some((code, at)) = self.code(&start)? {
             return Ok(State::Ended { start, code, at });
         }
         if start.boot != boot() {
             return Ok(State::Lost(start));
         }
-        let claim = match fs::read_to_string(self.file(CLAIM)) {
+        let claimed = self.file(&format!("{}.claim", start.word));
+        let claim = match fs::read_to_string(&claimed) {
             Ok(claim) => claim,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::Prepared(start)),
             Err(error) => return Err(error),
         };
         let Some(supervisor) = Member::parse(&claim) else {
-            let made = fs::metadata(self.file(CLAIM))?.modified()?;
+            let made = fs::metadata(&claimed)?.modified()?;
             let age = SystemTime::now().duration_since(made).unwrap_or_default();
             return Ok(if age < CLAIMING {
                 State::Running { start, supervisor: None }
@@ -117,7 +126,7 @@ impl Claim {
             return Ok(State::Running { start, supervisor: Some(supervisor) });
         }
         // It may have ended since we looked for its result.
-        if let Some((code, at)) = self.code()? {
+        if let Some((code, at)) = self.code(&start)? {
             return Ok(State::Ended { start, code, at });
         }
         // Somebody killed the shell alone. What it ran runs on, and its end is all that can still be waited for.
@@ -129,21 +138,19 @@ impl Claim {
     }
 
     fn start(&self) -> io::Result<Option<Start>> {
-        let text = match fs::read_to_string(self.file(START)) {
+        let text = match fs::read_to_string(self.file("start")) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // Cut short, it was never synced, so nothing was started. Two starts at once may both have written.
-        let mut lines = text.split_inclusive('\n').map(|line| line.strip_suffix('\n'));
-        let (boot, output) = (lines.next().flatten(), lines.next().flatten());
-        Ok(boot
-            .zip(output)
-            .map(|(boot, output)| Start { boot: boot.to_owned(), output: PathBuf::from(output) }))
+        let mut lines = text.lines().map(str::to_owned);
+        let (word, boot, output) = (lines.next(), lines.next(), lines.next());
+        let whole = word.zip(boot).zip(output);
+        Ok(whole.map(|((word, boot), output)| Start { word, boot, output: PathBuf::from(output) }))
     }
 
-    fn code(&self) -> io::Result<Option<(i32, Option<Timestamp>)>> {
-        let path = self.file(CODE);
+    fn code(&self, start: &Start) -> io::Result<Option<(i32, Option<Timestamp>)>> {
+        let path = self.file(&format!("{}.code", start.word));
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -5,11 +5,11 @@
 //!
 //! Two folders are used. The *claims* folder lies below the state folder. Its files are named after tokens:
 //!
-//! | ending | written | says |
+//! | file | written | says |
 //! |---|---|---|
-//! | `start` | by us, synced, before anything is started | the boot id of that moment, and where the output is |
-//! | `claim` | by the shell, exclusively | which process it is |
-//! | `code` | by the shell | the exit code |
+//! | `<token>.start` | by us, synced, before anything is started | a word, the boot id of that moment, where the output is |
+//! | `<token>.<word>.claim` | by the shell, exclusively | which process it is |
+//! | `<token>.<word>.code` | by the shell | the exit code |
 //!
 //! A start without a claim, in the same boot, was never carried out and can be repeated, because two shells cannot both
 //! claim. After a reboot it may have been carried out and lost, so it counts as [`Progress::Lost`]. Neither claim nor
@@ -27,7 +27,7 @@ mod session;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     io::{self, ErrorKind},
     os::unix::{fs::DirBuilderExt, process::CommandExt},
@@ -69,29 +69,6 @@ impl Programs {
         Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, children: Arc::default() }
     }
 
-    /// Forgets every program that ended and is not in use any more. `in_use` holds the tokens of all attempts that may
-    /// still be resumed; what only crashed between its report and its [`Process::forget`] is not among them.
-    ///
-    /// # Errors
-    /// Why the folder of programs cannot be read.
-    pub fn sweep(&self, in_use: &BTreeSet<String>) -> Result<(), String> {
-        let entries = match fs::read_dir(&self.claims) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(said("cannot read the folder of programs"))?,
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|ending| ending == claim::START)
-                && let Some(token) = path.file_stem().and_then(|token| token.to_str())
-                && !in_use.contains(token)
-                && let Err(why) = self.delete(token)
-            {
-                tracing::debug!(token, why, "a program is kept");
-            }
-        }
-        Ok(())
-    }
-
     fn claim(&self, token: &str) -> Result<Claim, String> {
         // A token becomes a file name.
         let plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -109,10 +86,9 @@ impl Programs {
         }
         let output = Output::new(&self.outputs, &program.token);
         let (stdout, stderr) = output.open().map_err(said("cannot keep its output"))?;
-        claim
-            .prepare(&Start { boot: claim::boot(), output: output.path().to_owned() })
-            .map_err(said("cannot remember it"))?;
-        let child = launch(claim.path(), program, stdout, stderr).map_err(said("cannot start a process"))?;
+        let start = claim.prepare(output.path()).map_err(said("cannot remember it"))?;
+        let child = launch(claim.path(), &start, program, stdout, stderr);
+        let child = child.map_err(said("cannot start a process"))?;
         self.lock().entry(program.token.clone()).or_default().push(child);
         Ok(())
     }
@@ -136,13 +112,13 @@ impl Programs {
     fn delete(&self, token: &str) -> Result<(), String> {
         let claim = self.claim(token)?;
         match self.state(token)? {
-            State::Running { .. } => return Err("it still runs".to_owned()),
-            State::Absent => {}
+            State::Running { .. } => Err("it still runs".to_owned()),
+            State::Absent => Ok(()),
             State::Prepared(start) | State::Lost(start) | State::Ended { start, .. } => {
                 Output::at(&start.output).delete();
+                claim.delete(&start).map_err(said("cannot delete what is known of it"))
             }
         }
-        claim.delete().map_err(said("cannot delete what is known of it"))
     }
 
     fn state(&self, token: &str) -> Result<State, String> {
@@ -224,7 +200,13 @@ impl Process for Programs {
 }
 
 /// Starts the supervising shell in a session of its own.
-fn launch(claim: &Path, program: &Program, stdout: fs::File, stderr: fs::File) -> io::Result<Child> {
+fn launch(
+    claim: &Path,
+    start: &Start,
+    program: &Program,
+    stdout: fs::File,
+    stderr: fs::File,
+) -> io::Result<Child> {
     let command = |name: &str| -> io::Result<Command> {
         let mut command = Command::new(name);
         command
@@ -234,8 +216,9 @@ fn launch(claim: &Path, program: &Program, stdout: fs::File, stderr: fs::File) -
             .stderr(stderr.try_clone()?);
         Ok(command)
     };
-    let shell =
-        |command: &mut Command| command.arg("-c").arg(SUPERVISOR).arg(claim).args(&program.command).spawn();
+    let shell = |command: &mut Command| {
+        command.arg("-c").arg(SUPERVISOR).arg(claim).arg(&start.word).args(&program.command).spawn()
+    };
     match shell(command("setsid")?.arg("/bin/sh")) {
         // Without util-linux a process group of its own is the next best: a terminal's Ctrl-C does not reach it.
         Err(error) if error.kind() == ErrorKind::NotFound => shell(command("/bin/sh")?.process_group(0)),

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -37,8 +37,22 @@ impl Machine {
         self.state.path().join("programs")
     }
 
+    /// What was written before the start: the word, the boot id, and the output.
+    fn start(&self) -> Vec<String> {
+        let start = fs::read_to_string(self.claims().join(TOKEN).with_extension("start"));
+        start.expect("what was written before the start").lines().map(str::to_owned).collect()
+    }
+
     fn kept(&self, ending: &str) -> PathBuf {
-        self.claims().join(TOKEN).with_extension(ending)
+        match ending {
+            "start" => self.claims().join(TOKEN).with_extension(ending),
+            _ => self.claims().join(TOKEN).with_extension(format!("{}.{ending}", self.start()[0])),
+        }
+    }
+
+    /// Whether the shell has written its claim.
+    fn is_claimed(&self) -> bool {
+        self.kept("start").exists() && self.kept("claim").exists()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -160,7 +174,7 @@ async fn a_later_life_finds_it_running_and_waits_for_it() {
         .await
         .expect("it starts");
     let later = machine.programs();
-    wait_for("the claim", || machine.kept("claim").exists()).await;
+    wait_for("the claim", || machine.is_claimed()).await;
     assert_eq!(later.progress(TOKEN).await, Ok(Progress::Running));
     assert!(later.forget(TOKEN).await.is_err());
     fs::write(machine.file("go"), "").expect("a file");
@@ -237,9 +251,8 @@ async fn after_a_reboot_only_a_result_is_trusted() {
     let programs = machine.programs();
     programs.start(machine.script("echo x >>count; exit 5")).await.expect("it starts");
     assert_eq!(ended(&programs).await.code, 5);
-    let start = fs::read_to_string(machine.kept("start")).expect("what was written before the start");
-    let (_, output) = start.split_once('\n').expect("two lines");
-    fs::write(machine.kept("start"), format!("another-boot\n{output}")).expect("a file");
+    let [word, _, output] = machine.start().try_into().expect("three lines");
+    fs::write(machine.kept("start"), format!("{word}\nanother-boot\n{output}\n")).expect("a file");
     assert_eq!(ended(&programs).await.code, 5);
     for gone in ["code", "claim"] {
         fs::remove_file(machine.kept(gone)).expect("a file");
@@ -264,14 +277,28 @@ async fn a_start_that_did_not_come_to_the_claim_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_start_that_was_not_written_to_its_end_is_none() {
+async fn a_shell_that_comes_after_everything_was_forgotten_runs_nothing() {
     let machine = Machine::new();
     let programs = machine.programs();
-    fs::create_dir(machine.claims()).expect("a folder");
-    fs::write(machine.kept("start"), "a boot id, but").expect("a file");
-    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Absent));
-    programs.start(machine.script("echo x >>count")).await.expect("it starts");
-    assert_eq!((ended(&programs).await.code, machine.count()), (0, 1));
+    let program = machine.script("echo x >>count");
+    programs.start(program.clone()).await.expect("it starts");
+    ended(&programs).await;
+    let word = machine.start().swap_remove(0);
+    let late = || {
+        let path = machine.claims().join(TOKEN);
+        let mut late = std::process::Command::new("sh");
+        late.args(["-c", super::SUPERVISOR]).arg(path).arg(&word).args(&program.command).envs(&program.env);
+        assert!(late.status().expect("it comes").success());
+    };
+    late();
+    programs.forget(TOKEN).await.expect("it can be forgotten");
+    late();
+    assert_eq!(machine.count(), 1);
+    assert_eq!(contents(machine.state.path()), machine.claims().display().to_string());
+    // Nor does it take the place of a later start.
+    programs.start(machine.script("echo x >>count; exit 6")).await.expect("it starts");
+    late();
+    assert_eq!((ended(&programs).await.code, machine.count()), (6, 2));
 }
 
 #[tokio::test]
@@ -299,22 +326,6 @@ async fn secrets_reach_the_program_and_no_file_of_the_state_folder() {
     assert!(!contents(machine.memory.path()).contains(TOKEN));
     assert!(!contents(machine.state.path()).contains(TOKEN));
     programs.forget(TOKEN).await.expect("twice is no error");
-}
-
-#[tokio::test]
-async fn what_is_not_in_use_is_swept_away_unless_it_runs() {
-    let machine = Machine::new();
-    let programs = machine.programs();
-    programs.sweep(&BTreeSet::new()).expect("nothing to do");
-    programs.start(machine.script("while [ ! -e go ]; do sleep 0.01; done")).await.expect("it starts");
-    programs.sweep(&BTreeSet::new()).expect("a readable folder");
-    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Running));
-    fs::write(machine.file("go"), "").expect("a file");
-    ended(&programs).await;
-    programs.sweep(&BTreeSet::from([TOKEN.to_owned()])).expect("a readable folder");
-    ended(&programs).await;
-    programs.sweep(&BTreeSet::new()).expect("a readable folder");
-    assert_eq!(programs.progress(TOKEN).await, Ok(Progress::Absent));
 }
 
 #[tokio::test]

@@ -174,11 +174,14 @@ impl CallLog {
     }
 
     /// Effects that took place more than once on a machine for the same attempt of the same task: there must be none.
+    /// (A guarded script is sent a second time where the service cannot say what became of the first; then the guard
+    /// lets it run once, and it is listed here all the same.) Calls whose task is not known are told apart by token.
     pub fn doubled(&self) -> Vec<String> {
         let mut seen = std::collections::BTreeMap::<_, u32>::new();
         for call in self.calls.iter().filter(|call| call.took_effect && call.call != "ssm:CancelCommand") {
             for machine in &call.machines {
-                let key = (&call.call, call.operation, machine, &call.task, call.attempt, &call.token);
+                let token = call.task.is_none().then_some(&call.token);
+                let key = (&call.call, call.operation, machine, &call.task, call.attempt, token);
                 *seen.entry(key).or_default() += 1;
             }
         }

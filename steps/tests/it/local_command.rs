@@ -53,6 +53,12 @@ impl Machine {
     }
 }
 
+/// In a runtime whose blocking calls come one after the other, so that a life that has died can be waited out.
+fn mortal(lives: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(1).build().expect("a runtime").block_on(lives);
+}
+
 #[tokio::test]
 async fn once_per_machine_with_the_machine_in_its_environment() {
     let machine = Machine::new();
@@ -166,58 +172,72 @@ async fn a_stopping_process_leaves_it_running_and_the_next_one_takes_it_up() {
     assert_eq!((machine.counts()["x"], machine.left()), (1, 0));
 }
 
-#[tokio::test]
-async fn what_nobody_saw_the_end_of_is_unknown_and_not_repeated() {
-    let machine = Machine::new();
-    let attempt =
-        machine.attempt(json!({ "script": "echo x >>\"$WORK/x\"; kill -9 $PPID" })).on([host("web-1")]);
-    // The intent is durable, and the process dies before anything is reported.
-    assert!(matches!(attempt.live(&Command::default(), Some(2)).await, Life::Crashed));
-    attempt.live_to_the_end(&Command::default()).await.expect("it is reported");
-    assert!(
-        attempt.reports()["web-1"].starts_with("unknown: the program was started, and nobody saw its end")
-    );
-    assert_eq!(machine.counts()["x"], 1);
-}
-
-#[tokio::test]
-async fn through_every_crash_it_runs_once_per_machine() {
-    let make = || {
+#[test]
+fn what_nobody_saw_the_end_of_is_unknown_and_not_repeated() {
+    mortal(async {
         let machine = Machine::new();
-        let script = "echo x >>\"$WORK/$RUNBOOK_TARGET_ID\"; echo \"out of $RUNBOOK_TARGET_ID\"";
-        let attempt = machine.attempt(json!({ "script": script }));
-        (machine, attempt.on(["web-1", "web-2", "web-3"].map(host)))
-    };
-    crash_everywhere(&Command::default(), make, |machine, attempt, ended| async move {
-        assert_eq!(ended, Ok(Value::Null));
-        let once = ["web-1", "web-2", "web-3"].map(|name| (name.to_owned(), 1));
-        assert_eq!(machine.counts(), BTreeMap::from(once));
-        for (name, report) in attempt.reports() {
-            assert_eq!(report, "succeeded");
-            assert_eq!(attempt.journal.recorded().outputs[name.as_str()]["stdout"], format!("out of {name}"));
-        }
-    })
-    .await;
+        let attempt =
+            machine.attempt(json!({ "script": "echo x >>\"$WORK/x\"; kill -9 $PPID" })).on([host("web-1")]);
+        // The intent is durable, and the process dies before anything is reported.
+        assert!(matches!(attempt.live(&Command::default(), Some(2)).await, Life::Crashed));
+        attempt.live_to_the_end(&Command::default()).await.expect("it is reported");
+        assert!(
+            attempt.reports()["web-1"]
+                .starts_with("unknown: the program was started, and nobody saw its end")
+        );
+        assert_eq!(machine.counts()["x"], 1);
+    });
 }
 
-#[tokio::test]
-async fn through_every_crash_it_runs_once_where_there_are_no_machines() {
-    for (script, expected) in [
-        ("echo x >>\"$WORK/x\"; echo out", Ok(json!({ "stdout": "out", "exit_code": 0 }))),
-        ("echo x >>\"$WORK/x\"; exit 4", Err(Failure::failed("the program exited with 4"))),
-    ] {
+#[test]
+fn through_every_crash_it_runs_once_per_machine() {
+    mortal(async {
         let make = || {
             let machine = Machine::new();
+            let script = "echo x >>\"$WORK/$RUNBOOK_TARGET_ID\"; echo \"out of $RUNBOOK_TARGET_ID\"";
             let attempt = machine.attempt(json!({ "script": script }));
-            (machine, attempt)
+            (machine, attempt.on(["web-1", "web-2", "web-3"].map(host)))
         };
-        crash_everywhere(&Command::default(), make, |machine, _, ended| {
-            let expected = expected.clone();
-            async move {
-                assert_eq!(ended, expected);
-                assert_eq!((machine.counts()["x"], machine.left()), (1, 0));
+        crash_everywhere(&Command::default(), make, |machine, attempt, ended| async move {
+            assert_eq!(ended, Ok(Value::Null));
+            let once = ["web-1", "web-2", "web-3"].map(|name| (name.to_owned(), 1));
+            assert_eq!(machine.counts(), BTreeMap::from(once));
+            for (name, report) in attempt.reports() {
+                assert_eq!(report, "succeeded");
+                assert_eq!(machine.left(), 0);
+                assert_eq!(
+                    attempt.journal.recorded().outputs[name.as_str()]["stdout"],
+                    format!("out of {name}")
+                );
             }
         })
         .await;
-    }
+    });
+}
+
+#[test]
+fn through_every_crash_it_runs_once_where_there_are_no_machines() {
+    mortal(async {
+        for (script, expected) in [
+            ("echo x >>\"$WORK/x\"; echo out", Ok(json!({ "stdout": "out", "exit_code": 0 }))),
+            ("echo x >>\"$WORK/x\"; exit 4", Err(Failure::failed("the program exited with 4"))),
+        ] {
+            let make = || {
+                let machine = Machine::new();
+                let attempt = machine.attempt(json!({ "script": script }));
+                (machine, attempt)
+            };
+            crash_everywhere(&Command::default(), make, |machine, attempt, ended| {
+                let expected = expected.clone();
+                async move {
+                    let mut said = attempt.journal.recorded().finished_at.clone();
+                    said.dedup();
+                    assert_eq!(said.len(), 1, "every life says the same of when it ended");
+                    assert_eq!(ended, expected);
+                    assert_eq!((machine.counts()["x"], machine.left()), (1, 0));
+                }
+            })
+            .await;
+        }
+    });
 }

@@ -4,7 +4,11 @@
 //! an installation describes the machine before its reboot (DOMAIN 2.3). Both name one patch snapshot for the whole
 //! run, so that production gets the patches that staging got; Systems Manager keeps a snapshot for three days.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -91,6 +95,9 @@ const INSTALL: &str = "install";
 /// The scan: all of it, or what closes an installation.
 const SCAN: &str = "scan";
 
+/// How long a machine waits for others to share its closing scan with: a command for each would be thousands.
+const GATHERING: Duration = Duration::from_secs(30);
+
 /// A report may reach the service this much after its command (DOMAIN 2.8).
 const UPLOAD: Duration = Duration::from_secs(300);
 
@@ -124,7 +131,18 @@ impl Action for Patch {
         let ids: Vec<_> = machines.keys().cloned().collect();
         let snapshot =
             Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("runbook patch snapshot\n{}", ctx.run).as_bytes());
-        let course = Patching { ctx: ctx.clone(), machines, snapshot: snapshot.to_string() };
+        let mut course = Patching {
+            ctx: ctx.clone(),
+            machines,
+            snapshot: snapshot.to_string(),
+            installing: 0,
+            gathered: Vec::new(),
+            reminded: false,
+        };
+        // An earlier life may have begun closing scans.
+        let scans = ctx.memory.intents.iter().filter(|(key, _)| key.starts_with(SCAN));
+        let scanning: BTreeSet<_> = scans.flat_map(|(_, intent)| &intent.targets).collect();
+        course.installing = ids.iter().filter(|id| course.installs(id) && !scanning.contains(id)).count();
         relay::run(ctx, &ids, course).await?;
         Ok(Value::Null)
     }
@@ -135,6 +153,11 @@ struct Patching {
     machines: BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)>,
     /// The list of patches that this run installs.
     snapshot: String,
+    /// How many machines still install.
+    installing: usize,
+    /// Machines that are through with it, and wait a little for others to share a scan with.
+    gathered: Vec<TargetId>,
+    reminded: bool,
 }
 
 impl Patching {
@@ -148,6 +171,22 @@ impl Patching {
 
     fn installs(&self, machine: &TargetId) -> bool {
         self.text(machine, "operation").as_deref() == Some("Install")
+    }
+
+    /// Sends the closing scans: full ones at once, the rest when nobody else is to come, or has come for a while.
+    fn scan(&mut self, all: bool, relay: &mut Relay) {
+        let now = match (all || self.installing == 0, self.gathered.len()) {
+            (true, some) => some,
+            (false, some) => some - some % MOST,
+        };
+        let machines = self.gathered.drain(..now).collect();
+        for errand in self.cut(SCAN, machines) {
+            relay.send(errand);
+        }
+        if !self.gathered.is_empty() && !self.reminded {
+            self.reminded = true;
+            relay.remind(GATHERING);
+        }
     }
 
     fn reboots(&self, machine: &TargetId) -> bool {
@@ -217,13 +256,16 @@ impl Course for Patching {
     }
 
     fn ended(&mut self, leg: &'static str, machines: Vec<(TargetId, Ending)>, relay: &mut Relay) {
-        let (mut installed, mut scanned) = (Vec::new(), Vec::new());
+        let mut scanned = Vec::new();
+        if leg == INSTALL {
+            self.installing = self.installing.saturating_sub(machines.len());
+        }
         for (machine, ending) in machines {
             let closing = leg == SCAN && self.installs(&machine);
             let report = match ending {
                 Ending::Ran(part) if part.status == InvocationStatus::Succeeded => {
                     if leg == INSTALL {
-                        installed.push(machine)
+                        self.gathered.push(machine)
                     } else {
                         scanned.push((machine, part.ended_at))
                     }
@@ -240,9 +282,7 @@ impl Course for Patching {
             };
             relay.done(machine, Done::of(if closing { Self::unverified(report) } else { report }));
         }
-        for errand in self.cut(SCAN, installed) {
-            relay.send(errand);
-        }
+        self.scan(false, relay);
         let mut homes: BTreeMap<Home, Vec<Scanned>> = BTreeMap::new();
         for (machine, ended_at) in scanned {
             let Some(home) = self.home(&machine) else { continue };
@@ -258,6 +298,11 @@ impl Course for Patching {
             };
             relay.spawn(read_states(relay.road.clone(), fleet, self.snapshot.clone(), machines));
         }
+    }
+
+    fn due(&mut self, relay: &mut Relay) {
+        self.reminded = false;
+        self.scan(true, relay);
     }
 }
 
@@ -309,8 +354,10 @@ async fn read_states(
 ) -> Result<(), Failure> {
     let until = later(road.ctx.now(), UPLOAD);
     let mut stopping = Stopping::default();
+    let mut pause = Duration::from_secs(5);
     loop {
-        stopping.pause(&road.ctx, Duration::from_secs(5)).await?;
+        stopping.pause(&road.ctx, pause).await?;
+        pause = Duration::from_secs(15);
         let ids: Vec<_> = machines.iter().map(|scanned| scanned.machine.clone()).collect();
         let mut states = BTreeMap::new();
         for some in ids.chunks(MOST) {

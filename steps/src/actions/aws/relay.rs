@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::Arc,
+    time::Duration,
 };
 
 use runbook_engine::{ids::TargetId, outcome::Outcome, target::Target};
@@ -13,7 +14,10 @@ use tokio::{
     task::{JoinSet, yield_now},
 };
 
-use super::errand::{Delivery, Ending, Errand, MOST, Road};
+use super::{
+    errand::{Delivery, Ending, Errand, MOST, Road},
+    patience::Stopping,
+};
 use crate::{
     action::{Failure, Inputs, Work},
     context::Context,
@@ -29,6 +33,8 @@ pub(super) enum Event {
     Ended { leg: &'static str, machine: TargetId, ending: Ending },
     /// The work on it is done.
     Done { machine: TargetId, done: Done },
+    /// What was gathered is due.
+    Due,
 }
 
 /// The course of an action: which errands there are, and what their ends lead to.
@@ -41,6 +47,9 @@ pub(super) trait Course: Send {
 
     /// What the end of a leg means for these machines.
     fn ended(&mut self, leg: &'static str, machines: Vec<(TargetId, Ending)>, relay: &mut Relay);
+
+    /// A time that was asked for ([`Relay::remind`]) has passed.
+    fn due(&mut self, _relay: &mut Relay) {}
 }
 
 /// The work in progress.
@@ -60,6 +69,17 @@ impl Relay {
     /// Something to do beside the rest.
     pub fn spawn(&mut self, job: impl Future<Output = Result<(), Failure>> + Send + 'static) {
         self.jobs.spawn(job);
+    }
+
+    /// Lets the course know when some time has passed, or when the attempt must stop.
+    pub fn remind(&mut self, after: Duration) {
+        let road = self.road.clone();
+        self.spawn(async move {
+            Stopping::default().pause(&road.ctx, after).await?;
+            // The relay outlives what it spawned.
+            let _ = road.events.send(Event::Due);
+            Ok(())
+        });
     }
 
     /// The work on a machine is done.
@@ -207,15 +227,19 @@ async fn take_in(
     relay: &mut Relay,
 ) -> Result<(), Failure> {
     let mut legs: BTreeMap<&'static str, Vec<(TargetId, Ending)>> = BTreeMap::new();
-    let mut done = Vec::new();
+    let (mut done, mut due) = (Vec::new(), false);
     for event in batch {
         match event {
             Event::Ended { leg, machine, ending } => legs.entry(leg).or_default().push((machine, ending)),
             Event::Done { machine, done: how } => done.push((machine, how)),
+            Event::Due => due = true,
         }
     }
     for (leg, machines) in legs {
         course.ended(leg, machines, relay);
+    }
+    if due {
+        course.due(relay);
     }
     if done.is_empty() { Ok(()) } else { journal(ctx, together(done)).await }
 }

@@ -118,13 +118,14 @@ pub(super) async fn run<R: Remote>(
     }
 }
 
-type Beginning<J> = Result<(TargetId, Home, Result<Begun<J>, Failure>), JoinError>;
+/// A machine, where it lives, and what came of beginning on it.
+type Beginning<J> = (TargetId, Home, Result<Begun<J>, Failure>);
 
 struct Watching<R: Remote> {
     ctx: Context,
     remote: Arc<R>,
     waiting: VecDeque<(Arc<Target>, Arc<Inputs>)>,
-    working: JoinSet<(TargetId, Home, Result<Begun<R::Job>, Failure>)>,
+    working: JoinSet<Beginning<R::Job>>,
     jobs: BTreeMap<Home, BTreeMap<TargetId, R::Job>>,
     stopping: Stopping,
     began: Timestamp,
@@ -179,7 +180,7 @@ impl<R: Remote> Watching<R> {
         }
     }
 
-    async fn take_in(&mut self, joined: Vec<Beginning<R::Job>>) -> Result<(), Failure> {
+    async fn take_in(&mut self, joined: Vec<Result<Beginning<R::Job>, JoinError>>) -> Result<(), Failure> {
         let mut over = Vec::new();
         let mut detached = false;
         for joined in joined {

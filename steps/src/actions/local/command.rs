@@ -1,6 +1,6 @@
 //! `local/command`: a program on this machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -82,47 +82,35 @@ impl Action for Command {
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
         if ctx.resumed {
-            forget_reported(ctx, &work).await;
             look_up(ctx).await?;
             ctx.ledger.looked_up().await?;
         }
         if work.targets.is_empty() {
             return once(ctx, &work.inputs).await;
         }
-        let ids: Vec<_> = work.targets.iter().map(|(target, _)| target.id.clone()).collect();
         let bound = ctx.settings.concurrency;
-        let result = fan_out(ctx, work.targets, bound, |target, inputs| {
+        fan_out(ctx, work.targets, bound, |target, inputs| {
             let ctx = ctx.clone();
             async move { Ok(run(&ctx, Some(&target), &inputs).await?.done()) }
         })
-        .await;
-        if result.is_ok() {
-            // Their reports are durable: nobody will ask for what they printed again.
-            for id in ids {
-                forget(ctx, &token(ctx, id.as_str())).await;
-            }
-        }
-        result.map(|()| Value::Null)
+        .await?;
+        Ok(Value::Null)
     }
 }
 
-/// The task without targets. Its result is kept in a checkpoint before the program's traces are deleted, since it is
-/// journaled only after this returned.
+/// The task without targets.
 async fn once(ctx: &Context, inputs: &Inputs) -> Result<Value, Failure> {
-    let ran = match ctx.recall("").cloned().and_then(|kept| serde_json::from_value(kept).ok()) {
-        Some(ran) => ran,
-        None => {
-            let ran = run(ctx, None, inputs).await?;
-            let kept = serde_json::to_value(&ran).map_err(|error| Failure::failed(error.to_string()))?;
-            ctx.ledger.checkpoint("", kept).await?;
-            ran
-        }
-    };
-    forget(ctx, &token(ctx, "")).await;
+    let ran = run(ctx, None, inputs).await?;
+    if let Some(at) = ran.ended_at {
+        ctx.ledger.finished_at(at);
+    }
+    let outputs = ran.outputs();
     match ran.failure() {
-        None => Ok(ran.outputs()),
+        None => Ok(outputs.unwrap_or_default()),
         Some((outcome, class, cause)) => {
-            ctx.ledger.outputs(BTreeMap::from([(TargetId::from(""), ran.outputs())])).await?;
+            if let Some(outputs) = outputs {
+                ctx.ledger.outputs(BTreeMap::from([(TargetId::from(""), outputs)])).await?;
+            }
             Err(Failure::Failed { outcome, class, cause })
         }
     }
@@ -131,38 +119,68 @@ async fn once(ctx: &Context, inputs: &Inputs) -> Result<Value, Failure> {
 /// What a program left, as a checkpoint keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ran {
-    code: i32,
+    how: How,
+    /// Absent where nobody saw it.
+    code: Option<i32>,
     stdout: String,
     last_words: String,
-    in_time: bool,
     ended_at: Option<Timestamp>,
 }
 
+/// How a program came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    Exited,
+    Killed,
+    Lost,
+}
+
 impl Ran {
-    fn of(ended: Ended, in_time: bool) -> Self {
-        let last =
-            ended.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    fn of(end: End) -> Self {
+        let (how, ended) = match end {
+            End::Ended(ended) => (How::Exited, Some(ended)),
+            End::Killed(ended) => (How::Killed, ended),
+            End::Lost => (How::Lost, None),
+        };
+        let Some(Ended { code, stdout, stderr, ended_at }) = ended else {
+            let nothing = String::new();
+            return Self { how, code: None, stdout: nothing.clone(), last_words: nothing, ended_at: None };
+        };
+        let last = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         Self {
-            code: ended.code,
-            stdout: ended.stdout.trim().to_owned(),
+            how,
+            code: Some(code),
+            stdout: stdout.trim().to_owned(),
             last_words: last.chars().take(LAST_WORDS).collect(),
-            in_time,
-            ended_at: ended.ended_at,
+            ended_at,
         }
     }
 
-    fn outputs(&self) -> Value {
-        json!({ "stdout": self.stdout, "exit_code": self.code })
+    fn outputs(&self) -> Option<Value> {
+        self.code.map(|code| json!({ "stdout": self.stdout, "exit_code": code }))
     }
 
     fn failure(&self) -> Option<(Outcome, ErrorClass, String)> {
-        if !self.in_time {
-            let cause = "the program did not end in time and was killed".to_owned();
-            return Some((Outcome::TimedOut, ErrorClass::TimedOut, cause));
-        }
-        let words = if self.last_words.is_empty() { String::new() } else { format!(": {}", self.last_words) };
-        let cause = format!("the program exited with {}{words}", self.code);
-        (self.code != 0).then_some((Outcome::Failed, ErrorClass::Failed, cause))
+        let (outcome, class, cause) = match (self.how, self.code) {
+            (How::Exited, Some(0)) => return None,
+            (How::Exited, code) => {
+                let code = code.map_or_else(String::new, |code| format!(" with {code}"));
+                let words = &self.last_words;
+                let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+                (Outcome::Failed, ErrorClass::Failed, format!("the program exited{code}{words}"))
+            }
+            (How::Killed, _) => {
+                let cause = "the program did not end in time and was killed".to_owned();
+                (Outcome::TimedOut, ErrorClass::TimedOut, cause)
+            }
+            (How::Lost, _) => {
+                let cause =
+                    "the program was started, and nobody saw its end: this machine went down while it ran";
+                (Outcome::Unknown, ErrorClass::Failed, cause.to_owned())
+            }
+        };
+        Some((outcome, class, cause))
     }
 
     fn done(&self) -> Done {
@@ -171,43 +189,60 @@ impl Ran {
             Some((outcome, class, cause)) => Report::failed(outcome, class, cause),
         };
         report.finished_at = self.ended_at;
-        Done { report, outputs: Some(self.outputs()) }
+        Done { report, outputs: self.outputs() }
     }
 }
 
-/// Runs the program for one machine (or for none), or takes up the one that an earlier life started.
+/// Runs the program for one machine (or for none), or takes up the one that an earlier life started. What it left is in
+/// a checkpoint when this returns, and nowhere else: what it printed may hold secrets, which the journal masks.
 async fn run(ctx: &Context, target: Option<&Target>, inputs: &Inputs) -> Result<Ran, Failure> {
     let key = target.map_or("", |target| target.id.as_str());
-    let token = token(ctx, key);
+    let token = ctx.token(key, START).to_string();
+    let kept = ctx.recall(key).and_then(|kept| serde_json::from_value(kept.clone()).ok());
+    let ran = match kept {
+        Some(ran) => ran,
+        None => {
+            start(ctx, key, &token, target, inputs).await?;
+            let ran = Ran::of(wait(ctx, &token, None).await?);
+            let kept = serde_json::to_value(&ran).map_err(|error| Failure::failed(error.to_string()))?;
+            ctx.ledger.checkpoint(key, kept).await?;
+            ran
+        }
+    };
+    if let Err(why) = ctx.ports.process.forget(&token).await {
+        // Nobody will ask for it again.
+        tracing::warn!(token, why, "the traces of a program could not be deleted");
+    }
+    Ok(ran)
+}
+
+/// Starts the program, unless an earlier life did.
+async fn start(
+    ctx: &Context,
+    key: &str,
+    token: &str,
+    target: Option<&Target>,
+    inputs: &Inputs,
+) -> Result<(), Failure> {
     let process = &ctx.ports.process;
     // A first life need not ask: the token is its own.
     let known = ctx.memory.intents.contains_key(key);
-    let started = known && process.progress(&token).await.map_err(Failure::unknown)? != Progress::Absent;
-    if !started {
-        not_stopping(ctx)?;
-        let program = Program {
-            token: token.clone(),
-            command: command(inputs)?,
-            env: environment(ctx, target, inputs.map("env")),
-        };
-        if !known {
-            let targets = target.iter().map(|target| target.id.clone()).collect();
-            let intent = Intent { key: key.to_owned(), call: START, token: token.clone(), targets };
-            ctx.ledger.intent(intent).await?;
-        }
-        let started = process.start(program).await;
-        started.map_err(|why| not_started(&format!("the program could not be started: {why}")))?;
+    if known && process.progress(token).await.map_err(Failure::unknown)? != Progress::Absent {
+        return Ok(());
     }
-    match wait(ctx, &token, None).await? {
-        End::Ended(ended) => Ok(Ran::of(ended, true)),
-        End::Killed(Some(ended)) => Ok(Ran::of(ended, false)),
-        End::Killed(None) => {
-            Err(Failure::of(ErrorClass::TimedOut, "the program did not end in time and was killed"))
-        }
-        End::Lost => Err(Failure::unknown(
-            "the program was started, and nobody saw its end: this machine went down while it ran",
-        )),
+    not_stopping(ctx)?;
+    let program = Program {
+        token: token.to_owned(),
+        command: command(inputs)?,
+        env: environment(ctx, target, inputs.map("env")),
+    };
+    if !known {
+        let targets = target.iter().map(|target| target.id.clone()).collect();
+        let intent = Intent { key: key.to_owned(), call: START, token: token.to_owned(), targets };
+        ctx.ledger.intent(intent).await?;
     }
+    let started = process.start(program).await;
+    started.map_err(|why| not_started(&format!("the program could not be started: {why}")))
 }
 
 /// A machine whose turn comes when the attempt must stop already is left alone.
@@ -236,10 +271,6 @@ fn command(inputs: &Inputs) -> Result<Vec<String>, Failure> {
     Ok(command)
 }
 
-fn token(ctx: &Context, key: &str) -> String {
-    ctx.token(key, START).to_string()
-}
-
 /// Asks for everything that earlier lives may have started: only then may the attempt be judged by its deadline.
 async fn look_up(ctx: &Context) -> Result<(), Failure> {
     for (key, intent) in &ctx.memory.intents {
@@ -249,24 +280,4 @@ async fn look_up(ctx: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// What earlier lives started for machines that they also reported.
-async fn forget_reported(ctx: &Context, work: &Work) {
-    if work.targets.is_empty() {
-        return;
-    }
-    let open: BTreeSet<_> = work.targets.iter().map(|(target, _)| target.id.as_str()).collect();
-    for (key, intent) in &ctx.memory.intents {
-        if !open.contains(key.as_str()) {
-            forget(ctx, &intent.token).await;
-        }
-    }
-}
-
-/// Only tidying up: what cannot be deleted does no harm.
-async fn forget(ctx: &Context, token: &str) {
-    if let Err(why) = ctx.ports.process.forget(token).await {
-        tracing::warn!(token, why, "the traces of a program could not be deleted");
-    }
 }

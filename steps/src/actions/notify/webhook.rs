@@ -70,7 +70,10 @@ impl Action for Webhook {
         if ctx.resumed {
             ctx.ledger.looked_up().await?;
         }
-        if ctx.recall("").is_some() {
+        if let Some(sent) = ctx.recall("") {
+            if let Some(at) = sent["at"].as_str().and_then(|at| at.parse().ok()) {
+                ctx.ledger.finished_at(at);
+            }
             return Ok(Value::Null);
         }
         let token = ctx.token("", "http:POST").to_string();
@@ -80,7 +83,7 @@ impl Action for Webhook {
         // The URL may be the secret itself, so no cause names it.
         match ctx.ports.http.request(request).await {
             Ok(status @ 200..=299) => {
-                ctx.ledger.checkpoint("", json!({ "status": status })).await?;
+                ctx.ledger.checkpoint("", json!({ "status": status, "at": ctx.now() })).await?;
                 Ok(Value::Null)
             }
             Ok(status @ (429 | 500..)) => {

@@ -111,6 +111,8 @@ impl Attempt {
         for _ in 0..10 {
             yield_now().await;
         }
+        // So would a blocking call. Where the runtime has one thread for those, the last one is over after this.
+        tokio::task::spawn_blocking(|| ()).await.expect("no panic");
         if let Life::Ended(Ok(_)) = life
             && !self.machines.is_empty()
         {

@@ -35,6 +35,8 @@ pub struct Recorded {
     pub looked_up: usize,
     /// How many entries there are.
     pub entries: usize,
+    /// When the remote side finished, as each life said it.
+    pub finished_at: Vec<Timestamp>,
 }
 
 impl Journal {
@@ -132,5 +134,9 @@ impl Ledger for Hand {
 
     async fn looked_up(&self) -> Result<(), Failure> {
         self.write(|recorded| recorded.looked_up += 1).await
+    }
+
+    fn finished_at(&self, at: Timestamp) {
+        self.journal.recorded().finished_at.push(at);
     }
 }

@@ -1,0 +1,59 @@
+//! Many machines: few calls, few entries.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use runbook_engine::{ids::GroupName, target::TargetQuery};
+use runbook_steps::{
+    action::Action,
+    actions::aws::{command::Command, compliance::Compliance, patch::Patch, snapshot::Snapshot},
+    world::World,
+};
+use serde_json::{Value, json};
+
+use crate::contract::attempt::Attempt;
+
+const FLEET: &str = "
+fleet: large
+groups:
+  - { name: all, count: 2000 }
+faults:
+  - { kind: command_failed, count: 20 }
+  - { kind: throttled, times: 20 }
+";
+
+async fn goes_through(world: &Arc<World>, action: &dyn Action, inputs: Value) -> Attempt {
+    let query = TargetQuery::Aws {
+        tags: BTreeMap::new(),
+        ids: vec![],
+        resource_group: None,
+        region: None,
+        role: None,
+    };
+    let ports = world.ports();
+    let machines = ports.inventory.resolve(&GroupName::from("all"), &query).await.expect("machines");
+    let mut attempt = Attempt::new(ports, inputs).on(machines);
+    attempt.settings.settle = world.settle();
+    attempt.timeout = Duration::from_secs(6 * 3600);
+    assert_eq!(attempt.live_to_the_end(action).await, Ok(Value::Null));
+    attempt
+}
+
+fn failed(attempt: &Attempt) -> usize {
+    attempt.reports().values().filter(|report| *report != "succeeded").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_machines_are_spoken_to_in_batches() {
+    let world = World::in_memory(FLEET, 1).expect("a fleet");
+    assert_eq!(failed(&goes_through(&world, &Snapshot::default(), json!({ "volumes": "all" })).await), 0);
+    let install = json!({ "operation": "Install", "reboot": "RebootIfNeeded" });
+    let patch = goes_through(&world, &Patch::default(), install).await;
+    assert_eq!(failed(&patch), 20);
+    // 40 for the installation, and about as many for the scans; each with an intent and a checkpoint.
+    let sent = world.calls().count("ssm:SendCommand");
+    assert!((80..=120).contains(&sent), "{sent} commands");
+    assert!(patch.journal.recorded().entries < 1500, "{} entries", patch.journal.recorded().entries);
+    goes_through(&world, &Compliance::default(), json!({})).await;
+    assert_eq!(failed(&goes_through(&world, &Command::default(), json!({ "script": "true" })).await), 20);
+    assert_eq!(world.calls().count("ec2:CreateSnapshots"), 2000);
+}

@@ -1,0 +1,142 @@
+//! The actions on EC2 machines, in the simulated world: straight on, with faults, and crashed at every point.
+
+mod command;
+mod large;
+mod patch;
+mod per_machine;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use runbook_engine::{
+    ids::GroupName,
+    target::{Target, TargetQuery},
+};
+use runbook_steps::{
+    action::Action,
+    ports::Ports,
+    world::{Moment, World},
+};
+use serde_json::Value;
+
+use crate::contract::{
+    attempt::{Attempt, Life, inputs_of},
+    crash_everywhere,
+};
+
+/// A small fleet, with these faults.
+fn world(faults: &str) -> Arc<World> {
+    let fleet = format!(
+        "
+fleet: small
+settle: 20s
+durations: {{ patch: 5m..9m, boot: 1m, snapshot: 2m..4m, scan: 30s, restore: 4m, command: 10s..60s }}
+groups:
+  - {{ name: web, count: 3, tags: {{ Environment: production }}, volumes: 2 }}
+faults: [{faults}]
+"
+    );
+    World::in_memory(&fleet, 7).expect("a fleet")
+}
+
+/// Its machines. Reading them must need no runtime of their own.
+fn machines(ports: &Ports) -> Vec<Target> {
+    let query = TargetQuery::Aws {
+        tags: BTreeMap::from([("Environment".into(), vec!["production".into()])]),
+        ids: vec![],
+        resource_group: None,
+        region: None,
+        role: None,
+    };
+    let group = GroupName::from("production");
+    let mut asked = Box::pin(ports.inventory.resolve(&group, &query));
+    match asked.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(found) => found.expect("machines"),
+        std::task::Poll::Pending => panic!("the world answers at once"),
+    }
+}
+
+/// An attempt on the whole fleet.
+fn attempt(world: &Arc<World>, inputs: Value) -> Attempt {
+    let ports = world.ports();
+    let mut attempt = Attempt::new(ports.clone(), inputs).on(machines(&ports));
+    attempt.settings.settle = world.settle();
+    attempt.timeout = Duration::from_secs(3 * 3600);
+    attempt
+}
+
+/// Outcomes in the order of the machines' names.
+fn reports(world: &World, attempt: &Attempt) -> Vec<String> {
+    let reports = attempt.reports();
+    ["web-1", "web-2", "web-3"]
+        .iter()
+        .map(|name| {
+            let id = world.machine(name).expect("a machine");
+            reports.get(id.as_str()).cloned().unwrap_or_else(|| "not reported".into())
+        })
+        .collect()
+}
+
+/// Crashes the attempt at every point of its journal, and before and after every call that writes. However it died,
+/// each machine must come out as `expected`, and nothing may have been done twice.
+async fn survives(
+    action: &dyn Action,
+    make: impl Fn() -> (Arc<World>, Attempt),
+    expected: &[&str],
+    effects: &[(&str, usize)],
+) {
+    let judge = |world: Arc<World>, attempt: Attempt, ended: Result<Value, _>| {
+        assert_eq!(ended, Ok(Value::Null));
+        assert_eq!(reports(&world, &attempt), expected);
+        judge_effects(&world, effects);
+        std::future::ready(())
+    };
+    crash_everywhere(action, &make, judge).await;
+    let all = {
+        let (world, attempt) = make();
+        let before = world.calls().calls.len();
+        attempt.live_to_the_end(action).await.expect("an end");
+        world.calls().calls.len() - before
+    };
+    for n in 0..all as u64 {
+        for moment in [Moment::Before, Moment::After] {
+            let (world, attempt) = make();
+            world.crash_at(n, moment);
+            let crashed = tokio::select! {
+                biased;
+                () = world.crashed() => true,
+                life = attempt.live(action, None) => {
+                    assert!(matches!(life, Life::Ended(Ok(_))));
+                    false
+                }
+            };
+            assert!(crashed, "call {n} of {all} was not made");
+            // What the dead process spawned is gone when the scheduler has come round.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            world.revive();
+            attempt.live_to_the_end(action).await.expect("an end");
+            assert_eq!(reports(&world, &attempt), expected, "{moment:?} call {n}");
+            judge_effects(&world, effects);
+        }
+    }
+}
+
+fn judge_effects(world: &World, effects: &[(&str, usize)]) {
+    let calls = world.calls();
+    assert_eq!(calls.doubled(), Vec::<String>::new());
+    for (call, times) in effects {
+        let mut machines: BTreeMap<_, usize> = BTreeMap::new();
+        for effect in calls.effects(call) {
+            for machine in &effect.machines {
+                *machines.entry(machine.clone()).or_default() += 1;
+            }
+        }
+        assert!(machines.len() == 3 && machines.values().all(|n| n == times), "{call}: {machines:?}");
+    }
+}
+
+/// Inputs of a restore from these snapshots.
+fn backed_up(inputs: Value, backup: Value) -> runbook_steps::action::Inputs {
+    runbook_steps::action::Inputs { backup: Some(backup), ..inputs_of(inputs) }
+}

@@ -1,0 +1,116 @@
+//! `aws/snapshot`, `aws/restore` and `aws/reboot`.
+
+use std::sync::Arc;
+
+use runbook_steps::{
+    actions::aws::{reboot::Reboot, restore::Restore, snapshot::Snapshot},
+    world::World,
+};
+use serde_json::{Value, json};
+
+use super::{attempt, backed_up, machines, reports, survives, world};
+use crate::contract::attempt::Attempt;
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_are_taken_once() {
+    let make = || {
+        let world = world("");
+        let attempt = attempt(&world, json!({ "volumes": "all", "keep": "14d" }));
+        (world, attempt)
+    };
+    survives(&Snapshot::default(), make, &["succeeded"; 3], &[("ec2:CreateSnapshots", 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_leave_no_second_set_behind() {
+    let make = || {
+        let world = world("{ kind: answer_lost, times: 2 }, { kind: throttled, times: 2 }");
+        let attempt = attempt(&world, json!({ "volumes": "all" }));
+        (world, attempt)
+    };
+    survives(&Snapshot::default(), make, &["succeeded"; 3], &[("ec2:CreateSnapshots", 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_in_error_is_no_backup() {
+    let world = world("{ kind: snapshot_error, targets: [web/3] }");
+    let attempt = attempt(&world, json!({ "volumes": "root" }));
+    attempt.live_to_the_end(&Snapshot::default()).await.unwrap();
+    let reports = reports(&world, &attempt);
+    assert_eq!((reports[0].as_str(), reports[1].as_str()), ("succeeded", "succeeded"));
+    assert!(
+        reports[2].starts_with("failed: snap-") && reports[2].ends_with(" ended in error"),
+        "{}",
+        reports[2]
+    );
+    let web1 = world.machine("web-1").unwrap();
+    let outputs = attempt.journal.recorded().outputs[&web1].clone();
+    assert_eq!(outputs["snapshots"].as_array().map(Vec::len), Some(1));
+}
+
+/// A world with backups, and an attempt that restores from them.
+fn backed_up_world(faults: &str) -> (Arc<World>, Attempt) {
+    let world = world(faults);
+    let ports = world.ports();
+    let mut attempt = Attempt::new(ports.clone(), json!({}));
+    attempt.settings.settle = world.settle();
+    attempt.timeout = std::time::Duration::from_secs(2 * 3600);
+    for machine in machines(&ports) {
+        let backup = snapshot(&world, &machine);
+        attempt = attempt.and(machine, backed_up(json!({ "from": "backup", "strategy": "auto" }), backup));
+    }
+    (world, attempt)
+}
+
+fn snapshot(world: &Arc<World>, machine: &runbook_engine::target::Target) -> Value {
+    let fleet = world.ports().aws.expect("AWS").fleet(&machine.home).expect("EC2");
+    let mut asked = Box::pin(fleet.create_snapshots(&machine.id, false, [("k".into(), "v".into())].into()));
+    let answer = asked.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let std::task::Poll::Ready(Ok(taken)) = answer else { panic!("the world answers at once") };
+    json!({ "snapshots": taken.into_iter().map(|taken| taken.id).collect::<Vec<_>>() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn restores_are_begun_once_and_wait_for_their_snapshots() {
+    let make = || backed_up_world("{ kind: answer_lost, call: 'ec2:CreateReplaceRootVolumeTask' }");
+    let effects = [("ec2:CreateReplaceRootVolumeTask", 1)];
+    survives(&Restore::default(), make, &["succeeded"; 3], &effects).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_fails_says_so() {
+    let (world, attempt) = backed_up_world("{ kind: restore_failed, targets: [web/2] }");
+    attempt.live_to_the_end(&Restore::default()).await.unwrap();
+    let reports = reports(&world, &attempt);
+    assert_eq!((reports[0].as_str(), reports[2].as_str()), ("succeeded", "succeeded"));
+    assert!(reports[1].ends_with(" failed; the machine has its old volumes"), "{}", reports[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_backup_nothing_is_restored() {
+    let world = world("");
+    let attempt = attempt(&world, json!({ "from": "backup", "strategy": "auto" }));
+    attempt.live_to_the_end(&Restore::default()).await.unwrap();
+    assert_eq!(reports(&world, &attempt), ["failed: there is no backup of this machine to restore from"; 3]);
+    assert_eq!(world.calls().count("ec2:CreateReplaceRootVolumeTask"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reboots_happen_once() {
+    let make = || {
+        let world = world("");
+        let attempt = attempt(&world, json!({}));
+        (world, attempt)
+    };
+    survives(&Reboot::default(), make, &["succeeded"; 3], &[("ec2:RebootInstances", 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_that_ends_nowhere_is_given_up() {
+    let world = world("{ kind: silent_after_reboot, targets: [web/1] }");
+    let attempt = attempt(&world, json!({}));
+    attempt.live_to_the_end(&Reboot::default()).await.unwrap();
+    let reports = reports(&world, &attempt);
+    assert_eq!(reports[0], "unreachable: rebooted 2026-01-05 08:00 UTC, not back by 2026-01-05 08:30 UTC");
+    assert_eq!((reports[1].as_str(), reports[2].as_str()), ("succeeded", "succeeded"));
+}
