@@ -24,12 +24,14 @@
 //! A batch is one value, so that the ordinary step costs one sled record: a byte that says what follows (1: all of
 //! it; 2: its length, then its first part), epoch, commit, time (nanoseconds since 1970, zigzag), number of entries,
 //! each entry's length and event, and the hash of the last entry. Numbers are LEB128. An event is canonical JSON with
-//! its names kept, exactly the bytes that were hashed: any version and any tool can read it, and it need not be
-//! written anew to be verified. Sequence numbers and the hashes in between follow from the key and from the chain,
+//! its names kept, in which each of 32 words stands as one byte; put back, they are exactly the bytes that were hashed.
+//! So any version and any tool can read an event, and it need not be written anew to be verified. Sequence numbers and the hashes in between follow from the key and from the chain,
 //! so they are not stored. Parts keep a page of sled's (at most 17 records) under the size at which it would put the
 //! page into a file of its own, which it does not sync.
 //!
 //! COMMIT counts the batches of a run from 1, those without entries (a row, a resolution) included.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use runbook_engine::{
@@ -43,6 +45,7 @@ use crate::{
     chain::{self, Hash},
     disk::Record,
     store::{Entry, Resolution, RunRow},
+    words,
 };
 
 /// The layout that this version writes, and the newest that it reads.
@@ -190,7 +193,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) epoch: u64,
     pub(crate) commit: u64,
     pub(crate) at: Timestamp,
-    pub(crate) events: Vec<&'a [u8]>,
+    /// Shortened.
+    pub(crate) events: Vec<Cow<'a, [u8]>>,
     pub(crate) hash: Hash,
 }
 
@@ -228,7 +232,7 @@ impl<'a> Batch<'a> {
         let mut events = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
         for _ in 0..count {
             let length = usize::try_from(number(bytes, "length")?).map_err(|_| Malformed::Short)?;
-            events.push(take(bytes, length)?);
+            events.push(Cow::Borrowed(take(bytes, length)?));
         }
         let hash = take(bytes, 32)?.try_into().map_err(|_| Malformed::Short)?;
         if !bytes.is_empty() {
@@ -244,10 +248,11 @@ impl<'a> Batch<'a> {
         prev: &Hash,
         give: &mut dyn FnMut(Entry),
     ) -> Result<(), Malformed> {
-        let mut links = Vec::with_capacity(self.events.len() + 1);
+        let texts: Vec<_> = self.events.iter().map(|event| words::restore(event)).collect();
+        let mut links = Vec::with_capacity(texts.len() + 1);
         links.push(*prev);
         let mut seq = first;
-        for event in &self.events {
+        for event in &texts {
             let before = links[links.len() - 1];
             links.push(chain::hash(seq, self.at, self.epoch, event, &before));
             seq = seq.checked_add(1).ok_or(Malformed::Impossible("number"))?;
@@ -255,7 +260,7 @@ impl<'a> Batch<'a> {
         if links[links.len() - 1] != self.hash {
             return Err(Malformed::Chain(seq - 1));
         }
-        for (index, event) in self.events.iter().enumerate() {
+        for (index, event) in texts.iter().enumerate() {
             let seq = first + index as u64;
             give(Entry {
                 seq,
@@ -430,4 +435,70 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], Malformed> 
     let (taken, rest) = bytes.split_at_checked(length).ok_or(Malformed::Short)?;
     *bytes = rest;
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, proptest};
+    use runbook_engine::{ids::TaskName, run::event::Event};
+
+    use super::{Batch, Cow, chain, decode, get, put, unzigzag, zigzag};
+    use crate::{canonical, words};
+
+    fn record() -> Vec<u8> {
+        let task = TaskName::new("dev/wave-1/patch");
+        let events = [
+            Event::TaskLookedUp { task: task.clone(), attempt: 1 },
+            Event::TaskSucceeded { task: task.clone() },
+        ];
+        let at = jiff::Timestamp::new(1_795_000_000, 5).expect("a time");
+        let mut batch = Batch { epoch: 3, commit: 9, at, events: Vec::new(), hash: chain::BEGINNING };
+        for (seq, event) in (1..).zip(&events) {
+            let text = canonical::json(event).expect("JSON");
+            batch.hash = chain::hash(seq, at, 3, &text, &batch.hash);
+            batch.events.push(Cow::Owned(words::shorten(&text)));
+        }
+        batch.write()
+    }
+
+    #[test]
+    fn a_record_is_read_back() {
+        let entries = decode(&record()).expect("entries");
+        assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(entries[1].prev, entries[0].hash);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_bytes_are_decoding_returns(bytes in any::<Vec<u8>>(), kind in 0_u8..3) {
+            let _ = decode(&bytes);
+            let _ = decode(&[&[kind], &bytes[..]].concat());
+        }
+
+        #[test]
+        fn a_changed_record_is_never_taken_for_another(
+            place in 0_usize..120,
+            change in 1_u8..,
+            length in 0_usize..120,
+        ) {
+            let mut changed = record();
+            let place = place % changed.len();
+            changed[place] ^= change;
+            // The number of the batch is not chained: it is compared with HEAD.
+            if let Ok(entries) = decode(&changed) {
+                prop_assert!(entries == decode(&record()).expect("entries"));
+            }
+            changed.truncate(length);
+            prop_assert!(length >= record().len() || decode(&changed).is_err());
+        }
+
+        #[test]
+        fn numbers_are_read_back(number in any::<i128>()) {
+            let number = number >> 4;
+            let mut bytes = Vec::new();
+            put(&mut bytes, zigzag(number));
+            let mut rest = &bytes[..];
+            prop_assert!(get(&mut rest).map(unzigzag) == Ok(number) && rest.is_empty());
+        }
+    }
 }

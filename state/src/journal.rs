@@ -1,6 +1,6 @@
 //! The journals of all runs, over some disk.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use runbook_engine::{
@@ -18,6 +18,7 @@ use crate::{
     error::StoreError,
     format::{self, Batch, Joining, Malformed, StoredResolution, StoredRow},
     store::{Entry, Resolution, RunRow, RunStore},
+    words,
 };
 
 /// A [`RunStore`] over a [`Disk`].
@@ -176,15 +177,14 @@ impl<D: Disk> Journal<D> {
             return Ok(Vec::new());
         }
         let first = tip.seq + 1;
-        let mut texts = Vec::with_capacity(events.len());
+        let mut shortened = Vec::with_capacity(events.len());
         for event in events {
             let text = self.json(event)?;
             tip.seq += 1;
             tip.hash = chain::hash(tip.seq, at, self.epoch, &text, &tip.hash);
-            texts.push(text);
+            shortened.push(Cow::Owned(words::shorten(&text)));
         }
-        let events = texts.iter().map(Vec::as_slice).collect();
-        let batch = Batch { epoch: self.epoch, commit: tip.commit, at, events, hash: tip.hash };
+        let batch = Batch { epoch: self.epoch, commit: tip.commit, at, events: shortened, hash: tip.hash };
         Ok(format::cut(run, first, batch.write()))
     }
 
@@ -299,9 +299,10 @@ impl<D: Disk> RunStore for Journal<D> {
         if self.failed {
             return Err(StoreError::Failed { path: self.disk.path().to_owned() });
         }
-        let text = self.json(plan)?;
+        let text = plan.to_canonical_json();
+        // The plan's digest, so that `sha256sum` shows that the file is the plan that was approved.
         let plan_file = chain::hex(&Sha256::digest(&text).into());
-        self.disk.keep_plan(&plan_file, &text)?;
+        self.disk.keep_plan(&plan_file, text.as_bytes())?;
         self.disk.announce(&row.run)?;
         let mut tip = Tip {
             seq: 0,

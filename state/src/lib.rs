@@ -11,5 +11,6 @@ pub mod error;
 pub mod format;
 pub mod journal;
 pub mod store;
+mod words;
 
 pub use disk::{memory::MemoryStore, sled::SledStore};
