@@ -99,6 +99,15 @@ async fn another_exit_code_is_a_failure_with_the_last_words() {
 }
 
 #[tokio::test]
+async fn last_words_are_never_cut_short() {
+    let machine = Machine::new();
+    let script = "echo whole >&2; printf '%09000d' 1 >&2; exit 3";
+    let attempt = machine.attempt(json!({ "script": script }));
+    let failed = attempt.live_to_the_end(&Command::default()).await;
+    assert_eq!(failed, Err(Failure::failed("the program exited with 3: whole")));
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_was_not_applied() {
     let machine = Machine::new();
     let attempt = machine.attempt(json!({ "script": "echo", "env": { "BAD": "a\0b" } })).on([host("web-1")]);

@@ -55,8 +55,12 @@ pub fn doc() -> ActionDoc {
 /// The call, as the journal names it.
 const START: &str = "process:start";
 
-/// As much of a program's last words as a cause can hold.
-const LAST_WORDS: usize = 200;
+/// As much of a program's last words as a cause holds. What is cut is as long as this, which is where the journal begins
+/// to look for secrets that were cut too.
+const LAST_WORDS: usize = 1_000;
+
+/// What the port gives of standard error at most.
+const STDERR: usize = 8_000;
 
 /// The action.
 #[derive(Clone, Debug)]
