@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_engine::{
     ids::RunId,
     outcome::{ErrorClass, Outcome},
@@ -26,6 +26,9 @@ use super::{
 
 /// More decisions than any plan can need after one batch of facts, by task: a core that decides without end is broken.
 const DECISIONS_PER_TASK: usize = 1_000;
+
+/// The shortest wait: what timers know.
+const TICK: SignedDuration = SignedDuration::from_millis(1);
 
 /// What one turn gathers before it is written.
 #[derive(Default)]
@@ -155,6 +158,8 @@ impl Coordinator<'_> {
                     }
                 }
                 Command::WakeAt(wake) => {
+                    // A time that is past would wake it again and again.
+                    let wake = wake.max(at + TICK);
                     live.wake = Some(live.wake.map_or(wake, |earlier| earlier.min(wake)))
                 }
             }
