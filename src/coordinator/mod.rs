@@ -28,6 +28,8 @@ pub mod replay;
 pub mod secrets;
 pub mod session;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,0 +1,4 @@
+//! The coordinator on the simulated world and the memory store.
+
+mod fleets;
+mod rig;
