@@ -2,8 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    future::Future,
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::Arc,
+    task::Poll,
 };
 
 use runbook_engine::{ids::TargetId, run::event::Report, target::Target};
@@ -100,15 +102,36 @@ pub(crate) async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Resul
             None => groups.push((done.report, vec![id])),
         }
     }
-    // Before the report: a machine that is reported is never worked on again.
+    // All at once, so that they share a batch, and in this order: a machine that is reported is never worked on again,
+    // so its outputs must not come later.
+    let mut calls: Vec<Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + '_>>> = Vec::new();
     if !outputs.is_empty() {
-        ctx.ledger.outputs(outputs).await?;
+        calls.push(Box::pin(ctx.ledger.outputs(outputs)));
     }
     for (report, mut ids) in groups {
         ids.sort();
-        ctx.ledger.report(ids, report).await?;
+        calls.push(Box::pin(ctx.ledger.report(ids, report)));
     }
-    Ok(())
+    in_order(calls).await
+}
+
+/// Begins these calls in this order and waits for all of them.
+async fn in_order(
+    mut calls: Vec<Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + '_>>>,
+) -> Result<(), Failure> {
+    let mut failed = None;
+    poll_fn(|cx| {
+        calls.retain_mut(|call| match call.as_mut().poll(cx) {
+            Poll::Ready(result) => {
+                failed = failed.take().or(result.err());
+                false
+            }
+            Poll::Pending => true,
+        });
+        if calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    failed.map_or(Ok(()), Err)
 }
 
 /// A machine's future is never cancelled while the set lives, so it can only have panicked: our bug, not an outcome.

@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use runbook_engine::{
-    diagnostic::render,
-    document::read,
-    loader::Loader,
-};
+use runbook_engine::{diagnostic::render, document::read, loader::Loader};
 use runbook_steps::catalog::Actions;
 
 /// Files beside the runbook.

@@ -40,8 +40,16 @@ pub fn plan(runbook: &str, world: &Arc<World>) -> Plan {
         .collect();
     let catalog = Actions::standard();
     let sources = &reading.sources;
-    plan::make(Making { runbook: &runbook, sources, catalog: &catalog, params, env, resolved, limit: Vec::new() })
-        .expect("a plan")
+    plan::make(Making {
+        runbook: &runbook,
+        sources,
+        catalog: &catalog,
+        params,
+        env,
+        resolved,
+        limit: Vec::new(),
+    })
+    .expect("a plan")
 }
 
 /// Everything that was shown.
