@@ -151,7 +151,10 @@ impl Ran {
             let nothing = String::new();
             return Self { how, code: None, stdout: nothing.clone(), last_words: nothing, ended_at: None };
         };
-        let last = stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        // A line that was cut may end in the middle of a secret.
+        let cut = stderr.chars().count() >= STDERR;
+        let whole = if cut { stderr.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { &stderr };
+        let last = whole.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         Self {
             how,
             code: Some(code),
