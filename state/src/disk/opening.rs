@@ -121,3 +121,15 @@ fn no_trial(folder: &Folder) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CONF;
+
+    #[test]
+    fn the_configuration_is_what_sled_itself_would_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(sled::Config::new().path(folder.path()).flush_every_ms(None).open().expect("sled"));
+        assert_eq!(std::fs::read(folder.path().join("conf")).expect("a file"), CONF);
+    }
+}

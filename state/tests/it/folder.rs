@@ -138,3 +138,20 @@ fn a_file_in_the_folders_place_is_an_error_and_not_a_panic() {
     assert_eq!(SledStore::open(&file).expect_err("refused").exit_code(), 20);
     assert_eq!(SledStore::open(&file.join("below")).expect_err("refused").exit_code(), 20);
 }
+
+#[test]
+fn long_events_and_many_held_machines_stay_in_sleds_synced_file() {
+    // sled puts a page that grows too long into a file of its own, and does not sync that.
+    let place = tempfile::tempdir().expect("a folder");
+    let mut store = SledStore::open(place.path()).expect("a store");
+    let run = runbook_engine::ids::RunId::new(RUN);
+    let mut row = sample::row(RUN);
+    row.holds = (0..10_000).map(|number| format!("i-{number:017x}").into()).collect();
+    store.create(&row, &sample::plan("one"), sample::at(0), &[sample::started(RUN)]).expect("create");
+    for machines in [10_000, 150, 170, 180, 190, 160, 155, 165, 175, 185, 195, 150, 10_000] {
+        store.append(&run, sample::at(1), &[sample::wide(machines)], None).expect("append");
+    }
+    drop(store);
+    assert_eq!(fs::read_dir(place.path().join("blobs")).expect("a folder").count(), 0);
+    assert_eq!(SledStore::open(place.path()).expect("a store").runs().expect("runs"), [row]);
+}

@@ -1,0 +1,164 @@
+//! What is on the drive.
+//!
+//! A state folder (mode 0700) holds
+//!
+//! | name | what |
+//! | --- | --- |
+//! | `FORMAT` | JSON, `{"format":1,"needs":"0.1.0"}`: the layout's number, and the oldest version that reads it |
+//! | `LOCK` | empty; its holder has an exclusive `flock` on it |
+//! | `HEAD` | how far each run was acknowledged, see [`crate::disk::head`] |
+//! | `plans/SHA256.json` | each plan, canonical JSON, named by its digest |
+//! | `db`, `conf`, `blobs/`, `snap.*` | sled's own files |
+//!
+//! sled holds four kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text;
+//! numbers in keys have eight bytes, big-endian, so that they sort.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `j` RUN 0 SEQ | the batch whose first entry is SEQ |
+//! | `j` RUN 0 SEQ PART | a further part of a batch that is longer than 4 KiB (PART has four bytes and begins at 1) |
+//! | `r` RUN | the run's row, JSON ([`StoredRow`]) |
+//! | `h` RUN 0 COMMIT PART | a part of the machines that the run holds, a JSON list, as of COMMIT |
+//! | `s` RUN 0 MACHINE 0 COMMIT | a resolution, JSON ([`StoredResolution`]) |
+//!
+//! A batch is one value, so that the ordinary step costs one sled record: a byte that says what follows (1: all of
+//! it; 2: its length, then its first part), epoch, commit, time (nanoseconds since 1970, zigzag), number of entries,
+//! each entry's length and event, and the hash of the last entry. Numbers are LEB128. An event is canonical JSON with
+//! its names kept, in which each of 32 words stands as one byte; put back, they are exactly the bytes that were hashed.
+//! So any version and any tool can read an event, and it need not be written anew to be verified. Sequence numbers and the hashes in between follow from the key and from the chain,
+//! so they are not stored. Parts keep a page of sled's (at most 17 records) under the size at which it would put the
+//! page into a file of its own, which it does not sync.
+//!
+//! COMMIT counts the batches of a run from 1, those without entries (a row, a resolution) included.
+
+mod batch;
+mod key;
+mod number;
+mod parts;
+
+use jiff::Timestamp;
+use runbook_engine::ids::{RunId, TargetId};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use batch::Batch;
+pub use batch::Malformed;
+pub(crate) use key::{RESOLUTIONS, ROWS, batches_of, holds_of, resolution_key, row_key};
+pub(crate) use parts::{Joining, cut, holds};
+
+use crate::{
+    chain,
+    store::{Entry, Resolution, RunRow},
+};
+
+/// The layout that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// The oldest version of runbook that reads what this one writes.
+pub const NEEDS: &str = "0.1.0";
+
+/// The file `FORMAT`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatFile {
+    /// The layout's number.
+    pub format: u32,
+    /// The oldest version that reads it.
+    pub needs: String,
+}
+
+/// A [`RunRow`] on the drive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredRow {
+    commit: u64,
+    run: RunId,
+    runbook: String,
+    status: String,
+    exit: Option<u8>,
+    started_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    plan: String,
+    plan_file: String,
+    holds_commit: Option<u64>,
+    linked_to: Option<RunId>,
+    world: Option<String>,
+}
+
+impl StoredRow {
+    pub(crate) fn new(row: &RunRow, plan_file: String, holds_commit: Option<u64>, commit: u64) -> Self {
+        let RunRow { run, runbook, status, exit, started_at, finished_at, plan, holds: _, linked_to, world } =
+            row.clone();
+        Self {
+            commit,
+            run,
+            runbook,
+            status,
+            exit,
+            started_at,
+            finished_at,
+            plan,
+            plan_file,
+            holds_commit,
+            linked_to,
+            world,
+        }
+    }
+
+    pub(crate) fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    pub(crate) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// SHA-256 of the plan's file, hex.
+    pub(crate) fn plan_file(&self) -> &str {
+        &self.plan_file
+    }
+
+    /// The commit that wrote the list of machines; absent: the list is empty.
+    pub(crate) fn holds_commit(&self) -> Option<u64> {
+        self.holds_commit
+    }
+
+    pub(crate) fn into_row(self, holds: Vec<TargetId>) -> RunRow {
+        let Self { run, runbook, status, exit, started_at, finished_at, plan, linked_to, world, .. } = self;
+        RunRow { run, runbook, status, exit, started_at, finished_at, plan, holds, linked_to, world }
+    }
+}
+
+/// A [`Resolution`] on the drive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredResolution {
+    commit: u64,
+    run: RunId,
+    target: TargetId,
+    at: Timestamp,
+    by: String,
+    note: Option<String>,
+}
+
+impl StoredResolution {
+    pub(crate) fn new(resolution: &Resolution, commit: u64) -> Self {
+        let Resolution { run, target, at, by, note } = resolution.clone();
+        Self { commit, run, target, at, by, note }
+    }
+
+    pub(crate) fn commit(&self) -> u64 {
+        self.commit
+    }
+
+    pub(crate) fn into_resolution(self) -> Resolution {
+        let Self { commit: _, run, target, at, by, note } = self;
+        Resolution { run, target, at, by, note }
+    }
+}
+
+/// Reads the record of a journal's first batch. For fuzzing: whatever the bytes are, it returns.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode(record: &[u8]) -> Result<Vec<Entry>, Malformed> {
+    let mut entries = Vec::new();
+    Batch::read(record)?.entries(1, &chain::BEGINNING, &mut |entry| entries.push(entry))?;
+    Ok(entries)
+}
