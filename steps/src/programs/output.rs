@@ -58,6 +58,17 @@ impl Output {
 
     /// Opens both files, for a program to write to.
     pub(super) fn open(&self) -> io::Result<(File, File)> {
+        // Between the making of the folder and of the files, the end of another program may have removed it again.
+        for _ in 0..100 {
+            match self.try_open() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened,
+            }
+        }
+        self.try_open()
+    }
+
+    fn try_open(&self) -> io::Result<(File, File)> {
         if let Some(folder) = self.path.parent() {
             private_folder(folder)?;
             // Its place may be open to everybody, so somebody else may have made it first.
@@ -97,6 +108,10 @@ impl Output {
             {
                 tracing::warn!(path = %self.file(ending).display(), %error, "an output could not be deleted");
             }
+        }
+        // The last one leaves nothing; a folder that is in use stays.
+        if let Some(folder) = self.path.parent() {
+            let _ = fs::remove_dir(folder);
         }
     }
 

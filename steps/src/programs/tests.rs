@@ -329,6 +329,7 @@ async fn secrets_reach_the_program_and_no_file_of_the_state_folder() {
     assert!(!contents(machine.memory.path()).contains(TOKEN));
     assert!(!contents(machine.state.path()).contains(TOKEN));
     programs.forget(TOKEN).await.expect("twice is no error");
+    assert!(!machine.memory.path().join("outputs").exists());
 }
 
 #[tokio::test]
