@@ -25,6 +25,7 @@ mod resume;
 mod retry;
 mod rollback;
 mod run;
+mod schema;
 mod screen;
 mod show;
 mod source;
@@ -100,6 +101,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Retry(retry::Retry),
     Resolve(resolve::Resolve),
+    Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
     Reference(reference::Reference),
@@ -183,6 +185,7 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Rollback(command) => command.run(session),
         Command::Retry(command) => command.run(session),
         Command::Resolve(command) => command.run(session),
+        Command::Schema(command) => command.run(session),
         Command::Completions(command) => command.run(session),
         Command::Man(command) => command.run(session),
         Command::Reference(command) => command.run(session),

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use runbook::view::{paint::Paint, plan_page};
 use runbook_engine::plan::Plan;
 
@@ -27,6 +27,19 @@ pub struct PlanCommand {
     /// Save the plan, for `runbook run PLAN`
     #[arg(short, long, value_name = "PLAN")]
     output: Option<PathBuf>,
+    /// Draw the graph of tasks instead of the page
+    #[arg(long, value_name = "AS", conflicts_with = "json")]
+    graph: Option<Graph>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Graph {
+    /// Mermaid flowchart
+    Mermaid,
+    /// Graphviz
+    Dot,
+    /// Picture
+    Svg,
 }
 
 impl PlanCommand {
@@ -40,13 +53,14 @@ impl PlanCommand {
             session.screen.json_page(&plan.to_summary_json());
             return Ok(Exit::Succeeded);
         }
-        {
-            {
-                session.screen.data(&plan_page::page(&plan, Paint(session.screen.color)));
-                if let Some(output) = &self.output {
-                    session.screen.note(&format!("saved; run it with: runbook run {}\n", output.display()));
-                }
-            }
+        match self.graph {
+            Some(Graph::Mermaid) => session.screen.data(&plan.to_mermaid()),
+            Some(Graph::Dot) => session.screen.data(&plan.to_dot()),
+            Some(Graph::Svg) => session.screen.data(&plan.to_svg()),
+            None => session.screen.data(&plan_page::page(&plan, Paint(session.screen.color))),
+        }
+        if let Some(output) = &self.output {
+            session.screen.note(&format!("saved; run it with: runbook run {}\n", output.display()));
         }
         Ok(Exit::Succeeded)
     }

@@ -58,8 +58,9 @@ impl Wishes {
 /// # Errors
 /// Everything that is wrong with the file, the parameters, the limit or the fleet.
 pub fn from_file(session: &Session, file: &Path, wishes: &Wishes) -> Result<Plan, Problem> {
-    let bytes = source::bytes(file)
-        .map_err(|error| Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)))?;
+    let bytes = source::bytes(file).map_err(|error| {
+        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
+    })?;
     if is_plan(&bytes) { saved(session, file, &bytes, wishes) } else { fresh(session, file, &bytes, wishes) }
 }
 
@@ -101,8 +102,8 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let catalog = Actions::standard();
     let name = source::name(file);
     let given = given(wishes)?;
-    let Reading { sources, runbook, mut diagnostics } = document::read(&name, bytes, &Folder::of(file));
-    diagnostics.sort_by_key(|each| each.place);
+    let Reading { sources, runbook, diagnostics } =
+        document::read(&name, bytes, &Folder::of(file)).checked(&catalog);
     let invalid = |diagnostics| {
         Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
             .at(name.as_str())
@@ -111,11 +112,15 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let errors = diagnostics.iter().any(|each| each.severity == Severity::Error);
     let Some(runbook) = runbook.filter(|_| !errors) else { return Err(invalid(diagnostics)) };
     if !diagnostics.is_empty() && !session.screen.json {
-        session.screen.note(&diagnostic::render(&diagnostics, &sources, session.screen.error_color));
-        session.screen.note("\n\n");
+        let text = diagnostic::render(&diagnostics, &sources, session.screen.error_color);
+        session.screen.note(&format!("{}\n\n", text.trim_end()));
     }
 
-    let params = params::resolve(&runbook, &given).map_err(&invalid)?;
+    let params = params::resolve(&runbook, &given).map_err(|diagnostics| {
+        Problem::invalid("the parameters do not fit the runbook", diagnostics, sources.clone())
+            .at(name.as_str())
+            .next(format!("runbook plan {name} --param NAME=VALUE"))
+    })?;
     let env = session.surroundings.variables.clone();
     let queries = plan::queries(&runbook, &params, &env).map_err(&invalid)?;
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;

@@ -220,7 +220,8 @@ impl Teller {
     }
 
     fn reported(&self, task: &TaskName, targets: &[TargetId], report: &Report) -> (Weight, String) {
-        let on = if targets.is_empty() { String::new() } else { format!(" on {}", self.failed_machines(targets)) };
+        let on =
+            if targets.is_empty() { String::new() } else { format!(" on {}", self.failed_machines(targets)) };
         if report.outcome == Outcome::Succeeded {
             return (Weight::Book, format!("{task} succeeded{on}"));
         }
@@ -248,8 +249,12 @@ impl Teller {
         };
         let waits = self.paint.yellow("waits");
         match gate {
-            Gate::WaitFor { span } if *role == Role::SoakWait => (Weight::Step, format!("{name} began: {span}, until {until}")),
-            Gate::WaitFor { .. } | Gate::WaitUntil { .. } => (Weight::News, format!("{name} {waits} until {until}")),
+            Gate::WaitFor { span } if *role == Role::SoakWait => {
+                (Weight::Step, format!("{name} began: {span}, until {until}"))
+            }
+            Gate::WaitFor { .. } | Gate::WaitUntil { .. } => {
+                (Weight::News, format!("{name} {waits} until {until}"))
+            }
             Gate::Window(each) => match each.now_or_next(at) {
                 Some(opening) if opening.opens > at => {
                     let opens = moment(opening.opens);

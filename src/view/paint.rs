@@ -44,7 +44,9 @@ impl Paint {
         match word {
             "succeeded" => self.green(word),
             "failed" | "stuck" | "restore_failed" | "unreachable" | "timed_out" | "unknown" => self.red(word),
-            "contained" | "restored" | "cancelled" | "waiting" | "paused" | "interrupted" | "excluded" => self.yellow(word),
+            "contained" | "restored" | "cancelled" | "waiting" | "paused" | "interrupted" | "excluded" => {
+                self.yellow(word)
+            }
             "running" | "in_progress" => self.blue(word),
             "pending" | "skipped" | "not_started" => self.dim(word),
             _ => word.to_owned(),

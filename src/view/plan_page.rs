@@ -204,6 +204,12 @@ impl<'a> View<'a> {
         false
     }
 
+    /// What the author called the step of a task, or a scope.
+    fn called(&self, name: &'a str) -> &'a str {
+        let task = self.plan.tasks.iter().find(|task| task.name.as_str() == name);
+        last(task.map_or(name, |task| task.step.as_str()))
+    }
+
     fn first_part(&self, wave: &'a Scope) -> &'a Scope {
         self.children(&wave.name).find(|scope| matches!(scope.kind, ScopeKind::Part { .. })).unwrap_or(wave)
     }
@@ -253,7 +259,7 @@ impl<'a> View<'a> {
                     Role::Step | Role::Finally => {
                         rows.push(self.row(task));
                         if let Some(why) = &task.no_way_back {
-                            ways.push(format!("{}: no way back, because {why}", last(task.name.as_str())));
+                            ways.push(format!("{}: no way back, because {why}", last(task.step.as_str())));
                         }
                     }
                     Role::Branch { of } => ways.push(self.branch(task, of)),
@@ -275,7 +281,7 @@ impl<'a> View<'a> {
         text
     }
 
-    fn row(&self, task: &Task) -> Vec<String> {
+    fn row(&self, task: &'a Task) -> Vec<String> {
         let effect = match task.effect {
             Effect::Reads => String::new(),
             Effect::Changes => self.paint.yellow("changes"),
@@ -283,10 +289,10 @@ impl<'a> View<'a> {
         };
         let attempts =
             if task.retry.attempts > 1 { format!("{} attempts", task.retry.attempts) } else { String::new() };
-        let then: Vec<&str> = task.on_failure.iter().map(|name| last(name.as_str())).collect();
+        let then: Vec<&str> = task.on_failure.iter().map(|name| self.called(name.as_str())).collect();
         let then = if then.is_empty() { String::new() } else { format!("failed → {}", then.join(", ")) };
         let mut row = vec![
-            last(task.name.as_str()).to_owned(),
+            last(task.step.as_str()).to_owned(),
             self.paint.dim(task.action.as_str()),
             effect,
             format!("{} at most", task.timeout),
@@ -301,10 +307,10 @@ impl<'a> View<'a> {
         row
     }
 
-    fn branch(&self, task: &Task, of: &[String]) -> String {
-        let of: Vec<&str> = of.iter().map(|name| last(name)).collect();
+    fn branch(&self, task: &'a Task, of: &'a [String]) -> String {
+        let of: Vec<&str> = of.iter().map(|name| self.called(name)).collect();
         let mut text = format!("{} ", if task.restores.is_some() { "way back:" } else { "on failure:" });
-        let _ = write!(text, "{} ({}", last(task.name.as_str()), task.action);
+        let _ = write!(text, "{} ({}", last(task.step.as_str()), task.action);
         if let Some(backup) = &task.restores {
             let _ = write!(text, " from {}", last(backup.as_str()));
         }
@@ -314,13 +320,13 @@ impl<'a> View<'a> {
             .tasks
             .iter()
             .filter(|each| matches!(&each.role, Role::Verify { of } if *of == task.name))
-            .map(|each| last(each.name.as_str()))
+            .map(|each| last(each.step.as_str()))
             .collect();
         if !checks.is_empty() {
             let _ = write!(text, ", then {} again", checks.join(", "));
         }
         let _ = write!(text, ", after a failure of {}", of.join(", "));
-        let then: Vec<&str> = task.on_failure.iter().map(|name| last(name.as_str())).collect();
+        let then: Vec<&str> = task.on_failure.iter().map(|name| self.called(name.as_str())).collect();
         if !then.is_empty() {
             let _ = write!(text, "; if that fails → {}", then.join(", "));
         }

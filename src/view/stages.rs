@@ -89,7 +89,7 @@ impl Stages {
         for task in run.tasks() {
             let Some(at) = self.of_task.get(&task.task.name) else { continue };
             let branch = matches!(task.task.role, Role::Branch { .. } | Role::Verify { .. });
-            tallies[*at].add(&task.task.name, task.status, branch);
+            tallies[*at].add(task.task.step.as_str(), task.status, branch);
         }
         self.list
             .iter()
@@ -155,7 +155,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, name: &TaskName, status: TaskStatus, branch: bool) {
+    fn add(&mut self, step: &str, status: TaskStatus, branch: bool) {
         // A branch that never ran says nothing of its stage.
         if !branch {
             self.tasks += 1;
@@ -163,7 +163,7 @@ impl Tally {
         }
         match status {
             TaskStatus::Running => {
-                let step = name.as_str().rsplit('/').next().unwrap_or_default();
+                let step = step.rsplit('/').next().unwrap_or_default();
                 if !self.running.iter().any(|known| known == step) {
                     self.running.push(step.to_owned());
                 }

@@ -2,3 +2,8 @@
 
 mod arrows;
 mod check;
+mod command_line;
+mod deploy_local;
+mod json_shapes;
+mod program;
+mod reference;
