@@ -104,7 +104,7 @@ pub(crate) async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Resul
     }
     // All at once, so that they share a batch, and in this order: a machine that is reported is never worked on again,
     // so its outputs must not come later.
-    let mut calls: Vec<Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + '_>>> = Vec::new();
+    let mut calls: Vec<Call<'_>> = Vec::new();
     if !outputs.is_empty() {
         calls.push(Box::pin(ctx.ledger.outputs(outputs)));
     }
@@ -115,10 +115,11 @@ pub(crate) async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Resul
     in_order(calls).await
 }
 
+/// A call of the journal that has not begun yet.
+type Call<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
 /// Begins these calls in this order and waits for all of them.
-async fn in_order(
-    mut calls: Vec<Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + '_>>>,
-) -> Result<(), Failure> {
+async fn in_order(mut calls: Vec<Call<'_>>) -> Result<(), Failure> {
     let mut failed = None;
     poll_fn(|cx| {
         calls.retain_mut(|call| match call.as_mut().poll(cx) {

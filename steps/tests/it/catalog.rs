@@ -73,7 +73,8 @@ fn a_default_is_of_the_kind_that_its_input_takes() {
                 (InputKind::TimeZone, Value::String(_)) => true,
                 _ => false,
             };
-            assert!(fits && !(input.required && !input.default.is_null()), "{} {}", doc.name, input.name);
+            let needless = input.required && !input.default.is_null();
+            assert!(fits && !needless, "{} {}", doc.name, input.name);
         }
         let known = |name: &&str| doc.input(name).is_some_and(|input| !input.required);
         assert!(doc.exactly_one_of.iter().all(known), "{}", doc.name);
