@@ -10,13 +10,14 @@
 //! | `plans/SHA256.json` | each plan, canonical JSON, named by its digest |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's own files |
 //!
-//! sled holds four kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text;
-//! numbers in keys have eight bytes, big-endian, so that they sort.
+//! sled holds four kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text; SEQ is
+//! the number of its bytes, then the number without leading zeros; COMMIT has eight bytes and PART four; all big-endian,
+//! so that they sort. Keys are short because sled writes them again and again, in the nodes above them.
 //!
 //! | key | value |
 //! | --- | --- |
 //! | `j` RUN 0 SEQ | the batch whose first entry is SEQ |
-//! | `j` RUN 0 SEQ PART | a further part of a batch that is longer than 4 KiB (PART has four bytes and begins at 1) |
+//! | `j` RUN 0 SEQ PART | a further part of a batch that is longer than 4 KiB (PART begins at 1) |
 //! | `r` RUN | the run's row, JSON ([`StoredRow`]) |
 //! | `h` RUN 0 COMMIT PART | a part of the machines that the run holds, a JSON list, as of COMMIT |
 //! | `s` RUN 0 MACHINE 0 COMMIT | a resolution, JSON ([`StoredResolution`]) |
@@ -42,7 +43,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use batch::Batch;
 pub use batch::Malformed;
-pub(crate) use key::{RESOLUTIONS, ROWS, batches_of, holds_of, resolution_key, row_key};
+pub(crate) use key::{RESOLUTIONS, ROWS, batch_key, batches_of, holds_of, resolution_key, row_key, seq_of};
 pub(crate) use parts::{Joining, cut, holds};
 
 use crate::{

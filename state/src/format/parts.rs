@@ -4,7 +4,7 @@ use runbook_engine::ids::RunId;
 
 use super::{
     batch::Malformed,
-    key::{batch_key, holds_of},
+    key::{batch_key, holds_of, seq_of},
     number::{number, put},
 };
 use crate::disk::Record;
@@ -43,10 +43,10 @@ pub(crate) struct Joining {
 impl Joining {
     /// Takes the next record of a run; a batch with its number, when it is complete.
     pub(crate) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Malformed> {
-        let (seq, part) = match key.len() {
-            8 => (be64(key)?, 0),
-            12 => (be64(&key[..8])?, u32::from_be_bytes(key[8..].try_into().map_err(|_| Malformed::Short)?)),
-            _ => return Err(Malformed::Impossible("key")),
+        let (seq, part) = seq_of(key).ok_or(Malformed::Impossible("key"))?;
+        let part = match part {
+            [] => 0,
+            part => u32::from_be_bytes(part.try_into().map_err(|_| Malformed::Impossible("key"))?),
         };
         match (self.open.take(), part, value.first()) {
             (None, 0, Some(&PARTS)) => {
@@ -92,8 +92,4 @@ pub(crate) fn holds(run: &RunId, commit: u64, list: &[u8]) -> Vec<Record> {
     let record =
         |(index, part): (u32, &[u8])| ([&prefix[..], &index.to_be_bytes()].concat(), Some(part.to_vec()));
     (1_u32..).zip(list.chunks(PART)).map(record).collect()
-}
-
-fn be64(bytes: &[u8]) -> Result<u64, Malformed> {
-    bytes.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::Short)
 }

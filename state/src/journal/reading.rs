@@ -84,11 +84,11 @@ impl<D: Disk> Journal<D> {
         below: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         let prefix = format::batches_of(run);
-        let below = below.map(|seq| [&prefix[..], &seq.to_be_bytes()].concat());
+        let below = below.map(|seq| format::batch_key(run, seq));
         let Some(key) = self.disk.last(&prefix, below.as_deref())? else { return Ok(None) };
-        let number =
-            key[prefix.len()..].first_chunk().ok_or_else(|| self.damaged(format!("a key of run `{run}`")))?;
-        Ok(Some(u64::from_be_bytes(*number)))
+        let seq = format::seq_of(&key[prefix.len()..]);
+        seq.map(|(seq, _)| Some(seq))
+            .ok_or_else(|| self.damaged(format!("a key of run `{run}` cannot be read")))
     }
 
     /// Shows the run's batches from the one that begins with this entry on, each with the number of its first entry.
@@ -99,7 +99,7 @@ impl<D: Disk> Journal<D> {
         show: &mut ShowBatch<'_>,
     ) -> Result<(), StoreError> {
         let prefix = format::batches_of(run);
-        let from = [&prefix[..], &start.to_be_bytes()].concat();
+        let from = format::batch_key(run, start);
         let mut joining = Joining::default();
         let mut last = start;
         self.disk.scan(&prefix, &from, &mut |key, value| {
