@@ -2,7 +2,7 @@
 //!
 //! [`store::RunStore`] is the contract. [`SledStore`] keeps it in a folder, [`MemoryStore`] in memory with a fuse
 //! that makes it fail at a chosen batch, for tests and rehearsals. Both are the same [`journal::Journal`] over another
-//! [`disk::Disk`]; [`format`] documents what is written.
+//! [`disk::Disk`]; [`mod@format`] documents what is written.
 
 mod canonical;
 mod chain;

@@ -3,7 +3,7 @@
 //! It is rewritten in place after each batch and synced at pause and end, so after a power cut it may be behind the
 //! journal, which is harmless; a journal behind it has lost something.
 //!
-//! Each run has two lines of [`LINE`] bytes in the order in which the runs began, written in turn, so that a torn
+//! Each run has two lines of 192 bytes in the order in which the runs began, written in turn, so that a torn
 //! write spoils the newer one only and the older one still stands:
 //!
 //! ```text

@@ -2,7 +2,7 @@
 
 mod folder;
 mod guarded;
-mod head;
+pub mod head;
 pub mod memory;
 mod opening;
 pub mod sled;
