@@ -31,22 +31,21 @@ pub struct Problem {
     /// The command to type next.
     pub next: Option<String>,
     /// What is wrong with a document, where that is the cause.
-    pub diagnostics: Vec<Diagnostic>,
+    defects: Option<Box<Defects>>,
+}
+
+/// What is wrong with a document.
+#[derive(Debug)]
+struct Defects {
+    diagnostics: Vec<Diagnostic>,
     /// The texts that the diagnostics point into.
-    pub sources: Sources,
+    sources: Sources,
 }
 
 impl Problem {
     /// A problem with its cause.
     pub fn new(exit: Exit, cause: impl Into<String>) -> Self {
-        Self {
-            exit,
-            cause: cause.into(),
-            at: None,
-            next: None,
-            diagnostics: Vec::new(),
-            sources: Sources::default(),
-        }
+        Self { exit, cause: cause.into(), at: None, next: None, defects: None }
     }
 
     /// A problem with the cause that an error and its sources tell.
@@ -67,7 +66,8 @@ impl Problem {
 
     /// Problems of a document, parameters included.
     pub fn invalid(cause: impl Into<String>, diagnostics: Vec<Diagnostic>, sources: Sources) -> Self {
-        Self { diagnostics, sources, ..Self::new(Exit::Invalid, cause) }
+        let defects = Some(Box::new(Defects { diagnostics, sources }));
+        Self { defects, ..Self::new(Exit::Invalid, cause) }
     }
 
     /// With its place.
@@ -87,8 +87,8 @@ impl Problem {
     /// For a person.
     pub fn to_text(&self, color: bool) -> String {
         let mut text = String::new();
-        if !self.diagnostics.is_empty() {
-            text.push_str(diagnostic::render(&self.diagnostics, &self.sources, color).trim_end());
+        if let Some(Defects { diagnostics, sources }) = self.defects.as_deref() {
+            text.push_str(diagnostic::render(diagnostics, sources, color).trim_end());
             text.push_str("\n\n");
         }
         let (red, bold, off) = if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
@@ -112,8 +112,12 @@ impl Problem {
 
     /// For a program: one line.
     pub fn to_json(&self) -> Value {
-        let diagnostics: Vec<Value> =
-            self.diagnostics.iter().map(|each| diagnostic::to_json(each, &self.sources)).collect();
+        let diagnostics: Vec<Value> = match self.defects.as_deref() {
+            Some(Defects { diagnostics, sources }) => {
+                diagnostics.iter().map(|each| diagnostic::to_json(each, sources)).collect()
+            }
+            None => Vec::new(),
+        };
         json!({
             "error": self.cause,
             "exit": self.exit.code(),

@@ -17,7 +17,7 @@ pub struct Resolve {
     /// The task whose outcome is unknown [default: the only one]
     #[arg(long)]
     task: Option<String>,
-    /// The machine
+    /// The machine, by id or name
     #[arg(long, value_name = "ID")]
     target: Option<String>,
     /// The effect was applied: the machine succeeded there

@@ -105,7 +105,7 @@ pub fn journal(setup: &Setup, run: Option<&str>) -> Result<Journal, Refused> {
 /// # Errors
 /// The person may not, it makes no sense now, or the store cannot be had.
 pub fn tell(setup: &Setup, run: Option<&str>, order: &Order) -> Result<Told, Refused> {
-    match reach(setup)? {
+    insist(|| match reach(setup)? {
         Reached::Store(mut store) => {
             let rows = store.runs()?;
             let row = replay::select(&rows, run, &setup.state)?;
@@ -120,7 +120,7 @@ pub fn tell(setup: &Setup, run: Option<&str>, order: &Order) -> Result<Told, Ref
                 _ => Err(Refused::Stopping),
             }
         }
-    }
+    })
 }
 
 /// Watches a run from its first entry on (`from`: earlier entries are applied, but not shown), until the process that
@@ -166,6 +166,17 @@ pub(crate) fn advance(mut holder: Holder, ask: Ask) -> Result<RunId, Refused> {
     match holder.line()? {
         Some(Line::Advancing { run }) => Ok(run),
         _ => Err(Refused::Stopping),
+    }
+}
+
+/// Asks again, for as long as a command has patience, while the process that holds the store is going away.
+pub(crate) fn insist<T>(mut ask: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Err(Refused::Stopping) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            answer => return answer,
+        }
     }
 }
 

@@ -159,6 +159,8 @@ impl<'o> Coordinator<'o> {
     /// Answers the questions of those who still read what was last written, until `open` says that nobody does or
     /// they had their time ([`Message::Close`]).
     pub(crate) async fn farewell(&mut self, open: impl Fn() -> bool) {
+        // Nobody drives a run any more: what is asked for now is for the next process.
+        self.stopping = Some(Timestamp::MIN);
         while open() && !self.closed {
             match self.queue.recv().await {
                 Some(Message::Asked(asked)) => self.hear(asked),

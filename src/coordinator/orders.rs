@@ -65,6 +65,8 @@ pub(crate) fn fact(
         }
         Order::Unpause => (Event::RunUnpaused { by: person }, "goes on".to_owned()),
         Order::Exclude { targets, because } => {
+            let targets =
+                &targets.iter().map(|target| machine(run, id, target)).collect::<Result<Vec<_>, _>>()?;
             for target in targets {
                 run.may_exclude(target).map_err(|why| Refused::NotNow {
                     why: format!("`{target}` cannot be excluded: {why}"),
@@ -83,6 +85,7 @@ pub(crate) fn fact(
             (Event::CancelRequested { restore: *restore, by: person, cause: cause.clone() }, message)
         }
         Order::Resolve { task, target, applied, note } => {
+            let target = &target.as_ref().map(|target| machine(run, id, target)).transpose()?;
             let task = unknown(run, id, task.as_ref(), target.as_ref())?;
             let Some(applied) = *applied else {
                 return Err(Refused::NotNow {
@@ -166,6 +169,25 @@ fn gate(run: &Run, id: &RunId, named: Option<&TaskName>, verb: &str) -> Result<T
         [first, ..] => Err(Refused::NotNow {
             why: format!("more than one gate waits: {}", names(&open)),
             hint: Some(format!("runbook {verb} {id} --task {first}")),
+        }),
+    }
+}
+
+/// The machine that is meant: by its id, or by a name that only one has.
+fn machine(run: &Run, id: &RunId, meant: &TargetId) -> Result<TargetId, Refused> {
+    let targets = &run.plan().targets;
+    if targets.contains_key(meant) {
+        return Ok(meant.clone());
+    }
+    let mut named = targets.values().filter(|target| target.name == meant.as_str());
+    match (named.next(), named.next()) {
+        (Some(only), None) => Ok(only.id.clone()),
+        (found, _) => Err(Refused::NotNow {
+            why: match found {
+                Some(_) => format!("more than one machine of run {id} is called `{meant}`: give its id"),
+                None => format!("run {id} has no machine `{meant}`"),
+            },
+            hint: Some(format!("runbook show {id}")),
         }),
     }
 }

@@ -185,10 +185,7 @@ impl Refused {
             | Self::DamagedPlan { .. }
             | Self::NoAction { .. }
             | Self::Fleet { .. } => 3,
-            Self::Secrets(_)
-            | Self::MissingSecret { .. }
-            | Self::Held { .. }
-            | Self::NotAllowed { .. } => 4,
+            Self::Secrets(_) | Self::MissingSecret { .. } | Self::Held { .. } | Self::NotAllowed { .. } => 4,
             Self::OtherEnvironment { .. }
             | Self::DamagedJournal { .. }
             | Self::Stopping
@@ -237,6 +234,9 @@ pub struct RefusedLine {
     pub exit: u8,
     /// Hint.
     pub hint: Option<String>,
+    /// The process is going away: the next one can be asked the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopping: bool,
 }
 
 impl From<&Refused> for RefusedLine {
@@ -251,12 +251,20 @@ impl From<&Refused> for RefusedLine {
             }
             source = error.source();
         }
-        Self { message, exit: refused.exit_code(), hint: refused.hint() }
+        Self {
+            message,
+            exit: refused.exit_code(),
+            hint: refused.hint(),
+            stopping: matches!(refused, Refused::Stopping),
+        }
     }
 }
 
 impl From<RefusedLine> for Refused {
     fn from(line: RefusedLine) -> Self {
+        if line.stopping {
+            return Self::Stopping;
+        }
         Self::Told { message: line.message, exit: line.exit, hint: line.hint }
     }
 }

@@ -73,13 +73,14 @@ pub fn run(
 ) -> Result<ExitReport, Refused> {
     // What can be told without the store is told before anything is made.
     Secrets::from_vars(&setup.vars)?;
-    match client::reach_or_make(setup)? {
+    client::insist(|| match client::reach_or_make(setup)? {
         Reached::Store(store) => {
             let by = Person::of_this_process().name;
+            let start = start.clone();
             hold(setup, choice, store, observer, |coordinator| coordinator.start(start, &by).map(Begun::Run))
         }
-        Reached::Holder(holder) => submit(setup, choice, start, holder, observer),
-    }
+        Reached::Holder(holder) => submit(setup, choice, start.clone(), holder, observer),
+    })
 }
 
 /// Goes on with a run: by id or unique prefix; without one the only unfinished run, else the newest. A finished run
@@ -93,7 +94,7 @@ pub fn resume(
     no_wait: bool,
     observer: &mut dyn Observer,
 ) -> Result<ExitReport, Refused> {
-    match client::reach(setup)? {
+    client::insist(|| match client::reach(setup)? {
         Reached::Store(store) => {
             let rows = store.runs()?;
             let row = replay::select(&rows, run, &setup.state)?.clone();
@@ -110,7 +111,7 @@ pub fn resume(
             let id = client::advance(holder, Ask::Resume { run: run.map(str::to_owned) })?;
             client::follow(setup, Some(id.as_str()), 1, observer)
         }
-    }
+    })
 }
 
 fn resumed(
