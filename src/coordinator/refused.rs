@@ -15,10 +15,10 @@ use super::secrets::SecretsError;
 #[non_exhaustive]
 pub enum Refused {
     /// The store cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// Secrets cannot be had.
-    #[error("{0}")]
+    #[error(transparent)]
     Secrets(#[from] SecretsError),
     /// The plan names a secret that nobody gave.
     #[error("the secret `{name}` is not set")]
