@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use super::{model::Runbook, sort};
 use crate::{catalog::Catalog, diagnostic::Diagnostic};
 use book::{Book, Outer};
-pub(super) use kind::described;
+pub(crate) use kind::described;
 pub(super) use notification::{EVENTS, WEBHOOK};
 use usage::Used;
 

@@ -11,6 +11,7 @@ mod suggestion;
 mod text;
 mod tree;
 
+pub(crate) use check::described;
 pub(crate) use text::Lines;
 
 pub use check::check;

@@ -154,8 +154,9 @@ impl<'a> Expansion<'a> {
     pub(super) fn find(&self, at: usize, name: &str) -> Vec<Node> {
         let mut list = Some(at);
         while let Some(at) = list {
-            if let Some(node) = self.instances[at].nodes.get(name) {
-                return vec![node.clone()];
+            let own = self.below(at, name);
+            if !own.is_empty() {
+                return own;
             }
             list = self.instances[at].parent.filter(|_| self.instances[at].continues);
         }

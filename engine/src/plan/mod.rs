@@ -5,6 +5,7 @@ mod draft;
 mod drawing;
 mod drift;
 mod expand;
+mod fitting;
 mod gate;
 mod graph;
 mod link;

@@ -1,6 +1,6 @@
 //! Reading rendered inputs as what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -45,8 +45,8 @@ impl Reading<'_> {
     pub(super) fn gate(&self, action: &str) -> Result<Gate, Diagnostic> {
         match action {
             "gate/approval" => Ok(Gate::Approval {
+                quorum: self.quorum()?,
                 approvers: self.texts("approvers")?,
-                quorum: self.count("quorum")?,
                 expires: self.span("expires")?,
                 on_expiry: match self.text("on_expiry")?.as_str() {
                     "fail" => OnExpiry::Fail,
@@ -102,6 +102,16 @@ impl Reading<'_> {
             // An expression inside a list that came to a list of its own is a mistake of the same kind.
             _ => Err(wrong()),
         }
+    }
+
+    /// At most the named people, where no group is named.
+    fn quorum(&self) -> Result<u32, Diagnostic> {
+        let (approvers, quorum) = (self.texts("approvers")?, self.count("quorum")?);
+        let people: BTreeSet<_> = approvers.iter().collect();
+        if people.iter().any(|name| name.starts_with("group:")) || quorum as usize <= people.len() {
+            return Ok(quorum);
+        }
+        Err(self.wrong("quorum", &format!("at most {}, the number of people named", people.len())))
     }
 
     fn count(&self, key: &str) -> Result<u32, Diagnostic> {

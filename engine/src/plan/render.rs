@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Inputs, making::List, problems::Problems};
+use super::{Inputs, fitting::fit, making::List, problems::Problems};
 use crate::{
     catalog::ActionDoc,
     diagnostic::{Diagnostic, Place},
-    document::model::{Input, Spanned},
+    document::{
+        described,
+        model::{Input, Spanned},
+    },
     expression::{ExpressionError, Expressions, Scope},
     ids::{GroupName, TargetId},
     target::Target,
@@ -116,12 +119,18 @@ impl Rendering {
             let value = &input.value;
             match self.when(&value.value) {
                 Err(error) => problems.add(unrendered(&error, value.place)),
-                Ok(When::Now) => {
-                    let value = self.value(value, scope, problems);
-                    sorted.shared.insert(key, value);
-                }
+                Ok(When::Now) => match self.expressions.render(&value.value, scope) {
+                    Ok(rendered) => {
+                        let rendered = fitted(input, doc, rendered).unwrap_or_else(|problem| {
+                            problems.add(problem);
+                            Value::Null
+                        });
+                        sorted.shared.insert(key, rendered);
+                    }
+                    Err(error) => problems.add(unrendered(&error, value.place)),
+                },
                 Ok(When::PerMachine) => {
-                    sorted.per_machine.push((key.clone(), value.place));
+                    sorted.per_machine.push(input.clone());
                     sorted.raw.insert(key, value.value.clone());
                 }
                 Ok(When::AtRunTime) => {
@@ -142,6 +151,7 @@ impl Rendering {
     pub(super) fn for_machines<'m>(
         &self,
         sorted: &Sorted,
+        doc: &ActionDoc,
         machines: Option<&List>,
         words: impl Fn(&TargetId) -> Option<TargetWords<'m>>,
         scope: &Scope<'_>,
@@ -158,13 +168,14 @@ impl Rendering {
             for key in &sorted.late {
                 map.insert(key.clone(), sorted.raw[key].clone());
             }
-            for (key, place) in &sorted.per_machine {
-                match self.expressions.render(&sorted.raw[key], &scope) {
+            for input in &sorted.per_machine {
+                let rendered = self.expressions.render(&input.value.value, &scope);
+                let rendered = rendered.map_err(|error| unrendered(&error, input.value.place));
+                match rendered.and_then(|value| fitted(input, doc, value)) {
                     Ok(value) => {
-                        map.insert(key.clone(), value);
+                        map.insert(input.key.value.clone(), value);
                     }
-                    Err(error) => {
-                        let problem = unrendered(&error, *place);
+                    Err(problem) => {
                         let message = format!("{} for {id}", problem.message);
                         problems.add(Diagnostic { message, ..problem });
                         return sorted.deferred();
@@ -192,7 +203,7 @@ pub(super) struct Sorted {
     /// Rendered.
     pub(super) shared: BTreeMap<String, Value>,
     /// Keys that read `target`.
-    pub(super) per_machine: Vec<(String, Place)>,
+    pub(super) per_machine: Vec<Input>,
     /// Keys that only a run can render.
     pub(super) late: Vec<String>,
     /// The texts of both.
@@ -206,16 +217,16 @@ impl Sorted {
         let mut shared = self.shared.clone();
         shared.extend(self.raw.clone());
         let mut late = self.late.clone();
-        late.extend(self.per_machine.iter().map(|(key, _)| key.clone()));
+        late.extend(self.per_machine.iter().map(|input| input.key.value.clone()));
         late.sort();
         Inputs { shared, per_target: BTreeMap::new(), late }
     }
 
     /// For a step without machines.
     pub(super) fn without_machines(self, problems: &mut Problems) -> Inputs {
-        for (key, place) in &self.per_machine {
-            let message = format!("`{key}` reads `target`, but the step has no targets");
-            problems.add(Diagnostic::error("no-target", message, *place));
+        for input in &self.per_machine {
+            let message = format!("`{}` reads `target`, but the step has no targets", input.key.value);
+            problems.add(Diagnostic::error("no-target", message, input.value.place));
         }
         self.deferred()
     }
@@ -229,6 +240,19 @@ fn time(names: &std::collections::BTreeSet<String>) -> When {
     } else {
         When::Now
     }
+}
+
+/// What an expression came to, as what the input may hold.
+fn fitted(input: &Input, doc: &ActionDoc, value: Value) -> Result<Value, Diagnostic> {
+    let Some(known) = doc.input(&input.key.value).filter(|_| value != input.value.value) else {
+        return Ok(value);
+    };
+    let shown = super::selection::plain(&value);
+    fit(&known.kind, value).ok_or_else(|| {
+        let message =
+            format!("`{}` must be {}, but it comes to `{shown}`", known.name, described(&known.kind));
+        Diagnostic::error("wrong-value", message, input.value.place)
+    })
 }
 
 /// What is wrong with an expression.

@@ -105,7 +105,7 @@ impl Book<'_, '_> {
             let number = list.len() + 1;
             let name =
                 if number == 1 { format!("{scope}/rollback") } else { format!("{scope}/rollback-{number}") };
-            let naming = Naming { path, scope: name.into(), prefix: format!("{scope}/rollback") };
+            let naming = Naming { path, scope: name.into() };
             let tasks = self.tasks(&naming, leaf, branch, &changed);
             list.push(Undo { undoes: scope.clone(), scope: naming.scope, tasks });
         }
@@ -205,11 +205,10 @@ struct Naming<'n> {
     /// The rollout's.
     path: &'n str,
     scope: ScopeName,
-    prefix: String,
 }
 
 impl Naming<'_> {
     fn name(&self, step: &StepPath) -> TaskName {
-        format!("{}/{}", self.prefix, relative(step.as_str(), self.path)).into()
+        format!("{}/{}", self.scope, relative(step.as_str(), self.path)).into()
     }
 }

@@ -220,7 +220,7 @@ impl Clock {
         let moment = self.zone.to_ambiguous_timestamp(shown);
         if self.every_hour && moment.is_ambiguous() {
             let fold = matches!(moment.offset(), jiff::tz::AmbiguousOffset::Fold { .. });
-            let first = moment.clone().earlier().ok()?;
+            let first = moment.earlier().ok()?;
             // In an hour that is skipped nothing opens: the hours around it do.
             return Some(if fold { vec![first, moment.later().ok()?] } else { Vec::new() });
         }

@@ -110,7 +110,7 @@ impl<'a> Expander<'a> {
         let sorted = self.rendering.inputs(&step.with, doc, &scope, &mut self.problems);
         let words = |id: &TargetId| machines.target(id).map(|target| TargetWords::new(target, wave));
         let list = share.list.as_ref();
-        let inputs = self.rendering.for_machines(&sorted, list, words, &scope, &mut self.problems);
+        let inputs = self.rendering.for_machines(&sorted, doc, list, words, &scope, &mut self.problems);
         (inputs, sorted.deferred())
     }
 
@@ -232,6 +232,8 @@ fn effect(step: &Step, doc: &ActionDoc, inputs: &Inputs) -> Effect {
     };
     match (&step.effect, said) {
         (Some(stated), Effect::Unknown) => stated.value,
+        // What makes a backup, and says no more, changes nothing.
+        (None, Effect::Unknown) if step.backs_up.as_ref().is_some_and(|flag| flag.value) => Effect::Reads,
         _ => said,
     }
 }

@@ -224,7 +224,9 @@ impl Run {
     /// Names of machines of a task, in the order of the wave.
     fn ids(&self, ix: TaskIx, targets: &[TargetIx]) -> Vec<TargetId> {
         let planned = self.plan.task_at(ix).targets.iter().flatten();
-        let among = |id: &&TargetId| self.layout.target(id).is_some_and(|target| targets.binary_search(&target).is_ok());
+        let among = |id: &&TargetId| {
+            self.layout.target(id).is_some_and(|target| targets.binary_search(&target).is_ok())
+        };
         if targets.len() < 2 {
             return targets.iter().map(|target| self.target_name(*target).clone()).collect();
         }

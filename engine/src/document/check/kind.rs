@@ -179,7 +179,7 @@ fn words(text: &str) -> String {
 }
 
 /// A kind as a sentence names it.
-pub(in crate::document) fn described(kind: &InputKind) -> String {
+pub(crate) fn described(kind: &InputKind) -> String {
     match kind {
         InputKind::String | InputKind::Script => "a text".into(),
         InputKind::Bool => "true or false".into(),

@@ -118,7 +118,7 @@ fn an_unset_variable_is_told_where_it_is_read() {
                 source: 0,
                 line: 7,
                 column: 60,
-                width: 18,
+                width: 17,
             },
             hint: None,
         },

@@ -28,8 +28,12 @@ fn made(steps: &str) -> Plan {
 }
 
 fn refused(steps: &str) -> String {
+    refused_text(&format!("{HEAD}{steps}"))
+}
+
+fn refused_text(text: &str) -> String {
     let given = Given { fleet: fleet(&[("web", 2)]), ..Given::default() };
-    match try_plan(&format!("{HEAD}{steps}"), given).unwrap_err() {
+    match try_plan(text, given).unwrap_err() {
         Refusal::Invalid(problems) => problems
             .iter()
             .map(|problem| {
@@ -131,6 +135,43 @@ fn what_is_wrong_is_told_at_once_and_where() {
 }
 
 #[test]
+fn what_expressions_come_to_must_fit() {
+    let head = HEAD.replace(
+        "port: {",
+        "list: { type: list, default: [ann, bob] }\n  word: { type: string, default: 5 minutes }\n  port: {",
+    );
+    let text = format!(
+        "{head}
+  a: {{ uses: gate/approval, with: {{ approvers: '{{{{ params.list }}}}', quorum: 3, expires: 1h }} }}
+  b: {{ uses: gate/approval, with: {{ approvers: ['{{{{ params.list }}}}'], expires: 1h }} }}
+  c: {{ uses: gate/wait, with: {{ for: '{{{{ params.word }}}}' }} }}
+  d: {{ uses: aws/patch, targets: web, with: {{ operation: '{{{{ params.word }}}}' }} }}
+  e: {{ uses: check/tcp, targets: web, with: {{ host: '{{{{ params.port }}}}', within: '{{{{ target.name }}}}' }} }}
+  f: {{ uses: check/http, targets: web, with: {{ url: '{{{{ params.word }}}}' }} }}
+"
+    );
+    insta::assert_snapshot!(refused_text(&text), @r#"
+    11:77 wrong-value: `quorum` must be at most 2, the number of people named, not 3
+    12:48 wrong-value: `approvers` must be a list of texts that is not empty, but it comes to `[["ann","bob"]]`
+    13:38 wrong-value: `for` must be a duration like 90s, 15m, 2h or 14d, but it comes to `5 minutes`
+    14:58 wrong-value: `operation` must be `Scan` or `Install`, but it comes to `5 minutes`
+    15:3 missing-timeout: `within` is known at run time only, so the step must say its `timeout`
+    15:82 wrong-value: `within` must be a duration like 90s, 15m, 2h or 14d, but it comes to `web-01` for web-1
+    16:53 wrong-value: `url` must be a URL that begins with http:// or https://, but it comes to `5 minutes`
+    "#);
+    let plan = made(
+        "
+  a: { uses: gate/approval, with: { approvers: ['{{ params.port }}'], expires: 1h } }
+  e: { uses: check/tcp, targets: web, with: { host: '{{ params.port }}' } }
+",
+    );
+    insta::assert_snapshot!(work(&plan), @r#"
+    a within 1h: {"gate":{"kind":"approval","approvers":["8080"],"quorum":1,"expires":"1h","on_expiry":"fail","on_reject":"fail"}}
+    e/wave-1 within 15m: {"action":{"shared":{"for":"0s","host":"8080","within":"5m"}}}
+    "#);
+}
+
+#[test]
 fn an_id_that_is_the_planners_word_is_refused() {
     let text = "
 runbook: words
@@ -168,14 +209,20 @@ steps:
 
 #[test]
 fn effects_follow_the_inputs_and_the_author() {
-    let plan = made("
+    let mut given = Given { fleet: fleet(&[("web", 2)]), ..Given::default() };
+    for (machine, operation) in given.fleet.get_mut("web").unwrap().iter_mut().zip(["Scan", "Install"]) {
+        machine.tags.insert("do".into(), operation.into());
+    }
+    let steps = "
   scan: { uses: aws/patch, targets: web, with: { operation: Scan } }
   install: { uses: aws/patch, targets: web, with: { operation: Install }, way_back: none, because: new machines }
-  either: { uses: aws/patch, targets: web, with: { operation: '{{ target.tags.zone }}' } }
+  either: { uses: aws/patch, targets: web, with: { operation: '{{ target.tags.do }}' } }
   later: { uses: aws/patch, targets: web, with: { operation: '{{ steps.scan.outputs.next }}' } }
   stated: { uses: aws/command, targets: web, effect: reads }
   unstated: { uses: aws/command, targets: web }
-");
+  saves: { uses: aws/command, targets: web, backs_up: true }
+";
+    let plan = try_plan(&format!("{HEAD}{steps}"), given).unwrap();
     let effects: Vec<_> =
         plan.tasks.iter().map(|task| format!("{} {}", task.step, task.effect.as_str())).collect();
     assert_eq!(
@@ -186,7 +233,8 @@ fn effects_follow_the_inputs_and_the_author() {
             "either changes",
             "later changes",
             "stated reads",
-            "unstated unknown"
+            "unstated unknown",
+            "saves reads"
         ]
     );
     assert_eq!(plan.tasks[1].no_way_back.as_deref(), Some("new machines"));

@@ -7,6 +7,7 @@ mod example;
 mod fleet;
 mod frozen;
 mod inputs;
+mod laws;
 mod naming;
 mod waves;
 mod windows;

@@ -110,7 +110,7 @@ blocks:
     before: { uses: aws/compliance }
     inner: { needs: [before], run: inner }
     divided: { needs: [inner], run: inner, rollout: { waves: [1] } }
-    after: { needs: [divided, all/inner/b], uses: aws/compliance }
+    after: { needs: [divided, inner/b], uses: aws/compliance }
   inner:
     a: { uses: aws/compliance }
     b: { needs: [a], uses: aws/compliance }
@@ -317,6 +317,49 @@ steps:
     web/wave-1/rollback/again [web-1 web-2 web-3] branch of web/wave-1/rollback/restore failed_in web/wave-1/rollback/restore else web/wave-1/rollback/call
     web/wave-1/rollback/again/verify/healthy [web-1 web-2 web-3] needs web/wave-1/rollback/again verifies web/wave-1/rollback/again
     web/wave-1/rollback/call branch of web/wave-1/rollback/again
+    ");
+}
+
+#[test]
+fn two_ways_back_are_taken_one_after_the_other() {
+    let text = "
+blocks:
+  work:
+    dump: { uses: aws/snapshot }
+    backup: { uses: aws/snapshot }
+    migrate: { needs: [dump], uses: aws/patch, with: { operation: Install }, on_failure: [restore-data] }
+    patch: { needs: [backup, migrate], uses: aws/patch, with: { operation: Install }, on_failure: [restore] }
+    healthy: { needs: [patch], uses: check/tcp, with: { host: x }, on_failure: [restore] }
+    restore-data: { uses: aws/restore, with: { from: dump }, on_failure: [call] }
+    restore: { uses: aws/restore, with: { from: backup }, on_failure: [call] }
+    call: { uses: gate/manual, with: { instructions: help }, timeout: 1h }
+steps:
+  db: { run: work, targets: db }
+";
+    insta::assert_snapshot!(tasks(text), @"
+    db/wave-1/dump [db-1 db-2]
+    db/wave-1/backup [db-1 db-2]
+    db/wave-1/migrate [db-1 db-2] needs db/wave-1/dump else db/wave-1/restore-data
+    db/wave-1/patch [db-1 db-2] needs db/wave-1/backup, db/wave-1/migrate else db/wave-1/restore
+    db/wave-1/healthy [db-1 db-2] needs db/wave-1/patch else db/wave-1/restore
+    db/wave-1/restore-data [db-1 db-2] branch of db/wave-1/migrate failed_in db/wave-1/migrate else db/wave-1/call
+    db/wave-1/restore-data/verify/healthy [db-1 db-2] needs db/wave-1/restore-data verifies db/wave-1/restore-data
+    db/wave-1/restore [db-1 db-2] branch of db/wave-1/patch, db/wave-1/healthy failed_in db/wave-1/patch, db/wave-1/healthy else db/wave-1/call
+    db/wave-1/restore/verify/healthy [db-1 db-2] needs db/wave-1/restore verifies db/wave-1/restore
+    db/wave-1/call branch of db/wave-1/restore-data, db/wave-1/restore
+    db/wave-1/rollback/restore [db-1 db-2] branch of  changed_in db/wave-1/patch else db/wave-1/rollback/call
+    db/wave-1/rollback/restore/verify/healthy [db-1 db-2] needs db/wave-1/rollback/restore verifies db/wave-1/rollback/restore
+    db/wave-1/rollback/call branch of db/wave-1/rollback/restore
+    db/wave-1/rollback-2/restore-data [db-1 db-2] branch of  changed_in db/wave-1/migrate else db/wave-1/rollback-2/call
+    db/wave-1/rollback-2/restore-data/verify/healthy [db-1 db-2] needs db/wave-1/rollback-2/restore-data verifies db/wave-1/rollback-2/restore-data
+    db/wave-1/rollback-2/call branch of db/wave-1/rollback-2/restore-data
+    ");
+    insta::assert_snapshot!(parts(text), @"
+    `` in -: root
+    `db` in ``: rollout of db [db-1 db-2], 0 may fail
+    `db/wave-1` in `db`: wave 1 of 1 [db-1 db-2]
+    `db/wave-1/rollback` in ``: undoes db/wave-1
+    `db/wave-1/rollback-2` in ``: undoes db/wave-1 after db/wave-1/rollback
     ");
 }
 
