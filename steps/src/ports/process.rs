@@ -14,6 +14,9 @@ pub struct Program {
     pub command: Vec<String>,
     /// Added to the environment.
     pub env: BTreeMap<String, String>,
+    /// It only looks, and this is how it exits where the machine in its environment is healthy: a simulated world, in
+    /// which no program runs, answers so.
+    pub looks_for: Option<i32>,
 }
 
 /// How a program ended.

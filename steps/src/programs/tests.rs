@@ -65,6 +65,7 @@ impl Machine {
             token: TOKEN.to_owned(),
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("cd \"$WORK\"; {script}")],
             env: BTreeMap::from([("WORK".to_owned(), work)]),
+            looks_for: None,
         }
     }
 

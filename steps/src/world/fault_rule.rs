@@ -65,7 +65,8 @@ pub enum RuleKind {
     SilentAfterReboot,
     /// A snapshot ends in `error`.
     SnapshotError,
-    /// After the patches the machine is sick: at once, or `after` later.
+    /// After the patches the machine is sick: at once, or `after` later. With `step`, also after that step's program on
+    /// the runner (`local/command`); the next program that succeeds for the machine mends that.
     UnhealthyAfterPatch,
     /// The machine is sick from the beginning of the world, or from `after` later, until it is restored.
     Unhealthy,

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::{
     chance,
     door::Door,
-    fault_rule::RuleKind,
+    fault_rule::{Label, RuleKind},
     fleet::{Durations, Lasting},
-    state::{Fact, State, Struck},
+    machine::Change,
+    state::{Fact, Program as Known, State, Struck},
     time::later,
 };
 use crate::ports::{
@@ -87,33 +88,24 @@ fn host_of(url: &str) -> Option<&str> {
 #[async_trait]
 impl Process for Door {
     async fn start(&self, program: Program) -> Result<(), String> {
-        let label = self.label().cloned();
-        let known = self.world.lock().state.programs.contains_key(&program.token);
-        if known {
+        if self.world.lock().state.programs.contains_key(&program.token) {
             return Ok(());
         }
+        if program.looks_for.is_some() {
+            // Looking changes nothing: the state file need not know.
+            let look = |state: &mut State, now: Timestamp| {
+                look(state, &program, now);
+                Ok(())
+            };
+            return self
+                .world
+                .read(self.label(), "process:look", &[], look)
+                .await
+                .map_err(|fault| fault.message);
+        }
+        let label = self.label().cloned();
         let start = move |state: &mut State, now: Timestamp, struck: &mut Struck| {
-            // A program has no machine of its own; where one is named in it, that one's faults apply.
-            let named = program.env.values().chain(&program.command).find_map(|text| {
-                let mut words = text.split(|c: char| !c.is_alphanumeric() && !"-_.".contains(c));
-                words.find_map(|word| state.roster.find(word))
-            });
-            let rules = state.roster.file.faults.iter().enumerate().filter(|(_, rule)| {
-                rule.kind == RuleKind::CommandFailed && rule.fits(label.as_ref()) && rule.targets.is_empty()
-            });
-            let mut code = 0;
-            if let Some(machine) = named {
-                let rule = state.strike(machine, RuleKind::CommandFailed, label.as_ref(), struck);
-                code = rule.map_or(0, |rule| rule.exit.unwrap_or(1));
-            } else if let Some((number, rule)) = rules.into_iter().next()
-                && rule.limit().is_none_or(|limit| state.struck_so_far(number as u32, None) < limit)
-            {
-                struck.push((number as u32, None));
-                code = rule.exit.unwrap_or(1);
-            }
-            let range = state.roster.file.durations.of(&Durations::default(), Lasting::Program);
-            let ended = later(now, range.pick(chance::draw(state.seed, &["program", &program.token])));
-            Ok((Fact::ProgramStarted { token: program.token, ended, code }, ()))
+            Ok((run(state, program, now, label.as_ref(), struck), ()))
         };
         self.world.write(self.label(), "process:start", &[], start).await.map_err(|fault| fault.message)
     }
@@ -144,13 +136,91 @@ impl Process for Door {
     async fn forget(&self, token: &str) -> Result<(), String> {
         let token = token.to_owned();
         let now = self.world.now();
-        match self.world.lock().state.programs.get(&token) {
+        let known = self.world.lock().state.programs.get(&token).cloned();
+        match known {
             None => return Ok(()),
             Some(program) if now < program.ended => return Err("the program still runs".into()),
+            Some(program) if program.only_looked => {
+                self.world.lock().state.programs.remove(&token);
+                return Ok(());
+            }
             Some(_) => {}
         }
         let forget =
             move |_: &mut State, _, _: &mut Struck| Ok::<_, Fault>((Fact::ProgramForgotten { token }, ()));
         self.world.write(self.label(), "process:forget", &[], forget).await.map_err(|fault| fault.message)
     }
+}
+
+/// The machine that a program works for: the one in its environment.
+fn machine_of(state: &State, program: &Program) -> Option<usize> {
+    program.env.get("RUNBOOK_TARGET_ID").and_then(|id| state.roster.find(id))
+}
+
+/// When a program that starts now ends.
+fn end_of(state: &State, program: &Program, now: Timestamp) -> Timestamp {
+    let range = state.roster.file.durations.of(&Durations::default(), Lasting::Program);
+    later(now, range.pick(chance::draw(state.seed, &["program", &program.token])))
+}
+
+fn look(state: &mut State, program: &Program, now: Timestamp) {
+    let ended = end_of(state, program, now);
+    let well = program.looks_for.unwrap_or_default();
+    let code = match machine_of(state, program).map(|machine| state.machines[machine].at(ended)) {
+        Some(seen) if !(seen.up && seen.healthy) => {
+            if well == 1 {
+                2
+            } else {
+                1
+            }
+        }
+        Some(_) | None => well,
+    };
+    state.programs.insert(program.token.clone(), Known { ended, code, only_looked: true });
+}
+
+/// Decides what becomes of a program. Faults that name no step are about commands and patches, not about programs.
+fn run(state: &State, program: Program, now: Timestamp, label: Option<&Label>, struck: &mut Struck) -> Fact {
+    let ended = end_of(state, &program, now);
+    let machine = machine_of(state, &program);
+    let mut code = 0;
+    let mut changes = Vec::new();
+    match machine {
+        Some(machine) => {
+            if let Some(rule) = state.strike(machine, RuleKind::CommandFailed, label, struck) {
+                code = rule.exit.unwrap_or(1);
+            } else {
+                let spoils = state
+                    .roster
+                    .rules_for(machine, RuleKind::UnhealthyAfterPatch, label)
+                    .any(|(_, rule)| rule.step.is_some());
+                let rule = if spoils {
+                    state.strike(machine, RuleKind::UnhealthyAfterPatch, label, struck)
+                } else {
+                    None
+                };
+                changes.push(match rule {
+                    Some(rule) => (later(ended, rule.after.unwrap_or_default().get()), Change::Spoiled),
+                    None => (ended, Change::Mended),
+                });
+            }
+        }
+        None => {
+            let rules = state.roster.file.faults.iter().enumerate();
+            let mut rules = rules.filter(|(_, rule)| {
+                rule.kind == RuleKind::CommandFailed
+                    && rule.step.is_some()
+                    && rule.targets.is_empty()
+                    && rule.fits(label)
+            });
+            if let Some((number, rule)) = rules.next()
+                && rule.limit().is_none_or(|limit| state.struck_so_far(number as u32, None) < limit)
+            {
+                struck.push((number as u32, None));
+                code = rule.exit.unwrap_or(1);
+            }
+        }
+    }
+    let machine = machine.map(|machine| state.roster.machines[machine].id.clone());
+    Fact::ProgramStarted { token: program.token, ended, code, machine, changes }
 }

@@ -218,7 +218,9 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::Rebooted { machines } => {
             ("ec2:RebootInstances", machines.keys().cloned().collect(), String::new(), None)
         }
-        Fact::ProgramStarted { token, .. } => ("process:start", Vec::new(), token.clone(), None),
+        Fact::ProgramStarted { token, machine, .. } => {
+            ("process:start", machine.iter().cloned().collect(), token.clone(), None)
+        }
         Fact::ProgramForgotten { token } => ("process:forget", Vec::new(), token.clone(), None),
         Fact::ProgramKilled { token } => ("process:kill", Vec::new(), token.clone(), None),
         Fact::MessagePosted { host } => ("http:POST", Vec::new(), host.clone(), None),

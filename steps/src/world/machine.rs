@@ -15,6 +15,8 @@ const PING: i64 = 300;
 pub(super) struct Condition {
     pub patches: Patches,
     pub healthy: bool,
+    /// A program of the runner made it sick, and another one can mend it.
+    pub spoiled: bool,
     /// System and agent run.
     pub up: bool,
     pub boots: u32,
@@ -71,6 +73,10 @@ pub(super) enum Change {
     },
     /// It becomes healthy or sick.
     Health(bool),
+    /// A program of the runner made it sick, …
+    Spoiled,
+    /// … or did its work on it, which mends what another program spoiled.
+    Mended,
     /// Its volumes are those of a backup again.
     Restored {
         /// The patches as they were then.
@@ -98,6 +104,7 @@ impl Machine {
         let condition = Condition {
             patches: Patches { missing, critical, security, pending_reboot: 0 },
             healthy: true,
+            spoiled: false,
             up: true,
             boots: 1,
             // It has been running for a while.
@@ -194,11 +201,16 @@ impl Condition {
                     failed: 0,
                 });
             }
-            Change::Health(healthy) => self.healthy = *healthy,
+            Change::Health(healthy) => (self.healthy, self.spoiled) = (*healthy, false),
+            Change::Spoiled => (self.healthy, self.spoiled) = (false, true),
+            Change::Mended => {
+                self.healthy |= self.spoiled;
+                self.spoiled = false;
+            }
             // The service still shows the patched state until the next scan (DOMAIN 4.4).
             Change::Restored { patches, healthy } => {
                 self.patches = *patches;
-                self.healthy = *healthy;
+                (self.healthy, self.spoiled) = (*healthy, false);
             }
         }
     }

@@ -40,7 +40,15 @@ pub(super) enum Fact {
     /// `ec2:RebootInstances`.
     Rebooted { machines: BTreeMap<TargetId, Vec<(Timestamp, Change)>> },
     /// A program on this machine.
-    ProgramStarted { token: String, ended: Timestamp, code: i32 },
+    ProgramStarted {
+        token: String,
+        ended: Timestamp,
+        code: i32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        machine: Option<TargetId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<(Timestamp, Change)>,
+    },
     /// It was asked to end.
     ProgramKilled { token: String },
     /// What was kept of it was deleted.
@@ -101,6 +109,7 @@ pub(super) type Struck = Vec<(u32, Option<TargetId>)>;
 pub(super) struct Program {
     pub ended: Timestamp,
     pub code: i32,
+    pub only_looked: bool,
 }
 
 /// The whole world.
@@ -235,15 +244,19 @@ impl State {
                     }
                 }
             }
-            Fact::ProgramStarted { token, ended, code } => {
-                self.programs.insert(token.clone(), Program { ended: *ended, code: *code });
+            Fact::ProgramStarted { token, ended, code, machine, changes } => {
+                if let Some(machine) = machine.as_ref().and_then(|id| self.touch(id, at)) {
+                    machine.expect(changes.iter().cloned());
+                }
+                self.programs
+                    .insert(token.clone(), Program { ended: *ended, code: *code, only_looked: false });
             }
             Fact::ProgramForgotten { token } => {
                 self.programs.remove(token);
             }
             Fact::ProgramKilled { token } => {
                 if let Some(program) = self.programs.get_mut(token).filter(|program| program.ended > at) {
-                    *program = Program { ended: at, code: 128 + 15 };
+                    *program = Program { ended: at, code: 128 + 15, ..*program };
                 }
             }
         }

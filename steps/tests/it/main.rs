@@ -6,4 +6,5 @@ mod checks;
 mod contract;
 mod fan_out;
 mod local_command;
+mod simulated;
 mod webhook;

@@ -87,6 +87,7 @@ impl Script {
             token: self.token.clone(),
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), self.script.clone()],
             env: self.env.clone(),
+            looks_for: i32::try_from(self.expect).ok(),
         };
         process.start(program).await.map_err(could_not_run)?;
         let end = match wait(ctx, &self.token, Some(PATIENCE)).await {

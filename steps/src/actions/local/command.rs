@@ -242,6 +242,7 @@ async fn start(
         token: token.to_owned(),
         command: command(inputs)?,
         env: environment(ctx, target, inputs.map("env")),
+        looks_for: None,
     };
     if !known {
         let targets = target.iter().map(|target| target.id.clone()).collect();
