@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::{Run, layout::TaskIx, state::Memory};
+use super::{
+    Run,
+    layout::{ScopeIx, TaskIx},
+    state::Memory,
+};
 use crate::{
     expression::{ExpressionError, Expressions, Scope, Secrets},
     ids::{TargetId, TaskName},
-    plan::{Inputs, ScopeKind, Work},
+    plan::{Inputs, ScopeKind, TargetWords, Work},
 };
 
 /// Why the inputs of a task cannot be rendered.
@@ -85,27 +89,38 @@ impl Run {
             .run(self.run_facts())
             .steps(self.steps_seen_by(ix, target));
         match target.and_then(|id| self.plan.targets.get(id)) {
-            Some(target) => scope.target(json!({
-                "id": target.id,
-                "name": target.name,
-                "private_ip": target.private_ip,
-                "tags": target.tags,
-                "vars": target.vars,
-                "platform": target.platform,
-                "group": target.group,
-                "wave": self.wave_number(ix),
-            })),
+            Some(target) => scope.target(TargetWords::new(target, self.wave_of(ix, &target.id))),
             None => scope,
         }
     }
 
-    pub(super) fn wave_number(&self, ix: TaskIx) -> Option<u32> {
-        self.layout.tasks[ix.at()].waves.iter().rev().find_map(|scope| {
-            match self.plan.scopes[scope.at()].kind {
-                ScopeKind::Wave { number, .. } => Some(number),
-                _ => None,
+    /// The wave, of the outermost rollout, in which a machine goes through a task. Soaks and rollbacks stand beside the
+    /// waves: there it is the machine's own.
+    fn wave_of(&self, ix: TaskIx, target: &TargetId) -> Option<u32> {
+        let number = |scope: &ScopeIx| match self.plan.scopes[scope.at()].kind {
+            ScopeKind::Wave { number, .. } => Some(number),
+            _ => None,
+        };
+        let task = &self.layout.tasks[ix.at()];
+        if let Some(own) = task.waves.iter().rev().find_map(number) {
+            return Some(own);
+        }
+        match &self.plan.scopes[task.scope.at()].kind {
+            ScopeKind::Soak { .. } => {
+                let rollout = self.layout.scopes[task.scope.at()].parent?;
+                let machine = self.layout.target(target)?;
+                let mut waves =
+                    self.layout.scopes[rollout.at()].children.iter().filter(|wave| number(wave).is_some());
+                waves
+                    .find(|wave| self.layout.scopes[wave.at()].targets.binary_search(&machine).is_ok())
+                    .and_then(number)
             }
-        })
+            // The wave itself may stand in another run's plan.
+            ScopeKind::Rollback { undoes } => {
+                undoes.as_str().split('/').find_map(|part| part.strip_prefix("wave-")?.parse().ok())
+            }
+            _ => None,
+        }
     }
 
     fn run_facts(&self) -> Value {

@@ -1,17 +1,18 @@
 //! What a plan holds for actions and gates.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_engine::{
     document::{self, params},
     plan::{Making, Plan, Refusal, TargetWords, Work, make},
+    run::Run,
     target::Target,
 };
 use serde_json::json;
 
 use super::{
     catalog::TestCatalog,
-    fleet::{Given, fleet, machine, plan, try_plan},
+    fleet::{EXAMPLE, Given, fleet, machine, plan, try_plan},
 };
 
 const HEAD: &str = "
@@ -242,7 +243,7 @@ fn effects_follow_the_inputs_and_the_author() {
 
 #[test]
 fn copies_of_checks_leave_what_reads_the_machine_to_the_run() {
-    let plan = plan(super::fleet::EXAMPLE, &[("dev", 2), ("staging", 3), ("production", 1)]);
+    let plan = plan(EXAMPLE, &[("dev", 2), ("staging", 3), ("production", 1)]);
     let inputs = |name: &str| {
         let task = plan.tasks.iter().find(|task| task.name.as_str() == name).unwrap();
         let Work::Action(inputs) = &task.work else { panic!("{name} is an action") };
@@ -255,6 +256,22 @@ fn copies_of_checks_leave_what_reads_the_machine_to_the_run() {
         assert_eq!(inputs.late, ["url"]);
         assert_eq!(inputs.shared["url"], json!("http://{{ target.private_ip }}:8080/healthz"));
     }
+}
+
+#[test]
+fn a_copy_knows_the_wave_that_each_machine_was_in() {
+    let text = EXAMPLE.replace("/healthz", "/{{ target.wave }}");
+    let plan = plan(&text, &[("dev", 2), ("staging", 3), ("production", 1)]);
+    let run = Run::new(Arc::new(plan)).unwrap();
+    let url = |task: &str, machine: &str| {
+        let inputs = run.inputs(&task.into(), Some(&machine.into()), None).unwrap();
+        inputs["url"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(url("staging/wave-2/healthy", "staging-3"), "http://10.0.0.3:8080/2");
+    assert_eq!(url("staging/wave-2/restore/verify/healthy", "staging-3"), "http://10.0.0.3:8080/2");
+    assert_eq!(url("staging/wave-2/soak/healthy", "staging-1"), "http://10.0.0.1:8080/1");
+    assert_eq!(url("staging/wave-2/soak/restore/verify/healthy", "staging-3"), "http://10.0.0.3:8080/2");
+    assert_eq!(url("staging/wave-1/rollback/restore/verify/healthy", "staging-1"), "http://10.0.0.1:8080/1");
 }
 
 #[test]
