@@ -33,9 +33,10 @@ impl Progress {
         let stages = Stages::of(run.plan());
         let width = stages.names().map(|name| name.chars().count()).max().unwrap_or(0);
         let colors = if paint.0 { ".cyan/dim" } else { "" };
-        let style = ProgressStyle::with_template(&format!("  {{prefix:{width}}} {{bar:24{colors}}} {{msg}}"))
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .progress_chars("━━─");
+        let style =
+            ProgressStyle::with_template(&format!("  {{prefix:{width}}} {{bar:24{colors}}} {{wide_msg}}"))
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━━─");
         let bars = stages
             .names()
             .map(|name| {

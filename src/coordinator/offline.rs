@@ -69,6 +69,13 @@ fn after_the_end(
         let why = "the run belongs to somebody else".to_owned();
         return Err(Refused::NotAllowed { user: by.name.clone(), what: order.verb(), why });
     }
+    let plan = store.plan(id)?;
+    let mut named =
+        plan.targets.values().filter(|each| each.name == target.as_str() && row.holds.contains(&each.id));
+    let target = match (named.next(), named.next()) {
+        (Some(only), None) => &only.id,
+        _ => target,
+    };
     if !row.holds.contains(target) {
         return Err(Refused::NotNow {
             why: format!("run {id} left nothing to be resolved on `{target}`"),

@@ -136,6 +136,12 @@ impl<'a> View<'a> {
 
     /// `120 machines in 4 waves, at most 2 may fail`.
     fn size(&self, scope: &Scope) -> String {
+        if let ScopeKind::Rollback { .. } = scope.kind {
+            let restoring =
+                self.plan.tasks.iter().find(|task| task.scope == scope.name && task.restores.is_some());
+            let machines = restoring.and_then(|task| task.targets.as_ref()).map_or(0, Vec::len);
+            return format!("restores {}", count(machines, "machine"));
+        }
         let ScopeKind::Rollout { targets, max_failures, .. } = &scope.kind else { return String::new() };
         if targets.is_empty() {
             return String::new();

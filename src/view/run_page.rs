@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use runbook_engine::{
     outcome::TargetOutcome,
-    plan::Gate,
-    plan::Work,
+    plan::{Gate, LinkKind, Work},
     run::{Run, TargetView, WaitKind, WaitingOn},
 };
 
@@ -141,8 +140,8 @@ impl Page<'_> {
     /// Every machine that did not simply succeed, worst first.
     fn machines(&self) -> String {
         let mut machines: Vec<TargetView<'_>> =
-            self.run.targets().into_iter().filter(|each| rank(each.outcome).is_some()).collect();
-        machines.sort_by_key(|each| rank(each.outcome));
+            self.run.targets().into_iter().filter(|each| self.rank(each.outcome).is_some()).collect();
+        machines.sort_by_key(|each| self.rank(each.outcome));
         if machines.is_empty() {
             return String::new();
         }
@@ -230,17 +229,19 @@ impl Page<'_> {
             _ => None,
         }
     }
-}
 
-/// How much a machine needs a look; `None`: not at all.
-fn rank(outcome: TargetOutcome) -> Option<u8> {
-    match outcome {
-        TargetOutcome::RestoreFailed => Some(0),
-        TargetOutcome::Unknown => Some(1),
-        TargetOutcome::Failed => Some(2),
-        TargetOutcome::TimedOut => Some(3),
-        TargetOutcome::Unreachable => Some(4),
-        TargetOutcome::Restored => Some(5),
-        _ => None,
+    /// How much a machine needs a look; `None`: not at all.
+    fn rank(&self, outcome: TargetOutcome) -> Option<u8> {
+        let rollback = self.run.plan().link.as_ref().is_some_and(|link| link.kind == LinkKind::Rollback);
+        match outcome {
+            TargetOutcome::RestoreFailed => Some(0),
+            TargetOutcome::Unknown => Some(1),
+            TargetOutcome::Failed => Some(2),
+            TargetOutcome::TimedOut => Some(3),
+            TargetOutcome::Unreachable => Some(4),
+            // What a rollback is for.
+            TargetOutcome::Restored => (!rollback).then_some(5),
+            _ => None,
+        }
     }
 }

@@ -20,6 +20,8 @@ pub struct Stages {
 #[derive(Clone, Debug)]
 struct Outline {
     name: String,
+    /// It undoes a wave: its branch is what it is about.
+    undoes: bool,
     targets: Vec<TargetId>,
     waves: Vec<Vec<TargetId>>,
 }
@@ -89,6 +91,7 @@ impl Stages {
         for task in run.tasks() {
             let Some(at) = self.of_task.get(&task.task.name) else { continue };
             let branch = matches!(task.task.role, Role::Branch { .. } | Role::Verify { .. });
+            let branch = branch && !self.list[*at].undoes;
             tallies[*at].add(task.task.step.as_str(), task.status, branch);
         }
         self.list
@@ -100,7 +103,11 @@ impl Stages {
                 let wave = by_wave.iter().rposition(|wave| !wave.is_empty()).unwrap_or(0);
                 Stage {
                     name: &outline.name,
-                    status: tally.status(run.verdict_of(&outline.name)),
+                    status: match run.verdict_of(&outline.name) {
+                        // The core judges the ordinary way, which a rollback has none of.
+                        Some(_) if outline.undoes && tally.failed => "failed",
+                        verdict => tally.status(verdict),
+                    },
                     tasks: tally.tasks,
                     done: tally.done,
                     machines: outline.targets.len(),
@@ -128,7 +135,8 @@ impl Outline {
                 }
             }
         }
-        Self { name: name.to_owned(), targets, waves }
+        let undoes = matches!(scope, Some((_, ScopeKind::Rollback { .. })));
+        Self { name: name.to_owned(), undoes, targets, waves }
     }
 }
 
@@ -148,6 +156,7 @@ fn counts(ids: &[TargetId], outcomes: &BTreeMap<TargetId, TargetOutcome>) -> Vec
 struct Tally {
     tasks: usize,
     done: usize,
+    failed: bool,
     started: bool,
     waiting: bool,
     interrupted: bool,
@@ -161,6 +170,7 @@ impl Tally {
             self.tasks += 1;
             self.done += usize::from(status.is_terminal());
         }
+        self.failed |= status == TaskStatus::Failed;
         match status {
             TaskStatus::Running => {
                 let step = step.rsplit('/').next().unwrap_or_default();
