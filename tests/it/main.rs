@@ -1,6 +1,8 @@
 //! End to end: what a user sees.
 
 mod arrows;
+#[cfg(feature = "aws")]
+mod aws_command;
 mod check;
 mod command_line;
 mod deploy_local;
