@@ -19,6 +19,7 @@ mod roll;
 mod rollback;
 mod scope;
 mod selection;
+mod share;
 mod soak;
 mod summary;
 mod task;

@@ -5,8 +5,9 @@ use std::{collections::BTreeSet, rc::Rc};
 use super::{
     Role, ScopeKind,
     draft::{Instance, Need, Node, RolloutDraft, WaveDraft, join},
-    expand::{Expander, Inside, Share, Site},
+    expand::{Expander, Inside, Site},
     making::List,
+    share::Share,
     waves,
 };
 use crate::{

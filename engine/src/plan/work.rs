@@ -3,9 +3,10 @@
 use super::{
     Gate, Inputs, RetryPolicy, Role, Task, Work,
     draft::Draft,
-    expand::{Expander, Share},
+    expand::Expander,
     reading::Reading,
     render::{TargetWords, When, unrendered},
+    share::Share,
 };
 use crate::{
     catalog::{ActionDoc, EffectDoc, TimeoutDoc},

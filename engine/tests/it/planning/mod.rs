@@ -1,5 +1,6 @@
 //! The planner.
 
+mod branches;
 mod catalog;
 mod choosing;
 mod drawing;
