@@ -40,7 +40,7 @@ impl RealInventory {
         })
     }
 
-    fn from_file(&self, file: &str, wanted: Option<&str>) -> Result<BTreeMap<String, HostEntry>, Fault> {
+    fn in_file(&self, file: &str, wanted: Option<&str>) -> Result<BTreeMap<String, HostEntry>, Fault> {
         let path = self.folder.join(file);
         let wrong = |message: String| Fault {
             call: "hosts:inventory",
@@ -68,7 +68,7 @@ impl Inventory for RealInventory {
         let hosts = match query {
             TargetQuery::Aws { .. } => return self.aws()?.resolve(group, query).await,
             TargetQuery::Hosts { hosts } => hosts.clone(),
-            TargetQuery::HostInventory { file, group } => self.from_file(file, group.as_deref())?,
+            TargetQuery::HostInventory { file, group } => self.in_file(file, group.as_deref())?,
         };
         Ok(hosts.into_iter().map(|(name, entry)| host(group, name, entry)).collect())
     }
