@@ -126,6 +126,7 @@ impl Coordinator<'_> {
         let Some(live) = self.runs.get_mut(id) else { return };
         live.wake = None;
         live.idle = true;
+        live.stranded = false;
         for command in commands {
             let Some(live) = self.runs.get_mut(id) else { return };
             match command {
@@ -133,7 +134,9 @@ impl Coordinator<'_> {
                 Command::Record(event) => debug_assert!(false, "a decision was left over: {event:?}"),
                 Command::Execute { task, attempt, resumed, deadline } => {
                     let attempt = Attempt { task, number: attempt, resumed, deadline };
-                    if !live.detached.contains(&(attempt.task.clone(), attempt.number)) {
+                    if live.detached.contains(&(attempt.task.clone(), attempt.number)) {
+                        live.stranded = true;
+                    } else {
                         live.idle = false;
                         self.begin(id, &attempt, false);
                     }
@@ -238,6 +241,14 @@ fn admit(
             }
             Err(illegal) => {
                 tracing::warn!(%illegal, ?event, "a fact was not accepted");
+                if let (
+                    Answer::Nobody,
+                    Event::TargetsReported { task, attempt, .. } | Event::TaskReported { task, attempt, .. },
+                ) = (&answer, &event)
+                {
+                    // Whatever the core wants next of this attempt, it must not run again here.
+                    live.detached.insert((task.clone(), *attempt));
+                }
                 batch.illegal.push((answer, illegal.to_string()));
             }
         }

@@ -40,8 +40,10 @@ pub(super) struct Live {
     /// Facts that wait to be admitted.
     pub facts: Vec<Fact>,
     pub executions: HashMap<(TaskName, u32), Execution>,
-    /// Attempts that detached themselves: only another process goes on with them.
+    /// Attempts that detached themselves, or whose end the core did not accept: only another process goes on with them.
     pub detached: BTreeSet<(TaskName, u32)>,
+    /// The core wants one of these to go on.
+    pub stranded: bool,
     pub inspecting: BTreeSet<ScopeName>,
     pub notifying: BTreeSet<u64>,
     /// What the world's people have said: gate, its opening, the place in their answers.
@@ -72,6 +74,7 @@ impl Live {
             facts: Vec::new(),
             executions: HashMap::new(),
             detached: BTreeSet::new(),
+            stranded: false,
             inspecting: BTreeSet::new(),
             notifying: BTreeSet::new(),
             answered: BTreeSet::new(),
@@ -139,7 +142,7 @@ impl Live {
         let leaves = over
             || (resting && status == Status::Paused)
             || (resting && self.no_wait && status == Status::Waiting)
-            || (resting && !self.detached.is_empty());
+            || (resting && self.stranded);
         leaves.then(|| self.report())
     }
 

@@ -196,3 +196,67 @@ fn a_follower_sees_the_run_to_its_end_and_its_leaving_ends_nothing() {
     assert_eq!(last["event"]["type"], "run_finished", "{last}");
     assert_eq!(events.len() as u64, last["seq"].as_u64().expect("a number"));
 }
+
+#[test]
+fn interrupted_twice_it_stops_at_once_and_nothing_is_lost() {
+    let place = Place::new();
+    let file = slow(&place);
+    let child = place.start(&["run", &file]);
+    until("the first step", began(&place));
+    interrupt(&child, "-INT");
+    interrupt(&child, "-INT");
+    assert_eq!(code(child), Some(12));
+    fs::write(place.path("go"), "").expect("go");
+    place.run(&["resume"]).exits(0);
+    assert_eq!(lines(&place.path("log")), ["first", "second", "second"]);
+}
+
+#[test]
+fn a_machine_belongs_to_one_run_at_a_time() {
+    let place = Place::new();
+    let text = format!(
+        r#"
+runbook: changes
+targets:
+  web: {{ hosts: {{ w1: {{ address: 127.0.0.1 }} }} }}
+steps:
+  ask:
+    uses: gate/approval
+    with: {{ approvers: [nobody], expires: 1h }}
+  change:
+    needs: [ask]
+    uses: local/command
+    effect: changes
+    way_back: none
+    because: a test
+    targets: web
+    with: {{ script: "echo changed >> {}" }}
+"#,
+        place.path("log").display()
+    );
+    let file = place.write("changes.yaml", &text).display().to_string();
+    place.run(&["run", &file, "--no-wait"]).exits(12);
+    let refused = place.run(&["run", &file, "--no-wait"]).exits(4);
+    assert!(refused.stderr.contains("runbook resume"), "{}", refused.stderr);
+    assert_eq!(place.run(&["list", "--json"]).lines().len(), 1);
+    place.run(&["cancel", "--leave"]).exits(0);
+    place.run(&["resume"]).exits(13);
+    place.run(&["run", &file, "--no-wait"]).exits(12);
+}
+
+#[test]
+fn an_output_that_is_gone_stops_nothing() {
+    let place = Place::new();
+    let file = slow(&place);
+    let mut child = place
+        .command(&["run", &file])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop((child.stdout.take(), child.stderr.take()));
+    until("the first step", began(&place));
+    fs::write(place.path("go"), "").expect("go");
+    assert_eq!(code(child), Some(0));
+    assert_eq!(lines(&place.path("log")), ["first", "second", "second"]);
+}
