@@ -1,4 +1,5 @@
 //! The coordinator on the simulated world and the memory store.
 
+mod batches;
 mod fleets;
 mod rig;
