@@ -22,6 +22,9 @@ use crate::{catalog::Catalog, diagnostic::Diagnostic, loader::Loader};
 use decode::{Decoder, Files};
 use model::Runbook;
 
+/// How many problems are told at once.
+const MOST_PROBLEMS: usize = 1000;
+
 /// What came of reading a document.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -80,6 +83,12 @@ fn sort(problems: &mut Vec<Diagnostic>) {
         (a.place, a.severity, a.code, &a.message).cmp(&(b.place, b.severity, b.code, &b.message))
     });
     problems.dedup();
+    if problems.len() > MOST_PROBLEMS {
+        // Errors before warnings: a document must not pass because its errors were left out.
+        problems.sort_by_key(|problem| problem.severity);
+        problems.truncate(MOST_PROBLEMS);
+        problems.sort_by_key(|problem| problem.place);
+    }
 }
 
 #[cfg(test)]

@@ -59,7 +59,13 @@ struct Open {
 
 enum Kind {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Key>, seen: BTreeMap<String, usize> },
+    Map {
+        entries: Vec<Entry>,
+        key: Option<Key>,
+        seen: BTreeMap<String, usize>,
+        /// What a merge key brought; it yields to what is written.
+        merged: Vec<Entry>,
+    },
 }
 
 /// A key whose value comes next.
@@ -124,7 +130,12 @@ impl Builder<'_, '_> {
                 }
                 Event::MappingStart(anchor, tag) => {
                     self.is_text(tag.as_ref(), span);
-                    let kind = Kind::Map { entries: Vec::new(), key: None, seen: BTreeMap::new() };
+                    let kind = Kind::Map {
+                        entries: Vec::new(),
+                        key: None,
+                        seen: BTreeMap::new(),
+                        merged: Vec::new(),
+                    };
                     self.begin(span, anchor, kind)?;
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.end(span),
@@ -177,7 +188,8 @@ impl Builder<'_, '_> {
         }
         let data = match open.kind {
             Kind::List(items) => Data::List(items),
-            Kind::Map { entries, .. } => {
+            Kind::Map { mut entries, seen, merged, .. } => {
+                entries.extend(merged.into_iter().filter(|entry| !seen.contains_key(&entry.key)));
                 if let (false, Some(first)) = (open.flow, entries.first()) {
                     place = first.place;
                 }
@@ -233,10 +245,8 @@ impl Builder<'_, '_> {
         };
         match &mut open.kind {
             Kind::List(items) => items.push(node),
-            Kind::Map { entries, key, seen } => match key.take() {
+            Kind::Map { entries, key, seen, merged } => match key.take() {
                 Some(Key::Usable(text, place)) => {
-                    // What was merged in yields to what is written here.
-                    entries.retain(|entry| entry.key != text);
                     if node.is_null() {
                         // Nothing was written: the key is what can be shown.
                         node.place = place;
@@ -245,8 +255,8 @@ impl Builder<'_, '_> {
                 }
                 Some(Key::Unusable) => {}
                 Some(Key::Merge) => {
-                    if let Data::Map(merged) = node.data {
-                        entries.extend(merged.into_iter().filter(|entry| !seen.contains_key(&entry.key)));
+                    if let Data::Map(entries) = node.data {
+                        *merged = entries;
                     }
                 }
                 None => {

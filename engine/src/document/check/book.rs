@@ -1,6 +1,6 @@
 //! One file, with everything found by its name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     catalog::{ActionDoc, Catalog, TargetsDoc},
@@ -36,6 +36,8 @@ pub(super) struct Level<'r> {
     pub(super) docs: Vec<Option<&'r ActionDoc>>,
     /// The steps whose `on_failure` names it.
     pub(super) namers: Vec<Vec<usize>>,
+    /// The steps that its `needs` names, or that the paths in it begin with.
+    needs: Vec<Vec<usize>>,
     by_id: BTreeMap<&'r str, usize>,
 }
 
@@ -60,7 +62,12 @@ impl<'r> Level<'r> {
                 _ => None,
             })
             .collect();
-        Self { site, steps, docs, namers, by_id }
+        let head = |path: &str| by_id.get(path.split('/').next().unwrap_or_default()).copied();
+        let needs = steps
+            .iter()
+            .map(|step| step.needs.iter().filter_map(|need| head(&need.value)).collect())
+            .collect();
+        Self { site, steps, docs, namers, needs, by_id }
     }
 
     /// A step by its id.
@@ -83,27 +90,45 @@ impl<'r> Level<'r> {
         self.find(reference.split('/').next().unwrap_or_default())
     }
 
-    /// What has ended when this step starts: what it needs, what names it, and everything before these.
-    pub(super) fn before(&self, step: usize) -> BTreeSet<usize> {
-        self.before_through(step, |_| true)
+    /// Whether a step has ended whenever another one starts: that one needs it, or it leads to that one, directly or
+    /// through others.
+    pub(super) fn is_before(&self, earlier: usize, step: usize) -> bool {
+        self.walk_back(step, |_| true, |at| at == earlier)
     }
 
-    /// The same, going on only from steps that are let through.
-    pub(super) fn before_through(&self, step: usize, through: impl Fn(&Step) -> bool) -> BTreeSet<usize> {
-        let mut before = BTreeSet::new();
-        let mut open = vec![step];
-        while let Some(at) = open.pop() {
+    /// Every step that has ended when this one starts, going on only from steps that are let through.
+    pub(super) fn before(&self, step: usize, through: impl Fn(&Step) -> bool) -> Vec<usize> {
+        let mut before = Vec::new();
+        self.walk_back(step, through, |at| {
+            before.push(at);
+            false
+        });
+        before
+    }
+
+    /// Visits what comes before a step, each once and the nearest first, until something is found.
+    fn walk_back(
+        &self,
+        step: usize,
+        through: impl Fn(&Step) -> bool,
+        mut found: impl FnMut(usize) -> bool,
+    ) -> bool {
+        let mut seen = vec![false; self.steps.len()];
+        let mut open = VecDeque::from([step]);
+        while let Some(at) = open.pop_front() {
             if at != step && !through(&self.steps[at]) {
                 continue;
             }
-            let needs = self.steps[at].needs.iter().filter_map(|need| self.head(&need.value));
-            for earlier in needs.chain(self.namers[at].iter().copied()) {
-                if earlier != step && before.insert(earlier) {
-                    open.push(earlier);
+            for &earlier in self.needs[at].iter().chain(&self.namers[at]) {
+                if !std::mem::replace(&mut seen[earlier], true) {
+                    if earlier != step && found(earlier) {
+                        return true;
+                    }
+                    open.push_back(earlier);
                 }
             }
         }
-        before
+        false
     }
 }
 

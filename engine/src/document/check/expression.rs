@@ -317,7 +317,7 @@ impl<'r> Check<'r> {
     fn is_before(&self, book: &Book<'r>, step: (usize, usize), earlier: (usize, usize)) -> bool {
         let (level, index) = step;
         if level == earlier.0 {
-            return book.levels[level].before(index).contains(&earlier.1);
+            return book.levels[level].is_before(earlier.1, index);
         }
         // What stands in `finally` runs after everything else.
         matches!(book.levels[level].site, super::book::Site::Finally)

@@ -73,7 +73,7 @@ impl<'r> Check<'r> {
                     continue;
                 }
                 let root = &book.levels[0];
-                if needed == caller || root.before(needed).contains(&caller) {
+                if needed == caller || root.is_before(caller, needed) {
                     let id = &root.steps[caller].id.value;
                     let message = format!("`{}` runs this block and would wait for itself", id);
                     self.report(Diagnostic::error("cycle", message, place));

@@ -68,13 +68,24 @@ impl<'r> Check<'r> {
         let id = &step.id.value;
         // What it needs and is not there may be the backup: it was reported.
         let unknown = |step: &Step| step.needs.iter().any(|need| book.resolved(level, need).is_none());
+        let all = |_: &Step| true;
         if backups.is_empty()
-            && (unknown(step) || at.before(index).into_iter().any(|earlier| unknown(&at.steps[earlier])))
+            && (unknown(step) || at.before(index, all).into_iter().any(|earlier| unknown(&at.steps[earlier])))
         {
             return;
         }
         if backups.is_empty() {
-            let problem = match conditional {
+            let around = at.before(index, all).into_iter().find(|earlier| {
+                let earlier = &at.steps[*earlier];
+                earlier.when.is_none() && self.backs_up(earlier)
+            });
+            let problem = match conditional.or(around.map(|earlier| &at.steps[earlier])) {
+                Some(backup) if backup.when.is_none() => Diagnostic::error(
+                    "backup-under-when",
+                    format!("`{id}` waits for the backup `{}` only through steps under `when:`", backup.id.value),
+                    step.id.place,
+                )
+                .hint(format!("a step that is skipped waits for nothing: add `{}` to `needs`", backup.id.value)),
                 Some(backup) => Diagnostic::error(
                     "backup-under-when",
                     format!("the backup `{}` is under `when:`, and `{id}` is not under the same", backup.id.value),
@@ -138,11 +149,9 @@ impl<'r> Check<'r> {
     ) -> (Vec<At>, Option<&'r Step>) {
         let at = &book.levels[level];
         let same_when = |step: &Step| step.when.is_none() || same(step.when.as_ref(), when);
-        let mut before = at.before_through(index, same_when);
+        let mut before = at.before(index, same_when);
         // What names a branch step may have failed: a backup there is none.
-        for namer in &at.namers[index] {
-            before.remove(namer);
-        }
+        before.retain(|earlier| !at.namers[index].contains(earlier));
         let mut conditional = None;
         let mut backups = Vec::new();
         for earlier in before {

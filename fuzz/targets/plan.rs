@@ -1,0 +1,74 @@
+//! Whatever checks clean can be planned or is refused with a reason; a plan survives its canonical form, and a run of
+//! it can begin.
+#![no_main]
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+use runbook_engine::{
+    document::{params, read},
+    loader::NoFiles,
+    plan::{self, Making, Plan},
+    run::Run,
+    target::{Home, Target},
+};
+use runbook_steps::catalog::Actions;
+
+static ACTIONS: LazyLock<Actions> = LazyLock::new(Actions::standard);
+
+fn machine(number: usize, group: &str) -> Target {
+    let id = format!("i-{number:04}");
+    Target {
+        id: id.as_str().into(),
+        name: format!("web-{number}"),
+        group: group.into(),
+        private_ip: Some(format!("10.0.0.{number}")),
+        tags: BTreeMap::from([("Name".into(), format!("web-{number}"))]),
+        vars: BTreeMap::new(),
+        platform: "linux".into(),
+        image: None,
+        root_volume: None,
+        home: Home::Aws { account: None, region: None, role: None },
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    // A plan from elsewhere.
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(plan) = Plan::from_json(text)
+    {
+        begin(plan);
+    }
+    let reading = read("entry.yaml", bytes, &NoFiles).checked(&*ACTIONS);
+    let Some(runbook) = reading.runbook.as_ref().filter(|_| !reading.has_errors()) else { return };
+    let Ok(params) = params::resolve(runbook, &BTreeMap::new()) else { return };
+    let env = BTreeMap::new();
+    let Ok(queries) = plan::queries(runbook, &params, &env) else { return };
+    let resolved = queries
+        .iter()
+        .map(|(group, _)| (group.clone(), (0..7).map(|number| machine(number, group.as_str())).collect()))
+        .collect();
+    let making = Making {
+        runbook,
+        sources: &reading.sources,
+        catalog: &*ACTIONS,
+        params,
+        env,
+        resolved,
+        limit: Vec::new(),
+    };
+    let Ok(plan) = plan::make(making) else { return };
+    let again = Plan::from_json(&plan.to_canonical_json()).expect("a plan reads what it wrote");
+    assert_eq!(again.digest(), plan.digest());
+    begin(plan);
+});
+
+fn begin(plan: Plan) {
+    if let Ok(run) = Run::new(Arc::new(plan)) {
+        run.commands(Timestamp::UNIX_EPOCH);
+    }
+}
