@@ -32,7 +32,8 @@ doc:
 
 ## Every shipped runbook checks clean (the tests plan and run them on every fleet).
 runbooks:
-	$(CARGO) run --quiet -- check runbooks/*.yaml
+	$(CARGO) build --workspace --quiet
+	$(TARGET)/debug/runbook check runbooks/*.yaml
 
 ## Servers of other people that the tests run against, in a virtual environment below the target folder.
 servers:

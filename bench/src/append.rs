@@ -36,7 +36,11 @@ impl Append {
             targets: TargetsDoc::Never,
             unit: Unit::Once,
             repeatable: false,
-            ..ActionDoc::new("bench/append", "Appends its number to a file.", TimeoutDoc::Fixed(Span::from_hours(1)))
+            ..ActionDoc::new(
+                "bench/append",
+                "Appends its number to a file.",
+                TimeoutDoc::Fixed(Span::from_hours(1)),
+            )
         };
         Ok(Self { doc, path: path.to_owned(), file: Arc::new(Mutex::new(file)), kill })
     }

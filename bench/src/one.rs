@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::{append::Append, staged};
 
 /// A fleet without machines: the steps of a bench touch none.
-const NOBODY: &str = "groups: []\n";
+const NOBODY: &str = "fleet: nobody\ngroups: [{ name: nobody, count: 1 }]\n";
 
 /// One run to make, or to go on with.
 pub struct Case {
@@ -40,7 +40,9 @@ impl Case {
         let path = |name: &str| var(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set"));
         let resume = var("BENCH_RESUME").is_some_and(|value| value == "1");
         let kill = match var("BENCH_KILL") {
-            Some(number) if !resume => Some(number.parse().map_err(|_| "BENCH_KILL is no number".to_owned())?),
+            Some(number) if !resume => {
+                Some(number.parse().map_err(|_| "BENCH_KILL is no number".to_owned())?)
+            }
             _ => None,
         };
         Ok(Self {
@@ -64,7 +66,8 @@ impl Case {
     }
 
     async fn drive(&self) -> Result<(), String> {
-        let append = Append::new(&self.effects, self.kill).map_err(|error| format!("the file of effects: {error}"))?;
+        let append =
+            Append::new(&self.effects, self.kill).map_err(|error| format!("the file of effects: {error}"))?;
         let actions = Actions::standard().with(append);
         let world = World::open(NOBODY, None, WorldOptions { speed: Some(1), ..WorldOptions::default() })
             .map_err(|error| error.to_string())?;

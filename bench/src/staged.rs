@@ -25,7 +25,8 @@ pub fn text(stages: &[usize], gates: bool) -> String {
         before.clear();
         for _ in 0..*count {
             number += 1;
-            let _ = writeln!(text, "  s{number}: {{ {needs}uses: bench/append, with: {{ number: {number} }} }}");
+            let _ =
+                writeln!(text, "  s{number}: {{ {needs}uses: bench/append, with: {{ number: {number} }} }}");
             before.push(format!("s{number}"));
         }
     }

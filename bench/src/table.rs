@@ -55,7 +55,16 @@ pub fn print() -> Result<(), String> {
     let figures = run(&place, &chain, false, None, true)?;
     exactly_once(&place.join("effects"), 1_000)?;
     rows.push(row("chain of 1,000 killed at 500: the resume", &Figures { steps: 500.0, ..figures }, raw));
-    let head = ["what", "steps/s", "batches/step", "seconds", "bytes/step", "peak MiB", "planning ms", "of the disk's rate"];
+    let head = [
+        "what",
+        "steps/s",
+        "batches/step",
+        "seconds",
+        "bytes/step",
+        "peak MiB",
+        "planning ms",
+        "of the disk's rate",
+    ];
     println!("The disk takes {raw:.0} synced appends of 64 bytes a second (this run, this disk).\n");
     chart::print(&head, &rows);
     println!();
@@ -88,7 +97,13 @@ fn appends_per_second(folder: &Path) -> io::Result<f64> {
 }
 
 /// Runs this program once, in a process group of its own.
-fn run(place: &Path, stages: &[usize], gates: bool, kill: Option<u64>, resume: bool) -> Result<Figures, String> {
+fn run(
+    place: &Path,
+    stages: &[usize],
+    gates: bool,
+    kill: Option<u64>,
+    resume: bool,
+) -> Result<Figures, String> {
     fs::create_dir_all(place).map_err(|error| error.to_string())?;
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let figures = place.join("figures");

@@ -743,7 +743,7 @@ impl Run {
             }
             None => {
                 let whole = &mut self.tasks[ix.at()].whole;
-                if !whole.as_ref().is_some_and(|report| report.outcome == Outcome::Unknown) {
+                if whole.as_ref().is_none_or(|report| report.outcome != Outcome::Unknown) {
                     return Err(not_unknown());
                 }
                 *whole = Some(report);

@@ -64,7 +64,6 @@ pub struct Drive {
     plan: Arc<Plan>,
     script: Script,
     flights: BTreeMap<(TaskName, u32), Flight>,
-    later: Vec<(Timestamp, Event)>,
     gone: BTreeMap<TargetId, String>,
     dies_before: Option<usize>,
     dead_for: u64,
@@ -86,7 +85,6 @@ impl Drive {
             plan,
             script: Box::new(|_, _, _| Reply::ok(60)),
             flights: BTreeMap::new(),
-            later: Vec::new(),
             gone: BTreeMap::new(),
             dies_before: None,
             dead_for: 0,
@@ -112,12 +110,6 @@ impl Drive {
     /// A machine that is gone before its wave.
     pub fn gone(mut self, target: &str, cause: &str) -> Self {
         self.gone.insert(TargetId::new(target), cause.into());
-        self
-    }
-
-    /// Somebody does something, so long after the beginning.
-    pub fn after(mut self, secs: u64, event: Event) -> Self {
-        self.later.push((plus(self.now, secs), event));
         self
     }
 
@@ -174,12 +166,10 @@ impl Drive {
             let alive = self.dies_before;
             for command in again {
                 match command {
-                    Command::Record(event) => {
-                        // Decisions of one reading may touch each other: the rest is asked for again.
-                        if !changed {
-                            self.record(event);
-                            changed = true;
-                        }
+                    // Decisions of one reading may touch each other: the rest is asked for again.
+                    Command::Record(event) if !changed => {
+                        self.record(event);
+                        changed = true;
                     }
                     Command::Execute { task, attempt, .. } => self.begin(task, attempt),
                     Command::Stop { task, attempt, .. } => self.stop(&task, attempt),
@@ -266,24 +256,11 @@ impl Drive {
             _ => None,
         });
         let flights = self.flights.values().flat_map(|flight| flight.targets.values().map(|(due, _)| *due));
-        wakes.chain(flights).chain(self.later.iter().map(|(at, _)| *at)).min()
+        wakes.chain(flights).min()
     }
 
     /// What is due by now is told.
     fn tell(&mut self) {
-        let mut due: Vec<_> = Vec::new();
-        self.later.retain(|(at, event)| {
-            let now = *at <= self.now;
-            if now {
-                due.push(event.clone());
-            }
-            !now
-        });
-        for event in due {
-            if !self.record(event.clone()) {
-                self.record(event);
-            }
-        }
         for (task, attempt) in self.flights.keys().cloned().collect::<Vec<_>>() {
             self.tell_flight(&task, attempt);
         }

@@ -187,8 +187,11 @@ fn reply(seed: u64, faults: u64, task: &Task, target: Option<&TargetId>, attempt
     }
 }
 
+/// The end of a run, and each machine's outcome with its cause.
+type Summary = (Option<RunEnd>, BTreeMap<String, (TargetOutcome, Option<String>)>);
+
 /// What a run came to, without its times.
-fn summary(drive: &Drive) -> (Option<RunEnd>, BTreeMap<String, (TargetOutcome, Option<String>)>) {
+fn summary(drive: &Drive) -> Summary {
     let end = drive.journal.iter().rev().find_map(|(_, event)| match event {
         Event::RunFinished { status } => Some(*status),
         _ => None,

@@ -319,6 +319,53 @@ fn a_pause_during_a_restore_stops_everything_but_the_restore() {
 }
 
 #[test]
+fn a_rollback_the_next_morning_restores_what_was_changed() {
+    let original = plan(&flagship(THREE_STAGES), &[("dev", 2), ("staging", 4), ("production", 3)]);
+    let mut night = Drive::new(original.clone());
+    night.until(|drive| drive.status("approve") == "waiting");
+    night.record(Event::ApprovalGiven {
+        task: task("approve"),
+        by: "alice".into(),
+        role: "alice".into(),
+        note: None,
+    });
+    night.finish();
+    assert_eq!(ended(&night), (RunEnd::Succeeded, None));
+    let link = runbook_engine::plan::Link {
+        run: RunId::new("7k2m"),
+        kind: runbook_engine::plan::LinkKind::Rollback,
+    };
+    let undo =
+        runbook_engine::plan::rollback_of(&original, &night.run.changed_targets(), night.run.backups(), link);
+    let mut morning = Drive::new(undo);
+    morning.finish();
+    assert_eq!(ended(&morning), (RunEnd::Succeeded, None));
+    assert_eq!(morning.with_outcome(TargetOutcome::Restored).len(), 9);
+    let restored: u32 = morning
+        .effects
+        .iter()
+        .filter(|((task, _, _), _)| task.as_str().ends_with("/restore"))
+        .map(|(_, count)| *count)
+        .sum();
+    assert_eq!(restored, 9, "each machine once");
+    let checked =
+        morning.effects.keys().filter(|(task, _, _)| task.as_str().ends_with("verify/healthy")).count();
+    assert_eq!(checked, 9, "restored is said only after the checks");
+}
+
+#[test]
+fn a_machine_that_is_gone_before_its_wave_fails_and_counts() {
+    let stages = "  production: { run: patch-and-verify, targets: production, rollout: { waves: [1, 100%], max_failures: 1 } }\n";
+    let mut drive = Drive::new(plan(&flagship(stages), &[("production", 4)]))
+        .gone("production-003", "it was terminated yesterday");
+    drive.finish();
+    assert_eq!(ended(&drive), (RunEnd::Succeeded, None), "one is inside the budget");
+    assert_eq!(drive.with_outcome(TargetOutcome::Failed), ["production-003"]);
+    assert_eq!(drive.entered("production/wave-2/backup"), ["production-002", "production-004"]);
+    assert_eq!(drive.run.budget(&"production".into()), Some((1, 1)));
+}
+
+#[test]
 fn unknown_machines_without_a_way_back_wait_for_a_person() {
     let text = "runbook: command
 targets: { all: { aws: { tags: { A: b } } } }
