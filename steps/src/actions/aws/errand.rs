@@ -177,7 +177,7 @@ impl Errand {
                 Said::Refused(fault) if fault.kind == FaultKind::Target && self.targets.len() > 1 => {
                     return Ok(Delivery::Split(self.halves()));
                 }
-                Said::Refused(fault) => return Ok(Delivery::Over(refusal(&fault))),
+                Said::Refused(fault) => return Ok(Delivery::Over(never_ran(refusal(&fault)))),
                 Said::Stopped(reason, fault) => return Ok(Delivery::Over(put_off(reason, &fault))),
             }
         }
@@ -381,7 +381,7 @@ impl Errand {
             }
             InvocationStatus::Refused => {
                 let cause = format!("the service refused the command for this machine ({})", part.details);
-                known(Outcome::Failed, ErrorClass::Failed, cause)
+                known(Outcome::Failed, ErrorClass::Undeliverable, cause)
             }
             // It has ended, because we asked for it: the rest is what a time-out is.
             InvocationStatus::Unclear if stopping == StopReason::TimedOut => known(
@@ -444,6 +444,14 @@ impl Errand {
             }
             road.tell(self.leg, machine, Ending::Known(silent(agent.last_ping, now)));
         }
+    }
+}
+
+/// A command that the service refused never reached a machine: nothing is there to be restored.
+fn never_ran(report: Report) -> Report {
+    match report.class {
+        Some(ErrorClass::Failed) => Report { class: Some(ErrorClass::Undeliverable), ..report },
+        _ => report,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use runbook_engine::{outcome::ErrorClass, run::event::Report};
+use runbook_engine::{
+    outcome::{ErrorClass, Outcome},
+    run::event::Report,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -160,8 +163,8 @@ pub(super) fn passes(kind: FaultKind) -> bool {
 /// What is reported of machines whose call was not executed.
 pub(super) fn refusal(fault: &Fault) -> Report {
     let outcome = match fault.kind {
-        FaultKind::Target => runbook_engine::outcome::Outcome::Unreachable,
-        _ => runbook_engine::outcome::Outcome::Failed,
+        FaultKind::Target => Outcome::Unreachable,
+        _ => Outcome::Failed,
     };
     Report::failed(outcome, fault.kind.class(), fault.to_string())
 }
@@ -177,5 +180,5 @@ pub(super) fn put_off(reason: StopReason, fault: &Fault) -> Report {
 
 /// What is reported of machines on which nothing was begun, or nothing that changes them, when the run was cancelled.
 pub(super) fn cancelled() -> Report {
-    Report::failed(runbook_engine::outcome::Outcome::Failed, ErrorClass::Failed, "the run was cancelled")
+    Report::failed(Outcome::Failed, ErrorClass::Failed, "the run was cancelled")
 }
