@@ -12,6 +12,7 @@ mod notification;
 mod order;
 mod reference;
 mod rollout;
+mod script;
 mod step;
 mod usage;
 mod way_back;
