@@ -314,3 +314,15 @@ fn the_shipped_fleets_can_be_opened() {
         assert_eq!(Some(world.about().0.as_str()), path.file_stem().and_then(|stem| stem.to_str()));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_world_goes_as_much_faster_as_it_says() {
+    let world = World::open(FLEET, None, WorldOptions { seed: 1, speed: Some(600) }).unwrap();
+    let ports = world.ports();
+    let (began, real) = (ports.clock.now(), tokio::time::Instant::now());
+    pass(&ports, 3600).await;
+    assert_eq!(real.elapsed(), Duration::from_secs(6));
+    assert_eq!(world.now().as_second() - began.as_second(), 3600);
+    world.advance_to(began);
+    assert_eq!(world.now().as_second() - began.as_second(), 3600, "a world never goes back");
+}
