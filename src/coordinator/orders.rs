@@ -123,7 +123,11 @@ fn role(run: &Run, task: &TaskName, by: &Person, owner: bool, order: &Order) -> 
             "`{task}` is not a gate that others than the owner of the run may answer"
         )));
     }
-    run.may_approve(task, &by.name, &by.groups).map_err(refused)
+    let allowed = match order {
+        Order::Reject { .. } => run.may_reject(task, &by.name, &by.groups),
+        _ => run.may_approve(task, &by.name, &by.groups),
+    };
+    allowed.map_err(refused)
 }
 
 /// Whether a gate names its approvers.

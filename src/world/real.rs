@@ -9,7 +9,10 @@ use runbook_steps::{
 };
 
 use super::{Vars, hosts::RealInventory};
-use crate::coordinator::session::Setup;
+use crate::coordinator::{
+    secrets::{FOLDER, VARIABLE},
+    session::Setup,
+};
 
 /// What decides which account, role and endpoint a process works with.
 const TELLING: [&str; 11] = [
@@ -29,7 +32,9 @@ const TELLING: [&str; 11] = [
 /// The ports to the real world.
 pub(super) fn ports(setup: &Setup, folder: &Path) -> Ports {
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
-    let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder));
+    let secrets = setup.vars.keys().filter(|name| name.starts_with(VARIABLE) || *name == FOLDER).cloned();
+    let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder))
+        .withholding(secrets);
     #[cfg(feature = "aws")]
     let aws = Some(Arc::new(runbook_aws::Aws::new()));
     #[cfg(feature = "aws")]

@@ -94,7 +94,13 @@ impl Run {
         let mut ran = false;
         let mut satisfied = None;
         for ix in self.layout.tasks_below(scope) {
-            if matches!(self.plan.task_at(ix).role, Role::Branch { .. } | Role::Verify { .. }) {
+            let undoing = matches!(self.plan.scopes[scope.at()].kind, ScopeKind::Rollback { .. });
+            if !undoing && matches!(self.plan.task_at(ix).role, Role::Branch { .. } | Role::Verify { .. }) {
+                continue;
+            }
+            // What a rung made good is judged at the last rung.
+            let restoring = self.layout.tasks[ix.at()].verifies.unwrap_or(ix);
+            if undoing && !self.layout.tasks[restoring.at()].rungs.is_empty() {
                 continue;
             }
             match self.task_verdict(ix) {

@@ -487,6 +487,20 @@ impl Run {
     /// # Errors
     /// Why not, as one lower-case sentence.
     pub fn may_approve(&self, task: &TaskName, user: &str, groups: &[String]) -> Result<String, String> {
+        let entry = self.may_reject(task, user, groups)?;
+        match self.task(task) {
+            Some(view) if self.tasks[view.ix.at()].approvals.contains_key(user) => {
+                Err(format!("{user} has approved `{task}` already"))
+            }
+            _ => Ok(entry),
+        }
+    }
+
+    /// The approver entry that lets this user reject an open gate, also after an approval.
+    ///
+    /// # Errors
+    /// Why not, as one lower-case sentence.
+    pub fn may_reject(&self, task: &TaskName, user: &str, groups: &[String]) -> Result<String, String> {
         let ix = self.layout.task(task.as_str()).ok_or_else(|| format!("there is no task `{task}`"))?;
         let state = &self.tasks[ix.at()];
         if !matches!(state.wait, Some(Wait::Gate { .. })) {
@@ -494,9 +508,6 @@ impl Run {
         }
         match &self.plan.task_at(ix).work {
             Work::Gate(Gate::Approval { approvers, .. }) => {
-                if state.approvals.contains_key(user) {
-                    return Err(format!("{user} has approved `{task}` already"));
-                }
                 let entry = approvers.iter().find(|entry| match entry.strip_prefix("group:") {
                     Some(group) => groups.iter().any(|own| own == group),
                     None => entry.as_str() == user,

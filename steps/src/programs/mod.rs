@@ -58,6 +58,8 @@ pub struct Programs {
     claims: PathBuf,
     outputs: PathBuf,
     grace: Duration,
+    /// Variables of our own environment that no program sees.
+    withheld: Arc<[String]>,
     /// What this process has to reap; the system does it for those of earlier lives.
     children: Arc<Mutex<BTreeMap<String, Vec<Child>>>>,
 }
@@ -66,7 +68,14 @@ impl Programs {
     /// Remembers programs in the folder `claims`, which must outlive us, and keeps what they print in the folder
     /// `outputs`. Both are made when the first program starts.
     pub fn new(claims: impl Into<PathBuf>, outputs: impl Into<PathBuf>) -> Self {
-        Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, children: Arc::default() }
+        let (withheld, children) = (Arc::default(), Arc::default());
+        Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, withheld, children }
+    }
+
+    /// Keeps these variables of our own environment from programs: secrets are given by name only.
+    #[must_use]
+    pub fn withholding(self, names: impl IntoIterator<Item = String>) -> Self {
+        Self { withheld: names.into_iter().collect(), ..self }
     }
 
     fn claim(&self, token: &str) -> Result<Claim, String> {
@@ -87,7 +96,7 @@ impl Programs {
         let output = Output::new(&self.outputs, &program.token);
         let (stdout, stderr) = output.open().map_err(said("cannot keep its output"))?;
         let start = claim.prepare(output.path()).map_err(said("cannot remember it"))?;
-        let child = launch(claim.path(), &start, program, stdout, stderr);
+        let child = launch(claim.path(), &start, program, &self.withheld, stdout, stderr);
         let child = child.map_err(said("cannot start a process"))?;
         self.lock().entry(program.token.clone()).or_default().push(child);
         Ok(())
@@ -204,11 +213,15 @@ fn launch(
     claim: &Path,
     start: &Start,
     program: &Program,
+    withheld: &[String],
     stdout: fs::File,
     stderr: fs::File,
 ) -> io::Result<Child> {
     let command = |name: &str| -> io::Result<Command> {
         let mut command = Command::new(name);
+        for name in withheld {
+            command.env_remove(name);
+        }
         command
             .envs(&program.env)
             .stdin(Stdio::null())

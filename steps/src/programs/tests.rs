@@ -384,3 +384,12 @@ fn the_folder_of_outputs_is_the_same_in_every_life_and_not_below_the_state_folde
     assert_ne!(one, outputs_folder(machine.work.path(), None));
     assert!(!one.starts_with(machine.state.path()));
 }
+
+#[tokio::test]
+async fn a_program_does_not_see_what_is_withheld() {
+    let machine = Machine::new();
+    // `HOME` stands for a secret: the tests' own environment has it.
+    let programs = machine.programs().withholding(["HOME".to_owned()]);
+    programs.start(machine.script("echo home=$HOME path=${PATH:+set}")).await.expect("it starts");
+    assert_eq!(ended(&programs).await.stdout, "home= path=set\n");
+}
