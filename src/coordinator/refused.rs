@@ -52,6 +52,14 @@ pub enum Refused {
         /// The task.
         task: TaskName,
     },
+    /// The action needs more of AWS than this binary speaks with.
+    #[error("`{action}`, which `{task}` uses, cannot work on real AWS in this version")]
+    NotOnRealAws {
+        /// The action.
+        action: String,
+        /// The task.
+        task: TaskName,
+    },
     /// The plan refers to something that it does not hold.
     #[error("the plan cannot be run: {why}")]
     DamagedPlan {
@@ -185,7 +193,11 @@ impl Refused {
             | Self::DamagedPlan { .. }
             | Self::NoAction { .. }
             | Self::Fleet { .. } => 3,
-            Self::Secrets(_) | Self::MissingSecret { .. } | Self::Held { .. } | Self::NotAllowed { .. } => 4,
+            Self::Secrets(_)
+            | Self::MissingSecret { .. }
+            | Self::NotOnRealAws { .. }
+            | Self::Held { .. }
+            | Self::NotAllowed { .. } => 4,
             Self::OtherEnvironment { .. }
             | Self::DamagedJournal { .. }
             | Self::Stopping
@@ -211,6 +223,9 @@ impl Refused {
                 format!(
                     "runbook rollback {run}, or once you have seen to it: runbook resolve {run} --target {target}"
                 )
+            }
+            Self::NotOnRealAws { .. } => {
+                "try the runbook on a simulated fleet: runbook run FILE --fleet FLEET".to_owned()
             }
             Self::OtherPlan { .. } => "look at the plan again with `runbook plan`".to_owned(),
             Self::UnknownRun { .. } | Self::ManyRuns { .. } => "runbook list".to_owned(),

@@ -1,6 +1,9 @@
 //! Begins a run, or goes on with one.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use runbook_engine::{
@@ -8,6 +11,7 @@ use runbook_engine::{
     ids::RunId,
     plan::{Inputs, Plan, Work},
     run::{Run, event::Event},
+    target::Home,
 };
 use runbook_state::store::RunRow;
 use serde_json::Value;
@@ -113,6 +117,7 @@ impl Coordinator<'_> {
                 return Err(Refused::NoAction { action: task.action.to_string(), task: task.name.clone() });
             }
         }
+        self.check_aws(plan)?;
         secrets_of(plan, &self.around.secrets)?;
         // Runs that begin in this process are in the store with their first batch only.
         for live in self.runs.values().filter(|live| !live.created) {
@@ -122,6 +127,28 @@ impl Coordinator<'_> {
             }
         }
         holds::check(self.store.as_ref(), plan)
+    }
+
+    /// What this binary cannot do on real AWS is said before anything is changed there.
+    fn check_aws(&self, plan: &Plan) -> Result<(), Refused> {
+        let aws = self.around.outside.ports().aws;
+        let mut able: BTreeMap<&Home, bool> = BTreeMap::new();
+        for task in plan.tasks.iter().chain(&plan.rollback) {
+            // Run Command is all that `aws/command` needs.
+            let action = task.action.as_str();
+            if !action.starts_with("aws/") {
+                continue;
+            }
+            for target in task.targets.iter().flatten().filter_map(|id| plan.targets.get(id)) {
+                let fleet = *able
+                    .entry(&target.home)
+                    .or_insert_with(|| aws.as_ref().is_some_and(|aws| aws.fleet(&target.home).is_some()));
+                if aws.is_none() || (!fleet && action != "aws/command") {
+                    return Err(Refused::NotOnRealAws { action: action.to_owned(), task: task.name.clone() });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Eight characters of 32: with a million runs in a store the next one meets another in one of a million cases,

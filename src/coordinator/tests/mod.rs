@@ -2,4 +2,5 @@
 
 mod batches;
 mod fleets;
+mod refusals;
 mod rig;
