@@ -41,6 +41,14 @@ impl Retry {
                 .at(place)
                 .next(format!("runbook resume {old}")));
         }
+        if let Some(Link { run: rolled_back, kind: LinkKind::Rollback }) = &journal.plan.link {
+            let what = format!(
+                "run {old} is the rollback of run {rolled_back}: what it restored is not patched again"
+            );
+            return Err(Problem::new(Exit::Usage, what)
+                .at(place)
+                .next(format!("runbook retry {rolled_back}")));
+        }
         let run = journal.replay()?;
         let limit: Vec<String> = run
             .targets()

@@ -50,6 +50,7 @@ pub(crate) fn fact(
         Order::Approve { task, note } => {
             let task = gate(run, id, task.as_ref(), "approve")?;
             let role = role(run, &task, by, owner, order)?;
+            evidence(run, id, &task, note.as_deref())?;
             let message = format!("approved `{task}` as {role}");
             (Event::ApprovalGiven { task, by: person, role, note: note.clone() }, message)
         }
@@ -123,11 +124,31 @@ fn role(run: &Run, task: &TaskName, by: &Person, owner: bool, order: &Order) -> 
             "`{task}` is not a gate that others than the owner of the run may answer"
         )));
     }
+    if !run.open_gates().iter().any(|open| open.name == *task) {
+        let (why, id) = (format!("gate `{task}` is not open"), run.id().map(ToString::to_string));
+        return Err(Refused::NotNow { why, hint: id.map(|id| format!("runbook show {id}")) });
+    }
     let allowed = match order {
         Order::Reject { .. } => run.may_reject(task, &by.name, &by.groups),
         _ => run.may_approve(task, &by.name, &by.groups),
     };
     allowed.map_err(refused)
+}
+
+/// A gate that asks for evidence is not confirmed without.
+fn evidence(run: &Run, id: &RunId, task: &TaskName, note: Option<&str>) -> Result<(), Refused> {
+    let asked =
+        run.open_gates().into_iter().find(|open| open.name == *task).and_then(|open| match &open.work {
+            Work::Gate(Gate::Manual { evidence, .. }) => evidence.clone(),
+            Work::Gate(_) | Work::Action(_) => None,
+        });
+    match asked {
+        Some(asked) if note.is_none_or(|note| note.trim().is_empty()) => Err(Refused::NotNow {
+            why: format!("`{task}` asks for evidence: {asked}"),
+            hint: Some(format!("runbook approve {id} --task {task} --note TEXT")),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a gate names its approvers.

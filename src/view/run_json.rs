@@ -9,7 +9,7 @@ use super::run_status;
 pub fn show(run: &Run, live: bool) -> Value {
     let plan = run.plan();
     let waiting: Vec<Value> = run.waiting_on().iter().map(waiting).collect();
-    let tasks: Vec<Value> = run.tasks().map(|each| task(&each)).collect();
+    let tasks: Vec<Value> = run.tasks().map(|each| task(&each, live)).collect();
     let targets: Map<String, Value> = run
         .targets()
         .into_iter()
@@ -51,13 +51,13 @@ fn waiting(each: &WaitingOn) -> Value {
     })
 }
 
-fn task(each: &TaskView<'_>) -> Value {
+fn task(each: &TaskView<'_>, live: bool) -> Value {
     let targets: Map<String, Value> =
         each.targets().map(|(id, outcome, _)| (id.to_string(), json!(outcome.as_str()))).collect();
     json!({
         "task": each.task.name,
         "action": each.task.action,
-        "status": each.status.as_str(),
+        "status": run_status::task_word(each.status, live),
         "attempt": each.attempt,
         "started_at": each.started_at,
         "finished_at": each.finished_at,

@@ -104,6 +104,10 @@ fn of_kind(kind: ParamKind, value: &Value) -> Option<Value> {
                 items.iter().map(|item| of_kind(ParamKind::String, item)).collect();
             items.map(Value::Array)
         }
+        (ParamKind::List, Value::String(text)) if text.trim_start().starts_with('[') => {
+            let items: Vec<Value> = serde_yaml::from_str(text).ok()?;
+            of_kind(kind, &Value::Array(items))
+        }
         (ParamKind::List, Value::String(text)) => Some(Value::Array(
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
         )),

@@ -40,6 +40,7 @@ impl Run {
                 self.by.clone_from(by);
                 self.started_at = Some(at);
                 self.not_before = *not_before;
+                self.before_its_time = not_before.is_some_and(|not_before| not_before > at);
                 Ok(())
             }
             Event::RunResumed { .. } => {
@@ -125,6 +126,9 @@ impl Run {
             }
             Event::ApprovalGiven { task, by, role, .. } => {
                 let ix = self.open_gate(task)?;
+                if matches!(self.tasks[ix.at()].wait, Some(Wait::Gate { until }) if at >= until) {
+                    return Err(IllegalEvent::new(format!("gate `{task}` has expired")));
+                }
                 if matches!(
                     self.plan.task_at(ix).work,
                     Work::Gate(Gate::Approval { .. } | Gate::Manual { .. })
@@ -307,6 +311,17 @@ impl Run {
                 Ok(())
             }
         }?;
+        let facts = matches!(
+            event,
+            Event::RunStarted { .. }
+                | Event::RunResumed { .. }
+                | Event::RunPaused { .. }
+                | Event::RunUnpaused { .. }
+                | Event::NotificationSent { .. }
+                | Event::NotificationFailed { .. }
+                | Event::TargetsExcluded { .. }
+        );
+        self.before_its_time &= facts;
         if matches!(event, Event::RunStarted { .. }) {
             let name = self.plan.runbook.clone();
             self.notice("run_started", &name);
@@ -338,6 +353,18 @@ impl Run {
 
     fn target_named(&self, id: &TargetId) -> Result<TargetIx, IllegalEvent> {
         self.layout.target(id).ok_or_else(|| IllegalEvent::new(format!("machine `{id}` is not in the plan")))
+    }
+
+    /// Machines of which each is named once, sorted.
+    fn different(&self, task: &TaskName, ids: &[TargetId]) -> Result<Vec<TargetIx>, IllegalEvent> {
+        let mut list = ids.iter().map(|id| self.target_named(id)).collect::<Result<Vec<_>, _>>()?;
+        list.sort_unstable();
+        list.dedup();
+        if list.len() == ids.len() {
+            Ok(list)
+        } else {
+            Err(IllegalEvent::new(format!("an event of task `{task}` names a machine twice")))
+        }
     }
 
     fn cannot(&self, ix: TaskIx, what: &str) -> IllegalEvent {
@@ -434,7 +461,7 @@ impl Run {
         if !fits || attempt != state.attempt + 1 {
             return Err(self.cannot(ix, &format!("start attempt {attempt}")));
         }
-        let entering = targets.iter().map(|id| self.target_named(id)).collect::<Result<Vec<_>, _>>()?;
+        let entering = self.different(name, targets)?;
         let planned = self.layout.tasks[ix.at()].targets.as_deref();
         for target in entering.iter().chain(refused.iter().map(|(target, _)| target)) {
             if planned.is_none_or(|planned| planned.binary_search(target).is_err()) {
@@ -471,8 +498,13 @@ impl Run {
         }
         for (target, cause) in &refused {
             let report = Report::failed(Outcome::Failed, ErrorClass::Failed, cause.clone());
-            let record =
-                Record { report: Some(report), started: false, settled: true, applied_before: false };
+            let record = Record {
+                report: Some(report),
+                started: false,
+                settled: true,
+                applied_before: false,
+                resolved: false,
+            };
             state.records.insert(*target, record);
         }
         for scope in
@@ -483,6 +515,12 @@ impl Run {
             }
         }
         let main = self.layout.tasks[ix.at()].phase == Phase::Main;
+        if changes && main && matches!(self.plan.task_at(ix).role, Role::Step) {
+            // What was restored before is changed anew.
+            for target in &entering {
+                self.restored_by.remove(target);
+            }
+        }
         for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
             for target in &entering {
                 if let Some(passage) = self.passage_mut(rollout, *target).filter(|_| changes && main) {
@@ -569,12 +607,7 @@ impl Run {
         report: &Report,
     ) -> Applied {
         let ix = self.attempt(name, attempt)?;
-        let mut list = targets.iter().map(|id| self.target_named(id)).collect::<Result<Vec<_>, _>>()?;
-        list.sort_unstable();
-        list.dedup();
-        if list.len() != targets.len() {
-            return Err(IllegalEvent::new(format!("task `{name}` reports a machine twice")));
-        }
+        let list = self.different(name, targets)?;
         for target in &list {
             match self.tasks[ix.at()].records.get(target) {
                 Some(record) if record.report.is_none() => {}
@@ -620,7 +653,10 @@ impl Run {
 
     fn failed_for_good(&mut self, name: &TaskName, targets: &[TargetId]) -> Applied {
         let ix = self.task_named(name)?;
-        let list = targets.iter().map(|id| self.target_named(id)).collect::<Result<Vec<_>, _>>()?;
+        let list = self.different(name, targets)?;
+        if !self.tasks[ix.at()].active() || self.tasks[ix.at()].undecided < list.len() {
+            return Err(self.cannot(ix, "fail on machines"));
+        }
         for target in &list {
             match self.tasks[ix.at()].records.get(target) {
                 Some(record) if record.failed() && !record.settled => {}
@@ -732,6 +768,7 @@ impl Run {
                     .filter(|record| record.unknown())
                     .ok_or_else(not_unknown)?;
                 record.report = Some(report);
+                record.resolved = true;
                 record.started = applied || record.applied_before;
                 // Counted when it became unknown; a machine that turns out well is taken back from the budget only
                 // by a person's next step, never by itself.
@@ -754,12 +791,22 @@ impl Run {
 
     /// An unknown machine turned out well: it goes on. A budget that was exceeded stays so.
     fn uncount(&mut self, rollout: ScopeIx, target: TargetIx) {
-        let exceeded = self.scopes[rollout.at()].exceeded;
-        if let Some(passage) = self.passage_mut(rollout, target)
-            && passage.failure.take().is_some()
-            && !exceeded
+        let failed_elsewhere = self.layout.tasks_below(rollout).iter().any(|task| {
+            let counts = matches!(self.plan.task_at(*task).role, Role::Step | Role::SoakCheck);
+            let record = self.tasks[task.at()].records.get(&target);
+            counts && record.is_some_and(|record| record.settled && record.failed())
+        });
+        if failed_elsewhere || self.scopes[rollout.at()].exceeded {
+            return;
+        }
+        let Some(passage) = self.passage_mut(rollout, target) else { return };
+        if passage.failure.take().is_none() {
+            return;
+        }
+        self.scopes[rollout.at()].failures -= 1;
+        let failures = self.scopes[rollout.at()].failures;
+        if matches!(self.plan.scopes[rollout.at()].kind, ScopeKind::Rollout { max_failures, .. } if failures <= max_failures)
         {
-            self.scopes[rollout.at()].failures -= 1;
             self.over_budget.remove(&rollout);
         }
     }

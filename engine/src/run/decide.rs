@@ -62,9 +62,12 @@ impl Run {
         }
         let mut free = self.capacity.saturating_sub(self.running);
         for ix in &self.candidates {
-            if let Some(event) = self.candidate(*ix, now, &mut free) {
-                out.push(Command::Record(event));
+            let Some(event) = self.candidate(*ix, now, &mut free) else { continue };
+            // What is being decided may stop a rollout: first changes wait for the next reading.
+            if self.is_first_change(*ix, &event) && out.iter().any(may_stop) {
+                continue;
             }
+            out.push(Command::Record(event));
         }
         if let Some(event) = self.ending_event() {
             out.push(Command::Record(event));
@@ -168,15 +171,13 @@ impl Run {
         }
         match self.entry(ix) {
             Entry::Skip { cause, satisfies } => Some(Event::TaskSkipped { task: name(), cause, satisfies }),
+            // What `when:` leaves out is skipped where it stands, also in a wave that has not begun.
+            Entry::Start { .. } if self.when(ix) == Some(false) && self.wave_is_reached(ix) => {
+                let cause = format!("when: {} is false", task.when.as_deref().unwrap_or_default());
+                Some(Event::TaskSkipped { task: name(), cause, satisfies: true })
+            }
             Entry::Start { .. } if blocked || full => None,
             Entry::Start { targets, refused } => {
-                match self.when(ix) {
-                    Some(true) | None => {}
-                    Some(false) => {
-                        let cause = format!("when: {} is false", task.when.as_deref().unwrap_or_default());
-                        return Some(Event::TaskSkipped { task: name(), cause, satisfies: true });
-                    }
-                }
                 if gate {
                     return Some(self.open_event(ix, &targets, now));
                 }
@@ -192,6 +193,10 @@ impl Run {
                 })
             }
         }
+    }
+
+    fn wave_is_reached(&self, ix: TaskIx) -> bool {
+        self.wave_to_begin(ix).is_none_or(|wave| self.wave_waits[wave.at()] == 0)
     }
 
     fn waits_for_wave(&self, ix: TaskIx) -> bool {
@@ -274,6 +279,13 @@ impl Run {
             out.push(Command::Record(fail(cause.clone())));
             return;
         }
+        if let Some(cause) = self.halted.as_ref().or(self.undo.as_ref())
+            && matches!(task.role, Role::Step | Role::Window)
+            && self.layout.tasks[ix.at()].phase == Phase::Main
+        {
+            out.push(Command::Record(fail(cause.clone())));
+            return;
+        }
         let decided = match gate {
             Gate::Approval { quorum, on_expiry, .. } => {
                 if state.approvals.len() >= *quorum as usize {
@@ -299,6 +311,18 @@ impl Run {
             Gate::Window(window) => match window.now_or_next(now) {
                 _ if now >= until => Some(fail("the window did not open in time".into())),
                 None => Some(fail("the window never opens".into())),
+                // The machines are looked at first: the window's word is good for a wave that begins with it.
+                Some(opening)
+                    if opening.opens <= now
+                        && now < opening.starts_until
+                        && self.uninspected(ix).is_some() =>
+                {
+                    let scope = self.uninspected(ix).map(|wave| self.plan.scopes[wave.at()].name.clone());
+                    out.extend(
+                        scope.filter(|_| self.paused.is_none()).map(|scope| Command::Inspect { scope }),
+                    );
+                    None
+                }
                 Some(opening) if opening.opens <= now && now < opening.starts_until => {
                     // A pause stops the wave, not the window: it would only have to be asked again.
                     self.paused.is_none().then(succeed)
@@ -316,6 +340,23 @@ impl Run {
             Some(event) => out.push(Command::Record(event)),
             None => wake.at(until),
         }
+    }
+
+    /// The wave of a window task whose machines nobody has looked at yet.
+    fn uninspected(&self, ix: TaskIx) -> Option<ScopeIx> {
+        if !matches!(self.plan.task_at(ix).role, Role::Window) {
+            return None;
+        }
+        let wave = self.wave_to_begin(ix)?;
+        (self.layout.scopes[wave.at()].inspected && !self.scopes[wave.at()].inspected).then_some(wave)
+    }
+
+    fn is_first_change(&self, ix: TaskIx, event: &Event) -> bool {
+        let node = &self.layout.tasks[ix.at()];
+        matches!(event, Event::TaskStarted { .. })
+            && node.effect.may_change()
+            && node.phase == Phase::Main
+            && matches!(self.plan.task_at(ix).role, Role::Step)
     }
 
     // ---- tasks that run or wait
@@ -510,6 +551,19 @@ impl Run {
     pub(super) fn status_of(&self, ix: TaskIx) -> TaskStatus {
         self.tasks[ix.at()].status
     }
+}
+
+/// Whether a decision can mean that nothing new may be changed.
+fn may_stop(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Record(
+            Event::TargetsFailed { .. }
+                | Event::TaskFailed { .. }
+                | Event::TaskSkipped { .. }
+                | Event::BudgetExceeded { .. }
+        )
+    )
 }
 
 fn backoff(task: &Task, attempt: u32) -> Span {

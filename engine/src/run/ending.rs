@@ -115,7 +115,6 @@ impl Run {
                 self.scopes[rollout.at()].passages.iter().zip(targets).filter(move |(passage, target)| {
                     passage.touched
                         && !passage.restored
-                        && !self.restored_by.contains_key(target)
                         && (passage.failure.is_some() || !passage.verified)
                         && self.changed_in(rollout, **target)
                 })
@@ -185,7 +184,12 @@ impl Run {
                 continue;
             }
             for (target, record) in &state.records {
-                if record.unknown() && !self.restored_by.contains_key(target) {
+                let mut around = self.layout.tasks[at].rollouts.iter();
+                let restored = self.restored_by.contains_key(target)
+                    || around.any(|rollout| {
+                        self.passage(*rollout, *target).is_some_and(|passage| passage.restored)
+                    });
+                if record.unknown() && !restored {
                     list.push((ix, Some(*target)));
                 }
             }

@@ -39,7 +39,13 @@ impl Run {
                     .verifies
                     .map(|of| {
                         let records = &self.tasks[of.at()].records;
-                        let fresh = |target: &TargetIx| !self.tasks[ix.at()].records.contains_key(target);
+                        let fresh = |target: &TargetIx| {
+                            !self.tasks[ix.at()].records.contains_key(target)
+                                && node
+                                    .targets
+                                    .as_ref()
+                                    .is_none_or(|planned| planned.binary_search(target).is_ok())
+                        };
                         records
                             .iter()
                             .filter(|(target, record)| record.succeeded() && fresh(target))
@@ -83,7 +89,7 @@ impl Run {
                 Some(Filter::FailedIn(nodes)) => nodes.iter().any(|of| self.failed_in(*of, *target)),
                 Some(Filter::TouchedBy(nodes)) => nodes.iter().any(|of| self.touched_in(*of, *target)),
                 Some(Filter::ChangedIn(tasks)) => {
-                    !self.restored_by.contains_key(target)
+                    !self.undone(ix, *target)
                         && (tasks.is_empty() || tasks.iter().any(|task| self.started_on(*task, *target)))
                 }
                 None if node.phase == Phase::Rollback => true,
@@ -100,7 +106,12 @@ impl Run {
 
     /// Whether something that may change a machine started on it, in the rollout of a branch task.
     fn changed_before(&self, branch: TaskIx, target: TargetIx) -> bool {
-        let Some(rollout) = self.layout.tasks[branch.at()].rollouts.last() else { return true };
+        let node = &self.layout.tasks[branch.at()];
+        let Some(rollout) = node.rollouts.last() else {
+            // A linked rollback has its machines chosen; the branch of a composite stands outside of it.
+            return node.of.is_empty()
+                || self.changing.values().flatten().any(|task| self.started_on(*task, target));
+        };
         if self.passage(*rollout, target).is_none_or(|passage| !passage.touched) {
             return false;
         }
@@ -119,7 +130,7 @@ impl Run {
                 let restores = !self.layout.tasks[task.at()].verify.is_empty();
                 let record = self.tasks[task.at()].records.get(&target);
                 record.is_some_and(|record| {
-                    record.started
+                    (record.started || self.changed_around(task, target))
                         && if restores { !self.group_succeeded(task, target) } else { record.failed() }
                 })
             }
@@ -128,6 +139,29 @@ impl Run {
                 failed && self.layout.tasks_below(scope).iter().any(|task| self.started_on(*task, target))
             }
         }
+    }
+
+    /// Whether something may have changed a machine in the rollouts of a task: then a later step that never reached it
+    /// is no excuse to leave it so.
+    fn changed_around(&self, task: TaskIx, target: TargetIx) -> bool {
+        let rollout = self.layout.tasks[task.at()].rollouts.last();
+        rollout
+            .is_some_and(|rollout| self.changing_tasks(*rollout).any(|other| self.started_on(other, target)))
+    }
+
+    /// Whether what a rollback task undoes is undone on a machine already.
+    fn undone(&self, ix: TaskIx, target: TargetIx) -> bool {
+        let rollouts = self.rollouts_for_restore(ix, target);
+        if !rollouts.is_empty() {
+            return rollouts
+                .iter()
+                .any(|rollout| self.passage(*rollout, target).is_some_and(|passage| passage.restored));
+        }
+        let undoes = |ix: TaskIx| match &self.plan.scopes[self.layout.tasks[ix.at()].scope.at()].kind {
+            ScopeKind::Rollback { undoes } => Some(undoes),
+            _ => None,
+        };
+        self.restored_by.get(&target).is_some_and(|by| undoes(*by) == undoes(ix))
     }
 
     fn touched_in(&self, node: Node, target: TargetIx) -> bool {
@@ -282,11 +316,12 @@ impl Run {
 
     fn backed_up(&self, target: TargetIx) -> bool {
         let id = self.target_name(target);
-        self.backups
-            .values()
-            .flatten()
-            .any(|task| self.tasks[task.at()].records.get(&target).is_some_and(|record| record.succeeded()))
-            || self.plan.carried.values().any(|outputs| outputs.contains_key(id))
+        self.backups.values().flatten().any(|task| {
+            let state = &self.tasks[task.at()];
+            // What a person says was applied proves no backup that a restore could find.
+            let proven = |record: &super::state::Record| !record.resolved || state.outputs.contains_key(id);
+            state.records.get(&target).is_some_and(|record| record.succeeded() && proven(record))
+        }) || self.plan.carried.values().any(|outputs| outputs.contains_key(id))
     }
 
     /// Whether any of these machines is among those of a needed task or scope.

@@ -55,6 +55,8 @@ pub struct Run {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     not_before: Option<Timestamp>,
+    /// Nothing has begun yet because `--at` is ahead.
+    before_its_time: bool,
     tasks: Vec<TaskState>,
     scopes: Vec<ScopeState>,
     excluded: BTreeMap<TargetIx, String>,
@@ -180,6 +182,7 @@ impl Run {
             started_at: None,
             finished_at: None,
             not_before: None,
+            before_its_time: false,
             excluded: BTreeMap::new(),
             refused: BTreeMap::new(),
             restored_by: BTreeMap::new(),

@@ -12,7 +12,8 @@ impl Run {
     pub(super) fn after_terminal(&mut self, task: TaskIx) {
         if let Some(restoring) = self.layout.tasks[task.at()].verifies {
             self.settle_group(restoring);
-        } else if self.layout.tasks[task.at()].verify.is_empty() {
+        } else if self.layout.tasks[task.at()].verify.is_empty() && self.plan.task_at(task).restores.is_none()
+        {
             self.settle(task);
             self.judge_rungs_of_parents(task);
         } else {
@@ -76,6 +77,10 @@ impl Run {
     pub(super) fn group_succeeded(&self, task: TaskIx, target: TargetIx) -> bool {
         self.tasks[task.at()].records.get(&target).is_some_and(|record| record.succeeded())
             && self.layout.tasks[task.at()].verify.iter().all(|verify| {
+                let planned = &self.layout.tasks[verify.at()].targets;
+                if planned.as_ref().is_some_and(|planned| planned.binary_search(&target).is_err()) {
+                    return true;
+                }
                 let state = &self.tasks[verify.at()];
                 match state.records.get(&target) {
                     Some(record) => record.succeeded(),
@@ -86,7 +91,7 @@ impl Run {
 
     /// Says of every machine that entered a restoring task whether it is restored, or has no rung left.
     fn judge_restore(&mut self, restoring: TaskIx) {
-        if self.plan.task_at(restoring).restores.is_none() {
+        if !matches!(self.plan.task_at(restoring).role, Role::Branch { .. }) {
             return;
         }
         let targets: Vec<_> = self.tasks[restoring.at()].records.keys().copied().collect();
@@ -100,31 +105,39 @@ impl Run {
         }
     }
 
-    /// A rung is over: machines whose restore failed and that no rung brought back have no way left.
+    /// A rung is over: machines whose restore failed, that no rung brought back and that none may still bring back,
+    /// have no way left. A ladder is judged from its last rung upwards.
     fn judge_rungs_of_parents(&mut self, rung: TaskIx) {
-        for parent in self.layout.tasks[rung.at()].of.clone() {
-            let Node::Task(parent) = parent else { continue };
-            if self.plan.task_at(parent).restores.is_none() {
-                self.judge_branch(rung);
-                continue;
-            }
-            let rungs = &self.layout.tasks[parent.at()].rungs;
-            if !rungs.iter().all(|rung| self.tasks[rung.at()].settled) {
-                continue;
-            }
-            let targets: Vec<_> = self.tasks[parent.at()].records.keys().copied().collect();
-            for target in targets {
-                if !self.group_succeeded(parent, target) && !self.is_restored(parent, target) {
-                    let last = self.last_rung(parent, target);
-                    self.mark_restore_failed(last, target);
-                }
-            }
-        }
-        if self.layout.tasks[rung.at()].of.is_empty()
-            || self.layout.tasks[rung.at()].of.iter().any(|of| matches!(of, Node::Scope(_)))
-        {
+        let of = self.layout.tasks[rung.at()].of.clone();
+        if of.is_empty() || of.iter().any(|of| !self.restores(*of)) {
             self.judge_branch(rung);
         }
+        for parent in of {
+            let Node::Task(parent) = parent else { continue };
+            if self.restores(Node::Task(parent)) {
+                let targets: Vec<_> = self.tasks[parent.at()].records.keys().copied().collect();
+                for target in targets {
+                    let back = self.group_succeeded(parent, target) || self.restored_by.contains_key(&target);
+                    if !back && !self.has_open_rung(parent) {
+                        let last = self.last_rung(parent, target);
+                        self.mark_restore_failed(last, target);
+                    }
+                }
+            }
+            if matches!(self.plan.task_at(parent).role, Role::Branch { .. }) {
+                self.judge_rungs_of_parents(parent);
+            }
+        }
+    }
+
+    fn restores(&self, node: Node) -> bool {
+        matches!(node, Node::Task(task) if self.plan.task_at(task).restores.is_some())
+    }
+
+    /// Whether a rung below a task may still do something.
+    fn has_open_rung(&self, task: TaskIx) -> bool {
+        let rungs = &self.layout.tasks[task.at()].rungs;
+        rungs.iter().any(|rung| !self.tasks[rung.at()].settled || self.has_open_rung(*rung))
     }
 
     /// A branch step that does not restore and failed on a machine leaves it to a person.
@@ -141,18 +154,12 @@ impl Run {
             .collect();
         let name = plan_task.name.clone();
         for (target, cause) in failed {
-            for rollout in self.layout.tasks[task.at()].rollouts.clone() {
+            for rollout in self.rollouts_for_restore(task, target) {
                 if let Some(passage) = self.passage_mut(rollout, target) {
                     passage.branch_failed = Some(format!("{name} failed: {cause}"));
                 }
             }
         }
-    }
-
-    fn is_restored(&self, task: TaskIx, target: TargetIx) -> bool {
-        self.rollouts_for_restore(task, target)
-            .iter()
-            .any(|rollout| self.passage(*rollout, target).is_some_and(|passage| passage.restored))
     }
 
     /// The deepest rung that a machine entered.
@@ -165,7 +172,7 @@ impl Run {
             .map_or(task, |rung| self.last_rung(*rung, target))
     }
 
-    /// The rollouts whose machine a restoring task brings back: its own, or in a rollback every one with it.
+    /// The rollouts whose machine a restoring task brings back: its own, in a rollback those that it undoes, for the branch of a composite the composite's.
     pub(super) fn rollouts_for_restore(&self, task: TaskIx, target: TargetIx) -> Vec<ScopeIx> {
         let own = &self.layout.tasks[task.at()].rollouts;
         if !own.is_empty() {
@@ -187,7 +194,20 @@ impl Run {
             }
             return list;
         }
-        Vec::new()
+        // A branch of a composite, or of several, stands beside them.
+        let stands_for = |rollout: ScopeIx| {
+            self.layout.tasks[task.at()].of.iter().any(|of| match of {
+                Node::Scope(scope) => self.layout.is_below(rollout, *scope),
+                Node::Task(of) => self.layout.tasks[of.at()].rollouts.contains(&rollout),
+            })
+        };
+        let rollouts = (0..self.scopes.len() as u32).map(ScopeIx);
+        rollouts.filter(|rollout| self.passage_at_rollout(*rollout, target) && stands_for(*rollout)).collect()
+    }
+
+    fn passage_at_rollout(&self, scope: ScopeIx, target: TargetIx) -> bool {
+        matches!(self.plan.scopes[scope.at()].kind, ScopeKind::Rollout { .. })
+            && self.passage_at(scope, target).is_some()
     }
 
     fn mark_restored(&mut self, task: TaskIx, target: TargetIx) {

@@ -75,11 +75,13 @@ pub(super) struct Record {
     pub(super) settled: bool,
     /// An attempt before this one may have applied something.
     pub(super) applied_before: bool,
+    /// A person said how it came out.
+    pub(super) resolved: bool,
 }
 
 impl Record {
     pub(super) fn entered() -> Self {
-        Self { report: None, started: true, settled: false, applied_before: false }
+        Self { report: None, started: true, settled: false, applied_before: false, resolved: false }
     }
 
     pub(super) fn succeeded(&self) -> bool {

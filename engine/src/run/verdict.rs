@@ -68,6 +68,13 @@ impl Run {
         {
             return Verdict::Cancelled;
         }
+        let never = self.layout.scopes[scope.at()].children.iter().any(|child| {
+            matches!(self.plan.scopes[child.at()].kind, ScopeKind::Wave { .. })
+                && !self.scopes[child.at()].begun
+        });
+        if let Some(cause) = self.halted.as_ref().or(self.undo.as_ref()).filter(|_| never) {
+            return Verdict::Failed { cause: cause.clone() };
+        }
         if self.scopes[scope.at()].failures > 0 {
             return Verdict::Contained;
         }

@@ -82,6 +82,7 @@ impl<'a> TaskView<'a> {
         let run = self.run;
         state.records.iter().map(move |(target, record)| {
             let outcome = match record.report.as_ref().map(|report| report.outcome) {
+                None if state.status == TaskStatus::Cancelled => TargetOutcome::NotStarted,
                 None => TargetOutcome::InProgress,
                 Some(outcome) => target_outcome(outcome),
             };
@@ -133,6 +134,8 @@ pub enum WaitKind {
     Window,
     /// Time after a wave.
     Soak,
+    /// The time of `--at`.
+    Start,
     /// A time.
     Time,
     /// A person who does something by hand.
@@ -150,6 +153,7 @@ impl WaitKind {
             Self::Approval => "approval",
             Self::Window => "window",
             Self::Soak => "soak",
+            Self::Start => "start",
             Self::Time => "time",
             Self::Manual => "manual",
             Self::Backoff => "backoff",
@@ -228,6 +232,9 @@ impl Run {
         }
         if self.paused.is_some() {
             return Status::Paused;
+        }
+        if self.before_its_time {
+            return Status::Waiting;
         }
         if self.running == 0 && self.active.iter().any(|ix| self.tasks[ix.at()].wait.is_some()) {
             return Status::Waiting;
@@ -355,7 +362,7 @@ impl Run {
         if let Some(failed) = self.restore_failed.get(&target) {
             return (TargetOutcome::RestoreFailed, Some(failed.clone()));
         }
-        if self.restored_by.contains_key(&target) && (passage.restored || self.rollback_begun) && !busy {
+        if passage.restored && self.restored_by.contains_key(&target) && !busy {
             return (TargetOutcome::Restored, cause.or_else(|| self.undo.clone()).or_else(|| self.cause()));
         }
         if let Some((outcome, cause)) = &passage.failure {
@@ -423,7 +430,15 @@ impl Run {
                 on,
             })
         });
-        waits.collect()
+        let start = self.not_before.filter(|_| self.before_its_time).zip(self.plan.tasks.first());
+        let start = start.map(|(until, first)| WaitingOn {
+            task: first.name.clone(),
+            kind: WaitKind::Start,
+            since: self.started_at.unwrap_or(until),
+            until,
+            on: "the time of `--at`".to_owned(),
+        });
+        waits.chain(start).collect()
     }
 
     fn operator_words(&self, ix: TaskIx) -> String {
@@ -549,7 +564,10 @@ impl Run {
             for ix in tasks {
                 let Some(wave) = self.layout.tasks[ix.at()].waves.first() else { continue };
                 for (target, record) in &self.tasks[ix.at()].records {
-                    if record.started && !self.restored_by.contains_key(target) {
+                    let rollouts = self.layout.tasks[ix.at()].rollouts.iter();
+                    let restored =
+                        rollouts.filter_map(|rollout| self.passage(*rollout, *target)).any(|p| p.restored);
+                    if record.started && !restored {
                         let list = changed.entry(self.plan.scopes[wave.at()].name.clone()).or_default();
                         list.push(self.target_name(*target).clone());
                     }

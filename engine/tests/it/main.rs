@@ -1,6 +1,7 @@
 //! The core, tested from outside: plans made from text, runs driven in virtual time.
 
 mod catalog;
+mod corners;
 mod drive;
 mod laws;
 mod planned;

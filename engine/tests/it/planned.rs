@@ -19,11 +19,12 @@ pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
     let runbook = reading.runbook.expect("a runbook");
     let resolved: BTreeMap<_, _> =
         groups.iter().map(|(name, count)| (GroupName::new(name), machines(name, *count))).collect();
+    let params = document::params::resolve(&runbook, &BTreeMap::new()).expect("parameters");
     plan::make(Making {
         runbook: &runbook,
         sources: &reading.sources,
         catalog: &TestCatalog::default(),
-        params: BTreeMap::new(),
+        params,
         env: BTreeMap::new(),
         resolved,
         limit: Vec::new(),

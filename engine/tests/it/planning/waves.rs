@@ -170,7 +170,7 @@ proptest! {
         machines in 1..50_usize,
         spread in any::<bool>(),
         in_flight in prop::option::of(1..8_u32),
-        first in prop::collection::vec(1..50_usize, 0..3),
+        first in prop::collection::btree_set(1..50_usize, 0..3),
     ) {
         let mut rollout = format!("waves: [{}]", waves_wanted.join(", "));
         if waves_wanted.is_empty() {
