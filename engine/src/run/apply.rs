@@ -515,8 +515,9 @@ impl Run {
             }
         }
         let main = self.layout.tasks[ix.at()].phase == Phase::Main;
-        if changes && main && matches!(self.plan.task_at(ix).role, Role::Step) {
-            // What was restored before is changed anew.
+        let step = changes && main && matches!(self.plan.task_at(ix).role, Role::Step);
+        if step || self.plan.task_at(ix).restores.is_some() {
+            // What was restored before is changed anew: only this task's own success says otherwise.
             for target in &entering {
                 self.restored_by.remove(target);
             }

@@ -213,7 +213,15 @@ impl Run {
     fn mark_restored(&mut self, task: TaskIx, target: TargetIx) {
         self.restored_by.insert(target, task);
         self.restore_failed.remove(&target);
-        for rollout in self.rollouts_for_restore(task, target) {
+        let mut rollouts = self.rollouts_for_restore(task, target);
+        if let (Phase::Rollback, Some(oldest)) =
+            (self.layout.tasks[task.at()].phase, rollouts.iter().min().copied())
+        {
+            // A rollback that brings back an old backup undoes what later rollouts changed, too.
+            let later = (oldest.0..self.scopes.len() as u32).map(ScopeIx);
+            rollouts.extend(later.filter(|ix| self.passage_at_rollout(*ix, target)));
+        }
+        for rollout in rollouts {
             if let Some(passage) = self.passage_mut(rollout, target) {
                 passage.restored = true;
                 passage.restore_failed = None;

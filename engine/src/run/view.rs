@@ -311,9 +311,15 @@ impl Run {
             })
             .collect();
         let mut seen = vec![false; views.len()];
-        for rollout in rollouts {
+        for rollout in rollouts.iter().copied() {
             for target in &self.layout.scopes[rollout.at()].targets {
                 let (outcome, cause) = self.outcome_in(rollout, *target, busy.contains_key(target));
+                if outcome == TargetOutcome::NotStarted
+                    && rollouts.iter().any(|other| self.touched_in_rollout(*other, *target))
+                {
+                    // `not_started` means that no changing task was entered: another rollout's word holds.
+                    continue;
+                }
                 let view = &mut views[target.at()];
                 if !seen[target.at()] || rank(outcome) > rank(view.outcome) {
                     view.outcome = outcome;
@@ -342,6 +348,10 @@ impl Run {
     pub fn target_outcome(&self, id: &TargetId) -> Option<TargetOutcome> {
         let ix = self.layout.target(id)?;
         self.targets().get(ix.at()).map(|view| view.outcome)
+    }
+
+    fn touched_in_rollout(&self, rollout: ScopeIx, target: TargetIx) -> bool {
+        self.passage(rollout, target).is_some_and(|passage| passage.touched)
     }
 
     fn busy(&self) -> BTreeMap<TargetIx, TaskIx> {

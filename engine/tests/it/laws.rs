@@ -25,6 +25,8 @@ enum Shape {
     Flagship,
     /// The restore has a second rung and is tried twice.
     Ladder,
+    /// Three rungs, and a check that covers some machines only.
+    Rungs,
     /// The last rung is a person.
     Manual,
     /// A script before, a composite inside with a rollout of its own.
@@ -40,6 +42,10 @@ struct Stage {
     max_in_flight: usize,
     shape: Shape,
     gate: bool,
+    /// It waits for nothing.
+    parallel: bool,
+    /// It has the machines of the stage before once more.
+    again: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,19 +61,14 @@ fn stage() -> impl Strategy<Value = Stage> {
     let shape = prop_oneof![
         3 => Just(Shape::Flagship),
         1 => Just(Shape::Ladder),
+        1 => Just(Shape::Rungs),
         1 => Just(Shape::Manual),
         1 => Just(Shape::Nested)
     ];
-    (
-        1..6_usize,
-        prop::collection::btree_set(1..5_usize, 0..3),
-        any::<bool>(),
-        0..3_usize,
-        0..3_usize,
-        shape,
-        any::<bool>(),
-    )
-        .prop_map(|(machines, waves, soak, max_failures, max_in_flight, shape, gate)| Stage {
+    let waves = prop::collection::btree_set(1..5_usize, 0..3);
+    let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
+    (1..6_usize, waves, 0..3_usize, 0..3_usize, shape, flags).prop_map(
+        |(machines, waves, max_failures, max_in_flight, shape, (soak, gate, parallel, again))| Stage {
             machines,
             waves: waves.into_iter().collect(),
             soak,
@@ -75,7 +76,10 @@ fn stage() -> impl Strategy<Value = Stage> {
             max_in_flight,
             shape,
             gate,
-        })
+            parallel,
+            again,
+        },
+    )
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -96,6 +100,11 @@ impl Case {
         text += "steps:\n";
         let mut before = None;
         for (at, stage) in self.stages.iter().enumerate() {
+            let again = stage.again && at > 0;
+            if stage.parallel && !again {
+                before = None;
+            }
+            let group = if again { at - 1 } else { at };
             if stage.gate {
                 let needs = before.as_ref().map(|id| format!("    needs: [{id}]\n")).unwrap_or_default();
                 text += &format!("  wait{at}:\n{needs}    uses: gate/wait\n    with: {{ for: 1h }}\n");
@@ -103,7 +112,7 @@ impl Case {
             }
             let needs = before.map(|id| format!("    needs: [{id}]\n")).unwrap_or_default();
             text += &format!(
-                "  s{at}:\n{needs}    run: b{at}\n    targets: g{at}\n    rollout:\n      max_failures: {}\n",
+                "  s{at}:\n{needs}    run: b{at}\n    targets: g{group}\n    rollout:\n      max_failures: {}\n",
                 stage.max_failures
             );
             if !stage.waves.is_empty() {
@@ -149,6 +158,13 @@ fn block(at: usize, shape: Shape) -> String {
         Shape::Ladder => {
             "    restore: { uses: aws/restore, with: { from: backup }, retry: { attempts: 2, delay: 1m }, on_failure: [again] }
     again: { uses: aws/restore, with: { from: backup } }
+"
+        }
+        Shape::Rungs => {
+            "    compliant: { needs: [patch], uses: check/tcp, when: target.name <= 'g1-002', on_failure: [restore] }
+    restore: { uses: aws/restore, with: { from: backup }, on_failure: [again] }
+    again: { uses: aws/restore, with: { from: backup }, on_failure: [last] }
+    last: { uses: aws/restore, with: { from: backup } }
 "
         }
         Shape::Manual => {
@@ -205,6 +221,7 @@ fn check_laws(drive: &Drive, plan: &Plan) -> Result<(), TestCaseError> {
         plan.tasks.iter().chain(&plan.rollback).map(|task| (task.name.clone(), task)).collect();
     let rollout_of = |task: &Task| task.name.as_str().split('/').next().unwrap_or_default().to_owned();
     let mut backed_up = BTreeSet::new();
+    let mut excluded: BTreeSet<TargetId> = BTreeSet::new();
     let mut entered: BTreeSet<TargetId> = BTreeSet::new();
     let mut exceeded: BTreeSet<String> = BTreeSet::new();
     let mut failures: BTreeMap<String, BTreeSet<TargetId>> = BTreeMap::new();
@@ -244,10 +261,13 @@ fn check_laws(drive: &Drive, plan: &Plan) -> Result<(), TestCaseError> {
                 let rollout = scope.as_str().split('/').next().unwrap_or_default();
                 prop_assert!(!exceeded.contains(rollout), "{scope} began after the budget was exceeded");
             }
+            Event::TargetsExcluded { targets, .. } => excluded.extend(targets.iter().cloned()),
             Event::TargetsFailed { task, targets } => {
                 let task = tasks[task];
                 if matches!(task.role, Role::Step | Role::SoakCheck) {
-                    failures.entry(rollout_of(task)).or_default().extend(targets.iter().cloned());
+                    // Whoever is excluded does not count, however it comes out.
+                    let counted = targets.iter().filter(|target| !excluded.contains(*target)).cloned();
+                    failures.entry(rollout_of(task)).or_default().extend(counted);
                 }
             }
             Event::BudgetExceeded { scope, failures, limit } => {
@@ -318,6 +338,78 @@ proptest! {
         let mut drive = case.drive();
         drive.finish();
         check_laws(&drive, &plan)?;
+    }
+}
+
+/// What a person does in the middle of a run.
+#[derive(Clone, Copy, Debug)]
+enum Meddling {
+    Pause,
+    CancelAndRestore,
+    CancelAndLeave,
+    Exclude,
+}
+
+fn meddle(drive: &mut Drive, what: Meddling) {
+    let by = || "bob".to_owned();
+    match what {
+        Meddling::Pause => {
+            drive.record(Event::RunPaused { by: by(), gate: None, cause: None });
+            drive.until(|drive| drive.run.quiet() && drive.next().is_none());
+            if !drive.run.finished() {
+                drive.record(Event::RunUnpaused { by: by() });
+            }
+        }
+        Meddling::CancelAndRestore | Meddling::CancelAndLeave => {
+            let restore = matches!(what, Meddling::CancelAndRestore);
+            drive.record(Event::CancelRequested { restore, by: by(), cause: None });
+        }
+        Meddling::Exclude => {
+            let free = drive
+                .run
+                .targets()
+                .iter()
+                .map(|view| view.id.clone())
+                .find(|id| drive.run.may_exclude(id).is_ok());
+            if let Some(target) = free {
+                drive.record(Event::TargetsExcluded { targets: vec![target], by: by(), because: None });
+            }
+        }
+    }
+}
+
+fn meddling() -> impl Strategy<Value = Meddling> {
+    prop_oneof![
+        Just(Meddling::Pause),
+        Just(Meddling::CancelAndRestore),
+        Just(Meddling::CancelAndLeave),
+        Just(Meddling::Exclude)
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    /// Whatever a person does at whatever moment, the run ends and keeps the laws.
+    #[test]
+    fn a_person_may_step_in_at_any_moment(case in case(), what in meddling(), share in 1..100_usize) {
+        let plan = case.plan();
+        let mut whole = case.drive();
+        whole.finish();
+        let moment = 1 + whole.journal.len() * share / 100;
+        let mut drive = case.drive();
+        drive.until(|drive| drive.journal.len() >= moment);
+        if drive.run.status().exit_code().is_none() && !drive.saw(|event| matches!(event, Event::OutcomeDecided { .. })) {
+            meddle(&mut drive, what);
+        }
+        drive.finish();
+        check_laws(&drive, &plan)?;
+        if drive.saw(|event| matches!(event, Event::CancelRequested { restore: true, .. })) && summary(&drive).0 == Some(RunEnd::Cancelled) {
+            for view in drive.run.targets() {
+                let wave = drive.run.changed_targets().values().any(|left| left.contains(view.id));
+                prop_assert!(!wave, "{} is left changed after a cancel that restores", view.id);
+            }
+        }
     }
 }
 
