@@ -76,6 +76,10 @@ impl Coordinator<'_> {
         if batch.events.is_empty() {
             return Ok(());
         }
+        if !live.created {
+            // The list of runs says what the first entry says.
+            live.row.started_at = at;
+        }
         let row = live.changed_row();
         if live.created {
             let seq = self.store.append(id, at, &batch.events, row.as_ref())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use runbook_engine::{
-    ids::TargetId,
+    ids::{RunId, TargetId},
     outcome::TargetOutcome,
     plan::Plan,
     run::{Run, Status, event::RunEnd},
@@ -51,8 +51,9 @@ pub(super) fn check(store: &dyn RunStore, plan: &Plan) -> Result<(), Refused> {
     }
     let rows = store.runs()?;
     let resolutions = store.resolutions()?;
+    let family = family(&rows, plan);
     for row in rows.iter().filter(|row| !row.holds.is_empty()) {
-        if plan.link.as_ref().is_some_and(|link| link.run == row.run) {
+        if family.contains(&row.run) {
             continue;
         }
         let held: BTreeSet<_> = row.holds.iter().collect();
@@ -65,6 +66,19 @@ pub(super) fn check(store: &dyn RunStore, plan: &Plan) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// The runs that a plan rolls back or retries: the one that it names, the one that this one named, and so on.
+fn family(rows: &[RunRow], plan: &Plan) -> BTreeSet<RunId> {
+    let mut family = BTreeSet::new();
+    let mut next = plan.link.as_ref().map(|link| link.run.clone());
+    while let Some(run) = next {
+        next = rows.iter().find(|row| row.run == run).and_then(|row| row.linked_to.clone());
+        if !family.insert(run) {
+            break;
+        }
+    }
+    family
 }
 
 fn resolved(resolutions: &[Resolution], row: &RunRow, target: &TargetId) -> bool {

@@ -29,6 +29,7 @@ pub fn page(run: &Run, live: bool, now: Timestamp, paint: Paint) -> String {
     text.push_str(&page.stages());
     text.push_str(&page.waiting());
     text.push_str(&page.machines());
+    text.push_str(&page.warnings());
     text.push_str(&page.next());
     text
 }
@@ -47,6 +48,16 @@ impl Page<'_> {
 
     fn id(&self) -> String {
         self.run.id().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What went wrong without changing the end: `finally`, notifications.
+    fn warnings(&self) -> String {
+        let warnings = self.run.warnings();
+        if warnings.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<_> = warnings.iter().map(|warning| format!("  {warning}\n")).collect();
+        format!("\n{}\n{}", self.paint.bold("warnings"), lines.concat())
     }
 
     fn heading(&self) -> String {

@@ -13,20 +13,40 @@ impl Plan {
             "runbook": self.runbook,
             "params": self.params,
             "targets": self.groups,
-            "tasks": self.tasks.iter().map(summary).collect::<Vec<_>>(),
+            "tasks": self.tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>(),
         })
     }
-}
 
-fn summary(task: &Task) -> Value {
-    let no_deadline = matches!(task.work, Work::Gate(Gate::WaitUntil { .. }));
-    json!({
-        "task": task.name,
-        "action": task.action,
-        "needs": task.needs,
-        "on_failure": task.on_failure,
-        "targets": task.targets.as_deref().unwrap_or_default(),
-        "effect": task.effect.as_str(),
-        "timeout_s": (!no_deadline).then(|| task.timeout.as_secs()),
-    })
+    /// What a task waits for: what it needs, and where nothing of its own part comes before it, the part that does.
+    fn waits_for(&self, task: &Task) -> Vec<String> {
+        let mut waits = task.needs.clone();
+        let inside = |name: &str| {
+            self.tasks.iter().any(|other| other.scope == task.scope && other.name.as_str() == name)
+        };
+        if waits.iter().any(|name| inside(name)) {
+            return waits;
+        }
+        let mut up = Some(&task.scope);
+        while let Some(scope) = up.and_then(|name| self.scopes.iter().find(|scope| scope.name == *name)) {
+            if let Some(after) = &scope.after {
+                waits.push(after.to_string());
+                break;
+            }
+            up = scope.parent.as_ref();
+        }
+        waits
+    }
+
+    fn summary(&self, task: &Task) -> Value {
+        let no_deadline = matches!(task.work, Work::Gate(Gate::WaitUntil { .. }));
+        json!({
+            "task": task.name,
+            "action": task.action,
+            "needs": self.waits_for(task),
+            "on_failure": task.on_failure,
+            "targets": task.targets.as_deref().unwrap_or_default(),
+            "effect": task.effect.as_str(),
+            "timeout_s": (!no_deadline).then(|| task.timeout.as_secs()),
+        })
+    }
 }
