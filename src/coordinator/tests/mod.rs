@@ -2,5 +2,6 @@
 
 mod batches;
 mod fleets;
+mod in_turn;
 mod refusals;
 mod rig;
