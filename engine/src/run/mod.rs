@@ -5,11 +5,14 @@
 
 mod apply;
 mod audit;
+mod change;
 pub mod command;
 mod decide;
 mod ending;
 mod entry;
 pub mod event;
+mod find;
+mod gates;
 mod illegal;
 mod inputs;
 mod layout;
@@ -17,6 +20,7 @@ mod settle;
 mod state;
 mod verdict;
 mod view;
+mod waits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,7 +39,8 @@ pub use self::{
     inputs::RenderError,
     layout::DamagedPlan,
     state::{Intent, Memory, TaskStatus},
-    view::{Status, TargetView, TaskView, WaitKind, WaitingOn},
+    view::{Status, TargetView, TaskView},
+    waits::{WaitKind, WaitingOn},
 };
 use crate::{
     ids::{RunId, StepPath},
