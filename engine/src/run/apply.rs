@@ -100,7 +100,7 @@ impl Run {
                     .iter()
                     .map(|(id, cause)| Ok((self.target_named(id)?, cause.clone())))
                     .collect::<Result<Vec<_>, IllegalEvent>>()?;
-                self.scopes[ix.at()].inspected = true;
+                self.scopes[ix.at()].inspected_at = Some(at);
                 let rollout = self.layout.scopes[ix.at()].rollout;
                 for (target, cause) in refused {
                     self.refused.insert(target, cause.clone());

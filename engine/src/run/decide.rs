@@ -110,7 +110,7 @@ impl Run {
             return;
         }
         let scope = self.plan.scopes[wave.at()].name.clone();
-        if self.layout.scopes[wave.at()].inspected && !state.inspected {
+        if self.layout.scopes[wave.at()].inspected && state.inspected_at.is_none() {
             out.push(Command::Inspect { scope });
         } else {
             let _ = now;

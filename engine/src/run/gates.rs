@@ -87,9 +87,11 @@ impl Run {
                 Some(opening)
                     if opening.opens <= now
                         && now < opening.starts_until
-                        && self.uninspected(ix).is_some() =>
+                        && self.uninspected(ix, opening.opens).is_some() =>
                 {
-                    let scope = self.uninspected(ix).map(|wave| self.plan.scopes[wave.at()].name.clone());
+                    let scope = self
+                        .uninspected(ix, opening.opens)
+                        .map(|wave| self.plan.scopes[wave.at()].name.clone());
                     out.extend(
                         scope.filter(|_| self.paused.is_none()).map(|scope| Command::Inspect { scope }),
                     );
@@ -114,12 +116,13 @@ impl Run {
         }
     }
 
-    /// The wave of a window task whose machines nobody has looked at yet.
-    pub(super) fn uninspected(&self, ix: TaskIx) -> Option<ScopeIx> {
+    /// The wave of a window task whose machines nobody has looked at since the window opened.
+    fn uninspected(&self, ix: TaskIx, since: Timestamp) -> Option<ScopeIx> {
         if !matches!(self.plan.task_at(ix).role, Role::Window) {
             return None;
         }
         let wave = self.wave_to_begin(ix)?;
-        (self.layout.scopes[wave.at()].inspected && !self.scopes[wave.at()].inspected).then_some(wave)
+        let looked = self.scopes[wave.at()].inspected_at.is_some_and(|at| at >= since);
+        (self.layout.scopes[wave.at()].inspected && !looked).then_some(wave)
     }
 }

@@ -222,8 +222,8 @@ pub(super) struct ScopeState {
     pub(super) begun: bool,
     /// Waves: `WaveEnded`.
     pub(super) over: bool,
-    /// Waves: somebody looked.
-    pub(super) inspected: bool,
+    /// Waves: when somebody looked at its machines.
+    pub(super) inspected_at: Option<Timestamp>,
     /// Rollouts: machines that failed.
     pub(super) failures: u32,
     /// Rollouts: over budget.
