@@ -49,8 +49,18 @@ impl Coordinator<'_> {
             Ask::Resume { run } => self.go_on(&peer, run.as_deref()),
             Ask::Tell { .. } => return,
         };
-        // A client that is gone needs no answer.
-        let _ = answer.send(answered);
+        let pending = match &answered {
+            Ok(Answered::Advancing(run)) => self.runs.get_mut(run).and_then(|live| live.facts.last_mut()),
+            _ => None,
+        };
+        match (pending, answered) {
+            // Nothing is said of a run before its batch is durable: whoever asks for it then finds it.
+            (Some(fact), Ok(answered)) if matches!(fact.answer, Answer::Nobody) => {
+                fact.answer = Answer::Client(answer, answered);
+            }
+            // A client that is gone needs no answer.
+            (_, answered) => drop(answer.send(answered)),
+        }
     }
 
     fn tell(&mut self, peer: &Peer, run: Option<&str>, order: &Order) -> Result<Told, Refused> {

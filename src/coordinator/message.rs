@@ -11,7 +11,10 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::refused::Refused;
-use crate::control::{asked::Asked, order::Told};
+use crate::control::{
+    asked::{Answered, Asked},
+    order::Told,
+};
 
 /// Something that comes into the queue. The queue has no bound of its own: whoever sends a fact waits for its answer,
 /// so that it never holds more than there are calls under way.
@@ -44,6 +47,8 @@ pub(crate) enum Answer {
     Ledger(oneshot::Sender<Result<(), Failure>>),
     /// A person, with what to say when it is done.
     Person(oneshot::Sender<Result<Told, Refused>>, Told),
+    /// A client whose run begins or goes on with this fact.
+    Client(oneshot::Sender<Result<Answered, Refused>>, Answered),
 }
 
 impl Fact {
@@ -61,6 +66,7 @@ impl Answer {
             Self::Nobody => {}
             Self::Ledger(to) => drop(to.send(Ok(()))),
             Self::Person(to, told) => drop(to.send(Ok(told))),
+            Self::Client(to, answered) => drop(to.send(Ok(answered))),
         }
     }
 
@@ -70,6 +76,7 @@ impl Answer {
             Self::Nobody => {}
             Self::Ledger(to) => drop(to.send(Err(Failure::failed(format!("our bug: {why}"))))),
             Self::Person(to, _) => drop(to.send(Err(Refused::NotNow { why, hint: None }))),
+            Self::Client(to, _) => drop(to.send(Err(Refused::NotNow { why, hint: None }))),
         }
     }
 
@@ -79,6 +86,7 @@ impl Answer {
             Self::Nobody => {}
             Self::Ledger(to) => drop(to.send(Err(Failure::Detached))),
             Self::Person(to, _) => drop(to.send(Err(Refused::Stopping))),
+            Self::Client(to, _) => drop(to.send(Err(Refused::Stopping))),
         }
     }
 }
