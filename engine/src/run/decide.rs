@@ -58,7 +58,7 @@ impl Run {
             out.push(Command::Record(self.retry_event(*ix, self.verification_retries(*ix), now)));
         }
         for wave in &self.wave_candidates {
-            self.wave_commands(*wave, now, &mut out);
+            self.wave_commands(*wave, &mut out);
         }
         let mut free = self.capacity.saturating_sub(self.running);
         for ix in &self.candidates {
@@ -85,7 +85,7 @@ impl Run {
 
     // ---- waves
 
-    fn wave_commands(&self, wave: ScopeIx, now: Timestamp, out: &mut Vec<Command>) {
+    fn wave_commands(&self, wave: ScopeIx, out: &mut Vec<Command>) {
         let state = &self.scopes[wave.at()];
         if state.begun || state.over || self.paused.is_some() || self.cancel.is_some() {
             return;
@@ -113,7 +113,6 @@ impl Run {
         if self.layout.scopes[wave.at()].inspected && state.inspected_at.is_none() {
             out.push(Command::Inspect { scope });
         } else {
-            let _ = now;
             out.push(Command::Record(Event::WaveStarted { scope }));
         }
     }
