@@ -1,6 +1,8 @@
 //! Where the world begins: small traits in its own terms, each with a real adapter and a simulated one.
 
+pub mod backup;
 pub mod clock;
+pub mod ec2;
 pub mod fault;
 pub mod fleet;
 pub mod http;
@@ -27,8 +29,16 @@ pub struct Ports {
 
 /// Gives the AWS ports of one account, Region and role. Clients are made once and kept.
 pub trait AwsFactory: Send + Sync {
-    /// Run Command.
+    /// Systems Manager: Run Command and patch states.
     fn ssm(&self, home: &runbook_engine::target::Home) -> Arc<dyn ssm::Ssm>;
-    /// Snapshots, patches, restores, reboots. `None`: not available against real AWS in this version.
+    /// Snapshots, patches, restores, reboots: goes away with the last action that uses it.
     fn fleet(&self, home: &runbook_engine::target::Home) -> Option<Arc<dyn fleet::Fleet>>;
+    /// EC2. `None`: not yet.
+    fn ec2(&self, _home: &runbook_engine::target::Home) -> Option<Arc<dyn ec2::Ec2>> {
+        None
+    }
+    /// AWS Backup. `None`: not yet.
+    fn backup(&self, _home: &runbook_engine::target::Home) -> Option<Arc<dyn backup::Backup>> {
+        None
+    }
 }
