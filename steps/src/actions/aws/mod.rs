@@ -3,6 +3,7 @@
 pub mod command;
 pub mod compliance;
 mod errand;
+pub mod kept;
 pub mod patch;
 mod patience;
 pub mod reboot;
