@@ -33,11 +33,32 @@ fn word(text: &str) -> Option<InvocationStatus> {
     })
 }
 
-/// A row of `ListCommandInvocations` with details; its outputs are cut too short to be of use.
+/// What stands between standard output and standard error in the output of a step, as the agent joins them.
+const STDERR_FOLLOWS: &str = "\n----------ERROR-------\n";
+
+/// From this length on an output may have been cut: the agent keeps 2,500 characters, its marks of cutting included.
+const MAY_BE_CUT: usize = 2_400;
+
+/// Standard output and error of a step, where nothing is missing of them.
+fn printed(plugin: &CommandPlugin) -> Option<(String, String)> {
+    let output = plugin.output().unwrap_or_default();
+    if output.chars().count() >= MAY_BE_CUT {
+        return None;
+    }
+    let (stdout, stderr) = output.split_once(STDERR_FOLLOWS).unwrap_or((output, ""));
+    Some((stdout.to_owned(), stderr.to_owned()))
+}
+
+/// A row of `ListCommandInvocations` with details.
 pub(crate) fn row(row: &CommandInvocation) -> Option<Invocation> {
     let details = row.status_details().unwrap_or_default();
     let status = status(details, row.status().map_or("", |status| status.as_str()));
     let plugins = row.command_plugins();
+    let printed = match status {
+        InvocationStatus::Running => None,
+        _ => telling(plugins).and_then(printed),
+    };
+    let (stdout, stderr) = printed.unzip();
     Some(Invocation {
         instance: TargetId::new(row.instance_id()?),
         status,
@@ -49,8 +70,8 @@ pub(crate) fn row(row: &CommandInvocation) -> Option<Invocation> {
             .filter_map(timestamp)
             .max()
             .filter(|_| status != InvocationStatus::Running),
-        stdout: None,
-        stderr: None,
+        stdout,
+        stderr,
     })
 }
 
@@ -151,6 +172,23 @@ mod tests {
         let read = row(&failed).expect("it names its machine");
         assert_eq!((read.status, read.exit_code), (InvocationStatus::Failed, Some(7)));
         assert_eq!(read.ended_at.map(|at| at.as_second()), Some(30));
+    }
+
+    #[test]
+    fn short_outputs_are_read_whole_and_long_ones_not_at_all() {
+        let of = |output: &str| {
+            let plugin = CommandPlugin::builder().name("one").response_code(1).output(output).build();
+            let row_ =
+                CommandInvocation::builder().instance_id("i-0123456789abcdef0").status_details("Failed");
+            let read = row(&row_.command_plugins(plugin).build()).expect("it names its machine");
+            (read.stdout, read.stderr)
+        };
+        assert_eq!(of("fine"), (Some("fine".into()), Some(String::new())));
+        assert_eq!(
+            of("fine\n----------ERROR-------\nno space left"),
+            (Some("fine".into()), Some("no space left".into()))
+        );
+        assert_eq!(of(&"x".repeat(2_400)), (None, None));
     }
 
     #[test]

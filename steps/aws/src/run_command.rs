@@ -1,4 +1,4 @@
-//! Systems Manager Run Command.
+//! Systems Manager: Run Command, agents and patch states.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -7,14 +7,18 @@ use std::{
 
 use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
-use aws_sdk_ssm::types::{
-    CommandFilter, CommandFilterKey, CommandPlugin, InstanceInformationStringFilter, PingStatus,
+use aws_sdk_ssm::{
+    primitives::DateTime,
+    types::{
+        CommandFilter, CommandFilterKey, CommandPlugin, InstanceInformationStringFilter, InstancePatchState,
+        PingStatus,
+    },
 };
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 use runbook_steps::ports::{
     fault::{Fault, FaultKind},
-    ssm::{AgentInfo, CommandRow, Invocation, SendCommand, Ssm},
+    ssm::{AgentInfo, CommandRow, Invocation, PatchState, SendCommand, Ssm},
 };
 use tokio::task::JoinSet;
 
@@ -88,43 +92,14 @@ impl Ssm for Connection {
             .map(|(key, value)| CommandFilter::builder().key(key).value(value).build())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| invalid(CALL, error.to_string()))?;
-        let mut rows = BTreeMap::new();
-        let mut token = None;
-        loop {
-            let page = clients
-                .ssm
-                .list_commands()
-                .set_filters(Some(filters.clone()))
-                .max_results(PAGE)
-                .set_next_token(token.clone())
-                .send()
-                .await
-                .map_err(|error| fault(CALL, &error))?;
-            for command in page.commands.unwrap_or_default() {
-                let Some(id) = command.command_id else { continue };
-                let row = CommandRow {
-                    command_id: id.clone(),
-                    comment: command.comment.unwrap_or_default(),
-                    document: command.document_name.unwrap_or_default(),
-                    requested_at: command
-                        .requested_date_time
-                        .as_ref()
-                        .and_then(invocation::timestamp)
-                        .unwrap_or_default(),
-                    instances: command
-                        .instance_ids
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(TargetId::from)
-                        .collect(),
-                };
-                rows.insert(id, row);
-            }
-            token = match next(token, page.next_token) {
-                Some(token) => Some(token),
-                None => return Ok(rows.into_values().collect()),
-            };
-        }
+        commands(clients, &filters).await
+    }
+
+    async fn executing(&self) -> Result<Vec<CommandRow>, Fault> {
+        const CALL: &str = "ssm:ListCommands";
+        let clients = self.clients(CALL).await?;
+        let stage = CommandFilter::builder().key(CommandFilterKey::ExecutionStage).value("Executing").build();
+        commands(clients, &[stage.map_err(|error| invalid(CALL, error.to_string()))?]).await
     }
 
     async fn invocations(&self, command_id: &str, instances: &[TargetId]) -> Result<Vec<Invocation>, Fault> {
@@ -209,6 +184,93 @@ impl Ssm for Connection {
         }
         Ok(heard.into_values().collect())
     }
+
+    async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault> {
+        const CALL: &str = "ssm:DescribeInstancePatchStates";
+        let clients = self.clients(CALL).await?;
+        let mut states = BTreeMap::new();
+        for chunk in instances.chunks(IDS_PER_CALL) {
+            let mut token = None;
+            loop {
+                let page = clients
+                    .ssm
+                    .describe_instance_patch_states()
+                    .set_instance_ids(Some(names(chunk)))
+                    .max_results(PAGE)
+                    .set_next_token(token.clone())
+                    .send()
+                    .await
+                    .map_err(|error| fault(CALL, &error))?;
+                for state in page.instance_patch_states.unwrap_or_default() {
+                    states.insert(state.instance_id.clone(), patch_state(state));
+                }
+                token = match next(token, page.next_token) {
+                    Some(token) => Some(token),
+                    None => break,
+                };
+            }
+        }
+        Ok(states.into_values().collect())
+    }
+}
+
+fn patch_state(state: InstancePatchState) -> PatchState {
+    // A Windows machine whose last operation failed reports -1.
+    let count = |count: Option<i32>| count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default();
+    // Times that are not known are sent as the beginning of 1970.
+    let time = |time: &DateTime| invocation::timestamp(time).filter(|at| at.as_second() > 0);
+    PatchState {
+        instance: TargetId::from(state.instance_id),
+        patch_group: state.patch_group,
+        baseline: state.baseline_id,
+        operation: state.operation.as_str().to_owned(),
+        snapshot_id: state.snapshot_id,
+        started_at: time(&state.operation_start_time),
+        ended_at: time(&state.operation_end_time),
+        missing: count(Some(state.missing_count)),
+        failed: count(Some(state.failed_count)),
+        pending_reboot: count(state.installed_pending_reboot_count),
+        critical: count(state.critical_non_compliant_count),
+        security: count(state.security_non_compliant_count),
+        other: count(state.other_non_compliant_count),
+        reboot_option: state.reboot_option.map(|option| option.as_str().to_owned()),
+    }
+}
+
+/// The commands that these filters let through, all pages.
+async fn commands(clients: &Clients, filters: &[CommandFilter]) -> Result<Vec<CommandRow>, Fault> {
+    let mut rows = BTreeMap::new();
+    let mut token = None;
+    loop {
+        let page = clients
+            .ssm
+            .list_commands()
+            .set_filters(Some(filters.to_vec()))
+            .max_results(PAGE)
+            .set_next_token(token.clone())
+            .send()
+            .await
+            .map_err(|error| fault("ssm:ListCommands", &error))?;
+        for command in page.commands.unwrap_or_default() {
+            let Some(id) = command.command_id else { continue };
+            let row = CommandRow {
+                command_id: id.clone(),
+                comment: command.comment.unwrap_or_default(),
+                document: command.document_name.unwrap_or_default(),
+                requested_at: command
+                    .requested_date_time
+                    .as_ref()
+                    .and_then(invocation::timestamp)
+                    .unwrap_or_default(),
+                instances: command.instance_ids.unwrap_or_default().into_iter().map(TargetId::from).collect(),
+            };
+            rows.insert(id, row);
+        }
+        token = match next(token, page.next_token) {
+            Some(token) => Some(token),
+            None => return Ok(rows.into_values().collect()),
+        };
+    }
 }
 
 /// All rows of a command, of the machines asked for.
@@ -233,7 +295,7 @@ async fn listed(
             .await
             .map_err(|error| fault(call, &error))?;
         for row in page.command_invocations().iter().filter_map(invocation::row) {
-            if wanted.contains(&row.instance) {
+            if wanted.is_empty() || wanted.contains(&row.instance) {
                 rows.insert(row.instance.clone(), row);
             }
         }

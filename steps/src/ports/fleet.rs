@@ -1,9 +1,8 @@
-//! Snapshots, patch states, restores and reboots of EC2 machines, in AWS's terms.
+//! Snapshots, restores and reboots of EC2 machines, in AWS's terms.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 
 use super::fault::Fault;
@@ -21,33 +20,6 @@ pub struct Snapshot {
     pub state: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-}
-
-/// The patch state of a machine (`DescribeInstancePatchStates`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatchState {
-    /// The machine.
-    pub instance: TargetId,
-    /// `Scan` or `Install`.
-    pub operation: String,
-    /// The patch snapshot id of the operation.
-    pub snapshot_id: Option<String>,
-    /// When the operation ended.
-    pub ended_at: Option<Timestamp>,
-    /// MissingCount.
-    pub missing: u64,
-    /// FailedCount.
-    pub failed: u64,
-    /// InstalledPendingRebootCount.
-    pub pending_reboot: u64,
-    /// CriticalNonCompliantCount.
-    pub critical: u64,
-    /// SecurityNonCompliantCount.
-    pub security: u64,
-    /// OtherNonCompliantCount.
-    pub other: u64,
-    /// RebootOption of the last installation: `RebootIfNeeded` or `NoReboot`.
-    pub reboot_option: Option<String>,
 }
 
 /// A restore in progress (`CreateReplaceRootVolumeTask`, or a swap of volumes).
@@ -72,7 +44,7 @@ pub struct BootInfo {
     pub online: bool,
 }
 
-/// Snapshots, patch states, restores and reboots of one account, Region and role.
+/// Snapshots, restores and reboots of one account, Region and role.
 #[async_trait]
 pub trait Fleet: Send + Sync {
     /// Snapshots of all volumes (or the root only) of one machine, crash-consistent, tagged in the same call.
@@ -98,12 +70,6 @@ pub trait Fleet: Send + Sync {
     /// # Errors
     /// [`Fault`].
     async fn snapshots(&self, ids: &[String]) -> Result<Vec<Snapshot>, Fault>;
-
-    /// Patch states of at most 50 machines a call; more are cut into calls.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault>;
 
     /// Starts the restore of a machine from snapshots, with a client token (repeating it is safe).
     ///

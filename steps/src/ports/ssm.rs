@@ -1,4 +1,4 @@
-//! Systems Manager Run Command, in its own terms.
+//! Systems Manager: Run Command, agents and patch states, in its own terms.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -51,9 +51,9 @@ pub struct Invocation {
     pub exit_code: Option<i32>,
     /// When it ended, if the service says so.
     pub ended_at: Option<Timestamp>,
-    /// Standard output, if this reading has it.
+    /// Standard output of the step that tells how the document ended, where this reading has all of it.
     pub stdout: Option<String>,
-    /// Standard error, if this reading has it.
+    /// Its standard error, where this reading has all of it.
     pub stderr: Option<String>,
 }
 
@@ -87,7 +87,41 @@ pub struct AgentInfo {
     pub last_ping: Option<Timestamp>,
 }
 
-/// Systems Manager Run Command of one account, Region and role.
+/// The patch state of a machine (`DescribeInstancePatchStates`): what its last patch operation reported, whoever began
+/// that operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchState {
+    /// The machine.
+    pub instance: TargetId,
+    /// Its patch group.
+    pub patch_group: String,
+    /// The baseline that it was held against.
+    pub baseline: String,
+    /// `Scan` or `Install`.
+    pub operation: String,
+    /// The patch snapshot id of the operation.
+    pub snapshot_id: Option<String>,
+    /// When the operation began.
+    pub started_at: Option<Timestamp>,
+    /// When the operation ended.
+    pub ended_at: Option<Timestamp>,
+    /// MissingCount.
+    pub missing: u64,
+    /// FailedCount.
+    pub failed: u64,
+    /// InstalledPendingRebootCount.
+    pub pending_reboot: u64,
+    /// CriticalNonCompliantCount.
+    pub critical: u64,
+    /// SecurityNonCompliantCount.
+    pub security: u64,
+    /// OtherNonCompliantCount.
+    pub other: u64,
+    /// RebootOption of the last installation: `RebootIfNeeded` or `NoReboot`.
+    pub reboot_option: Option<String>,
+}
+
+/// Systems Manager of one account, Region and role.
 #[async_trait]
 pub trait Ssm: Send + Sync {
     /// Sends a command to at most 50 instances; its id. Never repeated by the adapter.
@@ -102,8 +136,16 @@ pub trait Ssm: Send + Sync {
     /// [`Fault`].
     async fn list_commands(&self, document: &str, since: Timestamp) -> Result<Vec<CommandRow>, Fault>;
 
-    /// How a command stands on each machine, in as few calls as the server allows; `instances` are asked one by one
-    /// where it lacks the batched call. Machines not visible yet are missing.
+    /// Every command that is being executed now (`ExecutionStage` = `Executing`), whoever sent it, all pages. Of one that
+    /// was sent to tags, `instances` is empty: [`Ssm::invocations`] has them.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    async fn executing(&self) -> Result<Vec<CommandRow>, Fault>;
+
+    /// How a command stands on these machines (none named: on all), in as few calls as the server allows; `instances`
+    /// are asked one by one where it lacks the batched call. Machines not visible yet are missing. A part that ended has
+    /// what it printed, unless that may have been cut short (2,500 characters in all): then [`Ssm::invocation`] has it.
     ///
     /// # Errors
     /// [`Fault`].
@@ -126,4 +168,10 @@ pub trait Ssm: Send + Sync {
     /// # Errors
     /// [`Fault`].
     async fn agents(&self, instances: &[TargetId]) -> Result<Vec<AgentInfo>, Fault>;
+
+    /// Patch states, fifty machines a call. Machines that never reported one are left out.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault>;
 }

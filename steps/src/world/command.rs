@@ -13,7 +13,7 @@ use super::{
     state::{State, Struck},
     time::later,
 };
-use crate::ports::ssm::{Invocation, InvocationStatus, SendCommand};
+use crate::ports::ssm::{CommandRow, Invocation, InvocationStatus, SendCommand};
 
 /// How long the agent takes to pick a command up.
 const PICK_UP: Duration = Duration::from_secs(2);
@@ -139,6 +139,19 @@ impl Work {
         match self {
             Self::Install { .. } | Self::Scan { .. } => PATCH_LIMIT,
             Self::Other { limit_s } => Duration::from_secs(*limit_s),
+        }
+    }
+}
+
+impl Command {
+    /// How lists show it.
+    pub fn row(&self) -> CommandRow {
+        CommandRow {
+            command_id: self.id.clone(),
+            comment: self.comment.clone(),
+            document: self.document.clone(),
+            requested_at: self.at,
+            instances: self.parts.iter().map(|part| part.machine.clone()).collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots, patch states, restores and reboots of the simulated world.
+//! Snapshots, restores and reboots of the simulated world.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,15 +17,11 @@ use super::{
 };
 use crate::ports::{
     fault::{Fault, FaultKind},
-    fleet::{BootInfo, Fleet, PatchState, RestoreTask, Snapshot},
+    fleet::{BootInfo, Fleet, RestoreTask, Snapshot},
 };
 
 /// How long after a restore began the machine goes down.
 const GOING_DOWN: Duration = Duration::from_secs(10);
-/// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
-const UPLOAD: Duration = Duration::from_secs(3);
-/// The most instances of a DescribeInstancePatchStates.
-const MOST_STATES: usize = 50;
 
 #[async_trait]
 impl Fleet for Door {
@@ -88,45 +84,6 @@ impl Fleet for Door {
                     .collect()
             })
             .await
-    }
-
-    async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault> {
-        let mut states = Vec::new();
-        for some in instances.chunks(MOST_STATES) {
-            let read = |state: &mut State, now: Timestamp| {
-                let reported = later(now, Duration::ZERO).checked_sub(UPLOAD).unwrap_or(now);
-                let mut found = Vec::new();
-                for id in some {
-                    let Some(machine) = state.roster.by_id(id) else { continue };
-                    // Machines that never reported are left out (DOMAIN 2.7).
-                    let condition = state.machines[machine].now(now);
-                    let Some(report) = condition.report.as_ref().filter(|report| report.ended_at <= reported)
-                    else {
-                        continue;
-                    };
-                    let patches = report.patches;
-                    let other =
-                        (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
-                    found.push(PatchState {
-                        instance: id.clone(),
-                        operation: report.operation.into(),
-                        snapshot_id: report.snapshot_id.clone(),
-                        ended_at: Some(report.ended_at),
-                        missing: patches.missing.into(),
-                        failed: report.failed.into(),
-                        pending_reboot: patches.pending_reboot.into(),
-                        critical: patches.critical.into(),
-                        security: patches.security.into(),
-                        other: other.into(),
-                        reboot_option: condition.reboot_option.map(str::to_owned),
-                    });
-                }
-                Ok(found)
-            };
-            states
-                .extend(self.world.read(self.label(), "ssm:DescribeInstancePatchStates", some, read).await?);
-        }
-        Ok(states)
     }
 
     async fn restore(

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::ports::{
     fault::{Fault, FaultKind},
-    ssm::{AgentInfo, CommandRow, Invocation, SendCommand, Ssm},
+    ssm::{AgentInfo, CommandRow, Invocation, PatchState, SendCommand, Ssm},
 };
 
 /// The most instances of one command (DOMAIN 1.1).
@@ -23,6 +23,11 @@ const MOST_INSTANCES: usize = 50;
 const LONGEST_COMMENT: usize = 100;
 /// Bounds of the delivery time-out.
 const DELIVERY: std::ops::RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(2_592_000);
+
+/// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
+const UPLOAD: Duration = Duration::from_secs(3);
+/// The most instances of a DescribeInstancePatchStates.
+const MOST_STATES: usize = 50;
 
 #[async_trait]
 impl Ssm for Door {
@@ -79,15 +84,18 @@ impl Ssm for Door {
                 let visible = state.commands[from..]
                     .iter()
                     .filter(|command| command.document == document && is_visible(state, command.at, now));
-                Ok(visible
-                    .map(|command| CommandRow {
-                        command_id: command.id.clone(),
-                        comment: command.comment.clone(),
-                        document: command.document.clone(),
-                        requested_at: command.at,
-                        instances: command.parts.iter().map(|part| part.machine.clone()).collect(),
-                    })
-                    .collect())
+                Ok(visible.map(Command::row).collect())
+            })
+            .await
+    }
+
+    async fn executing(&self) -> Result<Vec<CommandRow>, Fault> {
+        self.world
+            .read(self.label(), "ssm:ListCommands", &[], |state, now| {
+                let executing = state.commands.iter().filter(|command| {
+                    is_visible(state, command.at, now) && command.parts.iter().any(|part| part.shown > now)
+                });
+                Ok(executing.map(Command::row).collect())
             })
             .await
     }
@@ -101,7 +109,7 @@ impl Ssm for Door {
                 let wanted: BTreeSet<_> = instances.iter().collect();
                 Ok(parts
                     .filter(|part| wanted.is_empty() || wanted.contains(&part.machine))
-                    .map(|part| part.show(now, false))
+                    .map(|part| part.show(now, true))
                     .collect())
             })
             .await
@@ -160,6 +168,48 @@ impl Ssm for Door {
                 Ok(agents)
             })
             .await
+    }
+
+    async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault> {
+        let mut states = Vec::new();
+        for some in instances.chunks(MOST_STATES) {
+            let read = |state: &mut State, now: Timestamp| {
+                let reported = later(now, Duration::ZERO).checked_sub(UPLOAD).unwrap_or(now);
+                let mut found = Vec::new();
+                for id in some {
+                    let Some(machine) = state.roster.by_id(id) else { continue };
+                    // Machines that never reported are left out (DOMAIN 2.7).
+                    let condition = state.machines[machine].now(now);
+                    let Some(report) = condition.report.as_ref().filter(|report| report.ended_at <= reported)
+                    else {
+                        continue;
+                    };
+                    let patches = report.patches;
+                    let other =
+                        (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
+                    found.push(PatchState {
+                        instance: id.clone(),
+                        patch_group: String::new(),
+                        baseline: String::new(),
+                        operation: report.operation.into(),
+                        snapshot_id: report.snapshot_id.clone(),
+                        started_at: None,
+                        ended_at: Some(report.ended_at),
+                        missing: patches.missing.into(),
+                        failed: report.failed.into(),
+                        pending_reboot: patches.pending_reboot.into(),
+                        critical: patches.critical.into(),
+                        security: patches.security.into(),
+                        other: other.into(),
+                        reboot_option: condition.reboot_option.map(str::to_owned),
+                    });
+                }
+                Ok(found)
+            };
+            states
+                .extend(self.world.read(self.label(), "ssm:DescribeInstancePatchStates", some, read).await?);
+        }
+        Ok(states)
     }
 }
 

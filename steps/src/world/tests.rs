@@ -109,7 +109,7 @@ async fn an_installation_reboots_and_is_seen_late() {
     let after = fleet(&ports).boots(std::slice::from_ref(&machine)).await.unwrap();
     assert_ne!(before[0].boot_id, after[0].boot_id);
     assert_eq!(get(&ports, "web-1").await, Ok(200));
-    let state = fleet(&ports).patch_states(std::slice::from_ref(&machine)).await.unwrap();
+    let state = ssm(&ports).patch_states(std::slice::from_ref(&machine)).await.unwrap();
     assert_eq!((state[0].operation.as_str(), state[0].missing, state[0].pending_reboot), ("Install", 0, 12));
     assert_eq!(ports.clock.now().as_second() - began.as_second(), 370);
 }

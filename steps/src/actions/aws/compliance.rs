@@ -22,7 +22,7 @@ use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, StopReason},
     fanout::{Done, journal},
-    ports::fleet::PatchState,
+    ports::ssm::PatchState,
 };
 
 /// Its documentation.
@@ -87,13 +87,12 @@ impl Action for Compliance {
             homes.entry(target.home.clone()).or_default().push(id.clone());
         }
         for (home, ids) in homes {
-            let fleet = ctx.ports.aws.as_ref().and_then(|aws| aws.fleet(&home));
-            let Some(fleet) = fleet else {
-                return Err(Failure::failed("patch states cannot be read from AWS in this version"));
+            let Some(ssm) = ctx.ports.aws.as_ref().map(|aws| aws.ssm(&home)) else {
+                return Err(Failure::failed("this run has no access to AWS"));
             };
             for some in ids.chunks(MOST) {
                 let token = ctx.token(some[0].as_str(), "ssm:DescribeInstancePatchStates");
-                let report = match read(ctx, token, || fleet.patch_states(some)).await? {
+                let report = match read(ctx, token, || ssm.patch_states(some)).await? {
                     Some(Ok(states)) => {
                         let mut states: BTreeMap<_, _> =
                             states.into_iter().map(|state| (state.instance.clone(), state)).collect();

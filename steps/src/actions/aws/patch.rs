@@ -33,10 +33,7 @@ use crate::{
     action::{Action, Failure, Inputs, Work},
     context::Context,
     fanout::Done,
-    ports::{
-        fleet::{Fleet, PatchState},
-        ssm::InvocationStatus,
-    },
+    ports::ssm::{InvocationStatus, PatchState},
 };
 
 /// Its documentation.
@@ -132,7 +129,6 @@ impl Action for Patch {
         let snapshot =
             Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("runbook patch snapshot\n{}", ctx.run).as_bytes());
         let mut course = Patching {
-            ctx: ctx.clone(),
             machines,
             snapshot: snapshot.to_string(),
             installing: 0,
@@ -149,7 +145,6 @@ impl Action for Patch {
 }
 
 struct Patching {
-    ctx: Context,
     machines: BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)>,
     /// The list of patches that this run installs.
     snapshot: String,
@@ -290,13 +285,7 @@ impl Course for Patching {
             homes.entry(home).or_default().push(Scanned { machine, ended_at, must_have_rebooted });
         }
         for (home, machines) in homes {
-            let Some(fleet) = self.ctx.ports.aws.as_ref().and_then(|aws| aws.fleet(&home)) else {
-                for Scanned { machine, .. } in machines {
-                    relay.done(machine, Done::of(not_here()));
-                }
-                continue;
-            };
-            relay.spawn(read_states(relay.road.clone(), fleet, self.snapshot.clone(), machines));
+            relay.spawn(read_states(relay.road.clone(), home, self.snapshot.clone(), machines));
         }
     }
 
@@ -304,11 +293,6 @@ impl Course for Patching {
         self.reminded = false;
         self.scan(true, relay);
     }
-}
-
-fn not_here() -> Report {
-    let cause = "patch states cannot be read from AWS in this version";
-    Report::failed(Outcome::Failed, ErrorClass::Failed, cause)
 }
 
 /// A machine whose scan ended, and whose state is awaited.
@@ -348,10 +332,11 @@ impl Scanned {
 /// Waits until the states of these machines are those of their scans. The upload is not part of the command.
 async fn read_states(
     road: Road,
-    fleet: Arc<dyn Fleet>,
+    home: Home,
     snapshot: String,
     mut machines: Vec<Scanned>,
 ) -> Result<(), Failure> {
+    let ssm = road.ssm(&home)?;
     let until = later(road.ctx.now(), UPLOAD);
     let mut stopping = Stopping::default();
     let mut pause = Duration::from_secs(5);
@@ -362,7 +347,7 @@ async fn read_states(
         let mut states = BTreeMap::new();
         for some in ids.chunks(MOST) {
             let _permit = road.calls.acquire().await;
-            match fleet.patch_states(some).await {
+            match ssm.patch_states(some).await {
                 Ok(read) => states.extend(read.into_iter().map(|state| (state.instance.clone(), state))),
                 Err(fault) => tracing::warn!(%fault, "patch states could not be read"),
             }
