@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::target::Home;
 
-use super::{World, fault_rule::Label};
-use crate::ports::{AwsFactory, Ports, clock::Clock, fleet::Fleet, ssm::Ssm};
+use super::{World, account::Account, fault_rule::Label};
+use crate::ports::{AwsFactory, Ports, backup::Backup, clock::Clock, ec2::Ec2, fleet::Fleet, ssm::Ssm};
 
 /// The world, as one attempt of one task sees it.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ impl Door {
         }
     }
 
+    fn account(&self, home: &Home) -> Account {
+        Account::of_home(&self.world, self.label.clone(), home)
+    }
+
     pub fn label(&self) -> Option<&Label> {
         self.label.as_ref()
     }
@@ -45,9 +49,16 @@ impl Clock for Door {
 }
 
 impl AwsFactory for Door {
-    // All accounts and Regions are one world: a machine's id is enough to find it.
-    fn ssm(&self, _home: &Home) -> Arc<dyn Ssm> {
-        Arc::new(self.clone())
+    fn ssm(&self, home: &Home) -> Arc<dyn Ssm> {
+        Arc::new(self.account(home))
+    }
+
+    fn ec2(&self, home: &Home) -> Option<Arc<dyn Ec2>> {
+        Some(Arc::new(self.account(home)))
+    }
+
+    fn backup(&self, home: &Home) -> Option<Arc<dyn Backup>> {
+        Some(Arc::new(self.account(home)))
     }
 
     fn fleet(&self, _home: &Home) -> Option<Arc<dyn Fleet>> {

@@ -6,17 +6,22 @@
 //! call is answered: a process that is killed finds its commands still running, or ended, as in the real world. While
 //! no process lives, the world stands still.
 
+mod account;
+mod aws_backup;
 mod chance;
 mod command;
 mod door;
 mod ec2;
+mod elastic;
 mod fault_rule;
 mod fleet;
 mod host;
 mod inventory;
+mod listing;
 mod log;
 mod machine;
 mod people;
+mod place;
 mod roster;
 mod run_command;
 mod state;
@@ -35,19 +40,21 @@ use jiff::Timestamp;
 use runbook_engine::ids::{TargetId, TaskName};
 use tokio::sync::watch;
 
-use self::{
-    door::Door,
-    fault_rule::{Label, RuleKind},
-    log::{Line, LogFile},
-    roster::Roster,
-    state::{Fact, State, Struck},
-    time::WorldTime,
-};
 pub use self::{
+    account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
     log::{Call, CallLog},
     people::Answer,
     roster::FleetError,
     time::runtime,
+};
+use self::{
+    door::Door,
+    fault_rule::{Label, RuleKind},
+    log::{Line, LogFile},
+    place::Place,
+    roster::Roster,
+    state::{Fact, State, Struck},
+    time::WorldTime,
 };
 use crate::ports::{
     Ports,
@@ -152,6 +159,12 @@ impl World {
     /// The ports of this world for one attempt of a task, so that the fleet's faults can name the step.
     pub fn ports_for(self: &Arc<Self>, task: &TaskName, attempt: u32) -> Ports {
         Door::ports(self, Some(Label { task: task.to_string(), attempt }))
+    }
+
+    /// One account and Region of this world. What is unknown to the fleet is empty, not an error.
+    pub fn account(self: &Arc<Self>, account: &str, region: &str) -> Account {
+        let place = Place { account: Some(account.to_owned()), region: Some(region.to_owned()) };
+        Account::new(self, None, place)
     }
 
     /// What people say to a gate (a task's name) that opened at this time, in the order in which it comes. Asking

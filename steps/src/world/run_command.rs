@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 
 use super::{
+    account::Account,
     command::{Command, Work, decide},
-    door::Door,
     state::{Fact, State},
     time::later,
 };
@@ -30,7 +30,7 @@ const UPLOAD: Duration = Duration::from_secs(3);
 const MOST_STATES: usize = 50;
 
 #[async_trait]
-impl Ssm for Door {
+impl Ssm for Account {
     async fn send_command(&self, command: SendCommand) -> Result<String, Fault> {
         const CALL: &str = "ssm:SendCommand";
         let machines = command.instances.clone();
