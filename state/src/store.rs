@@ -70,6 +70,10 @@ pub struct Resolution {
 
 /// All runs of one state folder. One process holds it; every method returns only when its effect is durable.
 pub trait RunStore: Send {
+    /// What the state folder is called wherever it is moved to: random, and the same for as long as it exists. What its
+    /// runs make is tagged with it.
+    fn id(&self) -> &str;
+
     /// The number of this opening.
     fn epoch(&self) -> u64;
 

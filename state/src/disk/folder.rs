@@ -11,6 +11,7 @@ use rustix::{
     fs::{FlockOperation, flock},
     process::geteuid,
 };
+use uuid::Uuid;
 
 use crate::{
     error::StoreError,
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) struct Folder {
     path: PathBuf,
     name: String,
+    id: String,
     begun: bool,
     _lock: File,
 }
@@ -52,25 +54,37 @@ impl Folder {
         let Some(lock) = lock else { return Err(StoreError::Locked { path: name }) };
         let begun = path.join("db").exists();
         // Read again under the lock: the other one may just have made it.
-        match read_format(path).map_err(error("reading its format"))? {
+        let id = match read_format(path).map_err(error("reading its format"))? {
             Some(text) => check_format(&name, &text)?,
             None if begun => {
                 let what = "the file FORMAT is missing, though there is a journal".to_owned();
                 return Err(StoreError::Damaged { path: name, what });
             }
+            None => None,
+        };
+        let id = match id {
+            Some(id) => id,
+            // New, or of the layout before ours, whose records are all of ours: from now on it may hold others.
             None => {
-                let format = FormatFile { format: FORMAT, needs: NEEDS.to_owned() };
+                let id = new_id();
+                let format = FormatFile { format: FORMAT, needs: NEEDS.to_owned(), store: Some(id.clone()) };
                 let text = serde_json::to_vec(&format).map_err(io::Error::from);
                 text.and_then(|text| write_whole(&path.join("FORMAT"), &text))
                     .map_err(error("writing its format"))?;
+                id
             }
-        }
+        };
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path.join("plans"))
             .map_err(error("making plans/"))?;
-        Ok(Self { path: path.to_owned(), name, begun, _lock: lock })
+        Ok(Self { path: path.to_owned(), name, id, begun, _lock: lock })
+    }
+
+    /// What it is called wherever it is moved to.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
     /// Whether sled's file was there.
@@ -170,16 +184,26 @@ fn read_format(path: &Path) -> io::Result<Option<Vec<u8>>> {
     read(&path.join("FORMAT"))
 }
 
-fn check_format(name: &str, text: &[u8]) -> Result<(), StoreError> {
-    let format: FormatFile = serde_json::from_slice(text).map_err(|error| StoreError::Damaged {
-        path: name.to_owned(),
-        what: format!("the file FORMAT cannot be read: {error}"),
-    })?;
-    if format.format > FORMAT {
-        let FormatFile { format: found, needs } = format;
-        return Err(StoreError::Newer { path: name.to_owned(), found, needs });
+/// The id in the file; none, if it is of a layout that had none.
+fn check_format(name: &str, text: &[u8]) -> Result<Option<String>, StoreError> {
+    let damaged = |what| StoreError::Damaged { path: name.to_owned(), what };
+    let format: FormatFile = serde_json::from_slice(text)
+        .map_err(|error| damaged(format!("the file FORMAT cannot be read: {error}")))?;
+    match format {
+        FormatFile { format: found, needs, .. } if found > FORMAT => {
+            Err(StoreError::Newer { path: name.to_owned(), found, needs })
+        }
+        FormatFile { format: FORMAT, store: None, .. } => {
+            Err(damaged("the file FORMAT does not say what the folder is called".to_owned()))
+        }
+        FormatFile { format: FORMAT, store, .. } => Ok(store),
+        FormatFile { .. } => Ok(None),
     }
-    Ok(())
+}
+
+/// Sixteen random hexadecimal digits: no two folders of one account share them.
+fn new_id() -> String {
+    Uuid::new_v4().simple().to_string().split_off(16)
 }
 
 /// A file's bytes; none, if there is no such file.

@@ -1,6 +1,7 @@
 //! Records in memory, with a fuse.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -27,6 +28,12 @@ impl MemoryStore {
         Memory { fuse: Some(n), ..Memory::default() }.opened()
     }
 
+    /// An empty store that is called so; the others are all called `memory`.
+    #[must_use]
+    pub fn called(id: &str) -> Self {
+        Memory { id: Cow::Owned(id.to_owned()), ..Memory::default() }.opened()
+    }
+
     /// Opens it again, as the next process would: everything that was written is there, and this opening is over.
     #[must_use]
     pub fn reopened(&self) -> Self {
@@ -47,12 +54,19 @@ impl Default for MemoryStore {
 }
 
 /// See [`MemoryStore`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     kept: Arc<Mutex<Kept>>,
     opening: u64,
     fuse: Option<u64>,
     batches: u64,
+    id: Cow<'static, str>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { kept: Arc::default(), opening: 0, fuse: None, batches: 0, id: Cow::Borrowed("memory") }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +84,7 @@ impl Memory {
     fn again(&self, fuse: Option<u64>) -> Self {
         let mut kept = self.kept();
         kept.opening += 1;
-        Self { kept: self.kept.clone(), opening: kept.opening, fuse, batches: 0 }
+        Self { kept: self.kept.clone(), opening: kept.opening, fuse, batches: 0, id: self.id.clone() }
     }
 
     #[expect(clippy::expect_used, reason = "memory does not decay: what cannot be read back is our bug")]
@@ -82,6 +96,10 @@ impl Memory {
 impl Disk for Memory {
     fn path(&self) -> &'static str {
         "(memory)"
+    }
+
+    fn id(&self) -> &str {
+        &self.id
     }
 
     fn write(&mut self, records: Vec<Record>) -> Result<(), StoreError> {

@@ -33,6 +33,9 @@ pub trait Disk: Send {
     /// The folder's name in messages.
     fn path(&self) -> &str;
 
+    /// What it is called wherever it is moved to.
+    fn id(&self) -> &str;
+
     /// Writes these records, all or none of them. They are durable when it returns. After an error nothing can be
     /// written any more.
     ///

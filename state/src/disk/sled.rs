@@ -106,6 +106,10 @@ impl Disk for Sled {
         self.folder.name()
     }
 
+    fn id(&self) -> &str {
+        self.folder.id()
+    }
+
     fn write(&mut self, mut records: Vec<Record>) -> Result<(), StoreError> {
         let db = self.db()?;
         let answer = guarded(|| {

@@ -4,11 +4,13 @@
 //!
 //! | name | what |
 //! | --- | --- |
-//! | `FORMAT` | JSON, `{"format":1,"needs":"0.1.0"}`: the layout's number, and the oldest version that reads it |
+//! | `FORMAT` | JSON, `{"format":2,"needs":"0.1.0","store":"ID"}`: the layout's number, the oldest version that reads it, and what the folder is called wherever it is moved to |
 //! | `LOCK` | empty; its holder has an exclusive `flock` on it |
 //! | `HEAD` | how far each run was acknowledged, see [`crate::disk::head`] |
 //! | `plans/SHA256.json` | each plan, canonical JSON, named by its digest |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's own files |
+//!
+//! Layout 1 had no artifacts and no id; a folder of that layout is given an id, and is of layout 2 from then on.
 //!
 //! sled holds four kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text; SEQ is
 //! the number of its bytes, then the number without leading zeros; COMMIT has eight bytes and PART four; all big-endian,
@@ -52,7 +54,7 @@ use crate::{
 };
 
 /// The layout that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The oldest version of runbook that reads what this one writes.
 pub const NEEDS: &str = "0.1.0";
@@ -64,6 +66,9 @@ pub struct FormatFile {
     pub format: u32,
     /// The oldest version that reads it.
     pub needs: String,
+    /// The folder's id, from layout 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// A [`RunRow`] on the drive.

@@ -120,6 +120,10 @@ impl<D: Disk> Journal<D> {
 }
 
 impl<D: Disk> RunStore for Journal<D> {
+    fn id(&self) -> &str {
+        self.disk.id()
+    }
+
     fn epoch(&self) -> u64 {
         self.epoch
     }

@@ -82,7 +82,7 @@ fn a_newer_store_is_refused_with_the_version_that_reads_it_and_is_not_touched() 
     let path = place.path().display();
     assert_eq!(
         refused.to_string(),
-        format!("the state folder {path} has format 7, and this version reads up to format 1")
+        format!("the state folder {path} has format 7, and this version reads up to format 2")
     );
     assert_eq!(refused.hint(), "use runbook 3.1.0 or newer for it, or another folder with `--state DIR`");
     assert_eq!(fs::read(place.path().join("db")).expect("a file"), before);
@@ -154,4 +154,35 @@ fn long_events_and_many_held_machines_stay_in_sleds_synced_file() {
     drop(store);
     assert_eq!(fs::read_dir(place.path().join("blobs")).expect("a folder").count(), 0);
     assert_eq!(SledStore::open(place.path()).expect("a store").runs().expect("runs"), [row]);
+}
+
+#[test]
+fn a_folder_is_called_the_same_as_long_as_it_exists_and_no_other_is_called_so() {
+    let (place, other) = (sample::folder(), sample::folder());
+    let id = SledStore::open(place.path()).expect("a store").id().to_owned();
+    assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    assert_eq!(SledStore::open(place.path()).expect("a store").id(), id);
+    assert_ne!(SledStore::open(other.path()).expect("a store").id(), id);
+}
+
+#[test]
+fn a_folder_of_the_layout_before_is_read_and_gets_an_id() {
+    let place = sample::folder();
+    {
+        let mut store = SledStore::open(place.path()).expect("a store");
+        let events = [sample::started("7k2m")];
+        store.create(&sample::row("7k2m"), &sample::plan("one"), sample::at(0), &events).expect("create");
+    }
+    let format = place.path().join("FORMAT");
+    fs::write(&format, r#"{"format":1,"needs":"0.1.0"}"#).expect("a file");
+    let store = SledStore::open(place.path()).expect("a store");
+    assert_eq!(store.entries(&runbook_engine::ids::RunId::new("7k2m"), 1).expect("entries").len(), 1);
+    let id = store.id().to_owned();
+    drop(store);
+    assert_eq!(
+        fs::read_to_string(&format).expect("a file"),
+        format!(r#"{{"format":2,"needs":"0.1.0","store":"{id}"}}"#)
+    );
+    fs::write(&format, r#"{"format":2,"needs":"0.1.0"}"#).expect("a file");
+    assert!(matches!(SledStore::open(place.path()), Err(StoreError::Damaged { .. })));
 }
