@@ -78,3 +78,10 @@ name! {
     /// What a step uses: `aws/patch`.
     ActionName;
 }
+
+impl TaskName {
+    /// The stage: the first part of the name.
+    pub fn stage(&self) -> &str {
+        self.as_str().split('/').next().unwrap_or_default()
+    }
+}

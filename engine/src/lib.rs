@@ -3,6 +3,7 @@
 //! Nothing here looks at a clock, a file, the environment or a random number: time is an argument, files come
 //! through a [`loader::Loader`], actions are known through a [`catalog::Catalog`].
 
+pub mod artifact;
 pub mod catalog;
 pub mod diagnostic;
 pub mod document;

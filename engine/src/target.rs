@@ -33,8 +33,35 @@ pub struct Target {
     /// Its root volume; same rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root_volume: Option<String>,
+    /// What EC2 says of it that decides how it can be restored; absent for hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ec2: Option<Ec2Facts>,
     /// Where it lives.
     pub home: Home,
+}
+
+/// What decides how an EC2 instance can be restored, as the inventory saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ec2Facts {
+    /// `ebs` or `instance-store`.
+    pub root_device_type: String,
+    /// How many EBS volumes it has, its root included.
+    pub volumes: u32,
+    /// The Availability Zone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+    /// It is a spot instance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spot: bool,
+    /// Its Auto Scaling group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_scaling_group: Option<String>,
+    /// Its public address is not an Elastic IP: it is lost when the instance stops.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public_ip_changes: bool,
+    /// Hibernation is configured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hibernates: bool,
 }
 
 /// Where a machine lives: how actions reach it.
@@ -52,6 +79,9 @@ pub enum Home {
         /// The role to assume.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<String>,
+        /// What the role asks for besides (`sts:ExternalId`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        external_id: Option<String>,
     },
     /// A host of our own.
     Host {
@@ -76,6 +106,9 @@ pub enum TargetQuery {
         region: Option<String>,
         /// The role to assume.
         role: Option<String>,
+        /// What the role asks for besides (`sts:ExternalId`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        external_id: Option<String>,
     },
     /// Hosts written down in the runbook.
     Hosts {

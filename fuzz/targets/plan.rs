@@ -32,7 +32,8 @@ fn machine(number: usize, group: &str) -> Target {
         platform: "linux".into(),
         image: None,
         root_volume: None,
-        home: Home::Aws { account: None, region: None, role: None },
+        ec2: None,
+        home: Home::Aws { account: None, region: None, role: None, external_id: None },
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_engine::{ids::RunId, run::event::Event};
+use runbook_engine::{
+    ids::RunId,
+    run::{Status, event::Event},
+};
 use runbook_steps::{action::Failure, context::StopReason};
 
 use super::{
@@ -110,6 +113,16 @@ impl Coordinator<'_> {
         let Some(execution) = live.executions.remove(&key) else { return };
         if matches!(end, End::Returned(Err(Failure::Detached))) {
             live.detached.insert(key);
+            live.dirty = true;
+            return;
+        }
+        // The attempt is left as it is, for the process that takes the run up again.
+        if let End::Returned(Err(Failure::NeedsPerson { cause })) = end {
+            live.detached.insert(key);
+            if live.run().status() != Status::Paused {
+                let by = "runbook".to_owned();
+                live.facts.push(Fact::of(Event::RunPaused { by, gate: None, cause: Some(cause) }));
+            }
             live.dirty = true;
             return;
         }

@@ -64,6 +64,8 @@ impl Drop for Execution {
 pub(super) struct Surroundings {
     pub outside: Outside,
     pub settings: Arc<Settings>,
+    /// The id of the state folder.
+    pub store: Arc<str>,
     pub secrets: Arc<Secrets>,
     pub queue: UnboundedSender<Message>,
 }
@@ -85,7 +87,7 @@ pub(super) struct NoInputs(pub Vec<Event>);
 /// # Errors
 /// No machine has its inputs: what is to be reported instead. What only some machines lack goes to `facts`.
 pub(super) fn begin(
-    live: &Live,
+    live: &mut Live,
     attempt: &Attempt,
     action: Arc<dyn Action>,
     around: &Surroundings,
@@ -105,6 +107,9 @@ pub(super) fn begin(
         task: attempt.task.clone(),
         attempt: attempt.number,
         resumed: attempt.resumed,
+        stage: attempt.task.stage().to_owned(),
+        stage_began: live.stage_began(attempt.task.stage(), around.outside.ports().clock.now()),
+        store: Arc::clone(&around.store),
         deadline: attempt.deadline,
         ports: around.outside.ports_for(&attempt.task, attempt.number),
         settings: Arc::clone(&around.settings),
@@ -264,7 +269,7 @@ pub(super) fn facts_of(
             (Some(Report::failed(outcome, class, cause)), Value::Null)
         }
         // Nothing is known to be wrong: a resume goes on.
-        End::Returned(Err(Failure::Detached)) => return Vec::new(),
+        End::Returned(Err(Failure::Detached | Failure::NeedsPerson { .. })) => return Vec::new(),
         End::Panicked => (Some(bug(live, task, "the action panicked")), Value::Null),
     };
     let mut facts = Vec::new();

@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::{
+    artifact::Artifact,
     ids::{RunId, TargetId, TaskName},
     run::event::{Event, Report},
 };
@@ -49,8 +50,16 @@ impl Ledger for AttemptLedger {
             call: intent.call.to_owned(),
             token: intent.token,
             targets: intent.targets,
+            makes: intent.makes,
         })
         .await
+    }
+
+    async fn made(&self, artifacts: Vec<Artifact>) -> Result<(), Failure> {
+        if artifacts.is_empty() {
+            return Ok(());
+        }
+        self.tell(Event::ArtifactsMade { task: self.task.clone(), attempt: self.attempt, artifacts }).await
     }
 
     async fn checkpoint(&self, key: &str, value: Value) -> Result<(), Failure> {
@@ -85,6 +94,10 @@ pub(super) struct NoLedger;
 #[async_trait]
 impl Ledger for NoLedger {
     async fn intent(&self, _intent: Intent) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn made(&self, _artifacts: Vec<Artifact>) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Live {
     pub progress: watch::Sender<Progress>,
     /// Whether the latest reading of the core wanted anything done.
     pub idle: bool,
+    /// When the first task of each stage began, as far as it was asked for.
+    stages: HashMap<String, Timestamp>,
 }
 
 impl Live {
@@ -83,6 +85,7 @@ impl Live {
             no_wait: false,
             progress: watch::Sender::new(Progress { seq, report: None }),
             idle: false,
+            stages: HashMap::new(),
         }
     }
 
@@ -111,6 +114,17 @@ impl Live {
 
     pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {
         self.targets.get(id).cloned()
+    }
+
+    /// When the first task of a stage began; of one that begins now: now.
+    pub fn stage_began(&mut self, stage: &str, now: Timestamp) -> Timestamp {
+        if let Some(began) = self.stages.get(stage) {
+            return *began;
+        }
+        let tasks = self.run.tasks().filter(|task| task.task.name.stage() == stage);
+        let began = tasks.filter_map(|task| task.started_at).min().unwrap_or(now);
+        self.stages.insert(stage.to_owned(), began);
+        began
     }
 
     /// Nothing of it runs in this process.

@@ -131,6 +131,7 @@ impl Mask {
             Event::RunStarted { .. }
             | Event::RunResumed { .. }
             | Event::IntentRecorded { .. }
+            | Event::ArtifactsMade { .. }
             | Event::TaskLookedUp { .. }
             | Event::NotificationSent { .. }
             | Event::RunUnpaused { .. }

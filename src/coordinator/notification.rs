@@ -68,6 +68,7 @@ async fn send(ctx: &Context, action: &dyn Action, inputs: Arc<Inputs>) -> Result
             result = action.execute(&ctx, work) => match result {
                 Ok(_) => return Ok(()),
                 Err(Failure::Failed { cause, .. }) => cause,
+                Err(Failure::NeedsPerson { cause }) => cause,
                 Err(Failure::Detached) => "it was given up".to_owned(),
             },
             () = ctx.ports.clock.sleep(DEADLINE) => "no answer within 1m".to_owned(),
@@ -90,6 +91,9 @@ fn context(live: &Live, notice: &Notice, around: &Surroundings) -> Context {
         // The same in every attempt: its token is what tells the receiver that it has it already.
         attempt: 1,
         resumed: false,
+        stage: "notify".to_owned(),
+        stage_began: live.last_at,
+        store: Arc::clone(&around.store),
         deadline: Timestamp::MAX,
         settings: Arc::clone(&around.settings),
         memory: Arc::new(Memory::default()),

@@ -67,6 +67,11 @@ impl Teller {
             Event::IntentRecorded { task, key, call, token, .. } => {
                 (Weight::Book, format!("{task}{} about to call {call} ({token})", keyed(key)))
             }
+            Event::ArtifactsMade { task, artifacts, .. } => {
+                let what: Vec<_> =
+                    artifacts.iter().map(|made| format!("{} {}", made.kind, made.id)).collect();
+                (Weight::Book, format!("{task} made {}", what.join(", ")))
+            }
             Event::CheckpointRecorded { task, key, .. } => {
                 (Weight::Book, format!("{task}{} noted where it stands", keyed(key)))
             }

@@ -93,6 +93,7 @@ fn host(group: &GroupName, name: String, entry: HostEntry) -> Target {
         platform: "linux".to_owned(),
         image: None,
         root_volume: None,
+        ec2: None,
         home: Home::Host { address: entry.address },
         name,
     }

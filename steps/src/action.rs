@@ -118,9 +118,28 @@ pub enum Failure {
     /// The process stops, or the journal is closed: nothing is known to be wrong, a resume goes on.
     #[error("detached")]
     Detached,
+    /// Only a person can help (expired credentials): the run pauses with this cause, the remote work goes on, and a
+    /// resume takes it up again.
+    #[error("{cause}")]
+    NeedsPerson {
+        /// One lower-case sentence, and the next command to type.
+        cause: String,
+    },
 }
 
 impl Failure {
+    /// Of two reasons why an attempt does not go on here, the one that is told: that a person is needed, then that the
+    /// process stops (what is not reported stays open), then the first.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let rank = |failure: &Self| match failure {
+            Self::Failed { .. } => 0,
+            Self::Detached => 1,
+            Self::NeedsPerson { .. } => 2,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
+
     /// A plain failure.
     pub fn failed(cause: impl Into<String>) -> Self {
         Self::Failed { outcome: Outcome::Failed, class: ErrorClass::Failed, cause: cause.into() }

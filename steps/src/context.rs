@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::{
+    artifact::{Artifact, Makes},
     ids::{RunId, TargetId, TaskName},
     run::event::Report,
 };
@@ -19,6 +20,9 @@ use crate::{action::Failure, ports::Ports};
 pub trait Ledger: Send + Sync {
     /// Journals that a call is about to be made, for exactly these machines.
     async fn intent(&self, intent: Intent) -> Result<(), Failure>;
+    /// Journals what a call made that stays until it is collected (or what it left behind): it is in the artifact
+    /// ledger from then on. Told twice, it is one entry.
+    async fn made(&self, artifacts: Vec<Artifact>) -> Result<(), Failure>;
     /// Journals what a later life of this attempt must know, by machine, chunk or `""`.
     async fn checkpoint(&self, key: &str, value: Value) -> Result<(), Failure>;
     /// Journals how machines came out (in groups: one call for many).
@@ -44,6 +48,8 @@ pub struct Intent {
     pub token: String,
     /// Exactly these machines.
     pub targets: Vec<TargetId>,
+    /// What the call makes, if it makes something that stays: the artifact ledger knows it from then on.
+    pub makes: Option<Makes>,
 }
 
 /// Why an attempt must stop.
@@ -71,6 +77,12 @@ pub struct Context {
     pub attempt: u32,
     /// Whether an earlier process began this attempt.
     pub resumed: bool,
+    /// The stage: the first part of the task's name.
+    pub stage: String,
+    /// When the first task of the stage began, as the journal has it.
+    pub stage_began: Timestamp,
+    /// The id of the state folder: the tag `runbook:store`.
+    pub store: Arc<str>,
     /// When the attempt is over.
     pub deadline: Timestamp,
     /// The outside world.

@@ -55,7 +55,7 @@ where
 {
     let mut waiting: VecDeque<_> = machines.into();
     let mut working = JoinSet::new();
-    let mut detached = false;
+    let mut stopped: Option<Failure> = None;
     loop {
         while working.len() < bound.max(1)
             && let Some((target, inputs)) = waiting.pop_front()
@@ -78,16 +78,21 @@ where
                 Err(Failure::Failed { outcome, class, cause }) => {
                     done.push((id, Done::of(Report::failed(outcome, class, cause))));
                 }
-                Err(Failure::Detached) => detached = true,
+                Err(failure) => {
+                    stopped = Some(match stopped.take() {
+                        Some(first) => first.or(failure),
+                        None => failure,
+                    })
+                }
             }
         }
         journal(ctx, done).await?;
-        if detached {
+        if stopped.is_some() {
             // Nobody new is begun; those at work notice by themselves that the process stops.
             waiting.clear();
         }
     }
-    if detached { Err(Failure::Detached) } else { Ok(()) }
+    stopped.map_or(Ok(()), Err)
 }
 
 pub(crate) async fn journal(ctx: &Context, done: Vec<(TargetId, Done)>) -> Result<(), Failure> {

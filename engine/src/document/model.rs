@@ -135,6 +135,8 @@ pub enum TargetSpec {
         region: Option<Spanned<String>>,
         /// `role:`.
         role: Option<Spanned<String>>,
+        /// `external_id:`.
+        external_id: Option<Spanned<String>>,
     },
     /// `hosts:` written down here.
     Hosts(Vec<HostSpec>),

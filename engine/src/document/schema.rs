@@ -144,6 +144,7 @@ fn group() -> Value {
                 "resource_group": text("The members of this resource group"),
                 "region": text("The Region; absent: the default one"),
                 "role": text("The role to assume"),
+                "external_id": text("What the role asks for besides (sts:ExternalId)"),
             })),
             "EC2 instances",
         ),

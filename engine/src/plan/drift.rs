@@ -55,7 +55,8 @@ impl Plan {
 
 /// Everything that texts, waves and actions were made of.
 fn changes(planned: &Target, now: &Target, differences: &mut Vec<String>) {
-    let Target { id, name, group: _, private_ip, tags, vars, platform, image, root_volume, home } = planned;
+    let Target { id, name, group: _, private_ip, tags, vars, platform, image, root_volume, ec2, home } =
+        planned;
     let mut compare = |what: &str, was: Option<String>, is: Option<String>| {
         if was != is {
             let say = |value: Option<String>| value.unwrap_or_else(|| "nothing".into());
@@ -67,6 +68,10 @@ fn changes(planned: &Target, now: &Target, differences: &mut Vec<String>) {
     compare("platform", Some(platform.clone()), Some(now.platform.clone()));
     compare("image", image.clone(), now.image.clone());
     compare("root volume", root_volume.clone(), now.root_volume.clone());
+    // A plan that was made without them says nothing of them.
+    if let Some(facts) = ec2 {
+        compare("way to restore it", Some(json(facts)), now.ec2.as_ref().map(json));
+    }
     compare("home", Some(json(home)), Some(json(&now.home)));
     for tag in tags.keys().chain(now.tags.keys()).collect::<BTreeSet<_>>() {
         compare(&format!("tag `{tag}`"), tags.get(tag).cloned(), now.tags.get(tag).cloned());

@@ -137,12 +137,13 @@ impl Asking<'_> {
 
     fn query(&mut self, spec: &TargetSpec) -> Option<TargetQuery> {
         Some(match spec {
-            TargetSpec::Aws { tags, ids, resource_group, region, role } => TargetQuery::Aws {
+            TargetSpec::Aws { tags, ids, resource_group, region, role, external_id } => TargetQuery::Aws {
                 tags: tags.iter().map(|(tag, values)| (tag.clone(), self.texts(values))).collect(),
                 ids: self.texts(ids).into_iter().map(TargetId::from).collect(),
                 resource_group: resource_group.as_ref().map(|text| self.text(text)),
                 region: region.as_ref().map(|text| self.text(text)),
                 role: role.as_ref().map(|text| self.text(text)),
+                external_id: external_id.as_ref().map(|text| self.text(text)),
             },
             TargetSpec::Hosts(hosts) => TargetQuery::Hosts {
                 hosts: hosts.iter().map(|host| (host.name.value.clone(), self.host(host))).collect(),

@@ -45,7 +45,7 @@ impl Run {
                 self.resumed(at);
                 Ok(())
             }
-            Event::IntentRecorded { task, attempt, key, call, token, targets } => {
+            Event::IntentRecorded { task, attempt, key, call, token, targets, makes: _ } => {
                 let ix = self.attempt(task, *attempt)?;
                 let state = &mut self.tasks[ix.at()];
                 state.old_intent = false;
@@ -54,6 +54,8 @@ impl Run {
                 state.memory.intents.insert(key.clone(), intent);
                 Ok(())
             }
+            // The ledger of artifacts stands beside the run: nothing in it decides anything here.
+            Event::ArtifactsMade { task, attempt, .. } => self.attempt(task, *attempt).map(|_| ()),
             Event::CheckpointRecorded { task, attempt, key, value } => {
                 let ix = self.attempt(task, *attempt)?;
                 self.tasks[ix.at()].memory.checkpoints.insert(key.clone(), value.clone());

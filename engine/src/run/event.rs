@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    artifact::{Artifact, Makes},
     ids::{RunId, ScopeName, TargetId, TaskName},
     outcome::{ErrorClass, Outcome},
     plan::Link,
@@ -54,6 +55,18 @@ pub enum Event {
         /// Exactly these machines.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         targets: Vec<TargetId>,
+        /// What the call makes, if it makes something that stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        makes: Option<Makes>,
+    },
+    /// Something was made, or left behind, that stays until it is collected.
+    ArtifactsMade {
+        /// The task.
+        task: TaskName,
+        /// Its attempt.
+        attempt: u32,
+        /// What.
+        artifacts: Vec<Artifact>,
     },
     /// Something that a later life of the attempt must know.
     CheckpointRecorded {

@@ -207,6 +207,7 @@ impl Drive {
             None => vec![None],
         };
         let intent = Event::IntentRecorded {
+            makes: None,
             task: task.clone(),
             attempt,
             key: String::new(),

@@ -46,7 +46,8 @@ fn machines(group: &str, count: usize) -> Vec<Target> {
                 platform: "linux".into(),
                 image: None,
                 root_volume: None,
-                home: Home::Aws { account: None, region: None, role: None },
+                ec2: None,
+                home: Home::Aws { account: None, region: None, role: None, external_id: None },
             }
         })
         .collect()

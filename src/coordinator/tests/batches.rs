@@ -38,7 +38,13 @@ impl Action for Nothing {
         if self.calls_out {
             let token = ctx.token("", "nothing").to_string();
             ctx.ledger
-                .intent(Intent { key: String::new(), call: "nothing", token, targets: Vec::new() })
+                .intent(Intent {
+                    key: String::new(),
+                    call: "nothing",
+                    token,
+                    targets: Vec::new(),
+                    makes: None,
+                })
                 .await?;
         }
         Ok(Value::Null)

@@ -3,5 +3,6 @@
 mod batches;
 mod fleets;
 mod in_turn;
+mod person;
 mod refusals;
 mod rig;

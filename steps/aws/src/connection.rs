@@ -68,7 +68,7 @@ impl Door {
 
     pub fn to(home: &Home) -> Self {
         match home {
-            Home::Aws { account, region, role } => {
+            Home::Aws { account, region, role, external_id: _ } => {
                 Self { region: region.clone(), role: role.clone(), account: account.clone() }
             }
             Home::Host { .. } => Self { region: None, role: None, account: None },

@@ -32,7 +32,7 @@ type Found = BTreeMap<TargetId, (String, Instance)>;
 #[async_trait]
 impl Inventory for Aws {
     async fn resolve(&self, group: &GroupName, query: &TargetQuery) -> Result<Vec<Target>, Fault> {
-        let TargetQuery::Aws { tags, ids, resource_group, region, role } = query else {
+        let TargetQuery::Aws { tags, ids, resource_group, region, role, external_id } = query else {
             return Err(invalid(CALL, format!("group `{group}` does not ask for EC2 instances")));
         };
         let connection = self.connection(Door::new(region.as_deref(), role.as_deref(), None));
@@ -66,6 +66,7 @@ impl Inventory for Aws {
             account: Some(account.clone()).filter(|account| !account.is_empty()),
             region: Some(clients.region.clone()),
             role: role.clone(),
+            external_id: external_id.clone(),
         };
         Ok(found
             .values()

@@ -28,6 +28,7 @@ pub(crate) fn target(instance: &Instance, group: &GroupName, home: Home) -> Opti
         platform: if windows { "windows" } else { "linux" }.to_owned(),
         image: instance.image_id().map(str::to_owned),
         root_volume: root_volume(instance),
+        ec2: None,
         home,
     })
 }
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_target_has_the_name_tag_and_the_root_volume() {
-        let home = Home::Aws { account: None, region: None, role: None };
+        let home = Home::Aws { account: None, region: None, role: None, external_id: None };
         let found = instance("ami-1", "vol-1", InstanceStateName::Running);
         let target = target(&found, &GroupName::new("web"), home).expect("it has an id");
         assert_eq!((target.name.as_str(), target.platform.as_str()), ("web-1", "linux"));
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_not_the_planned_one_is_named_with_its_cause() {
-        let home = Home::Aws { account: None, region: None, role: None };
+        let home = Home::Aws { account: None, region: None, role: None, external_id: None };
         let planned = instance("ami-1", "vol-1", InstanceStateName::Running);
         let planned = target(&planned, &GroupName::new("web"), home).expect("it has an id");
         let now = |image, volume, state| change(&planned, Some(&instance(image, volume, state)));

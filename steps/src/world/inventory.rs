@@ -22,7 +22,7 @@ impl Inventory for Door {
                 let roster = &state.roster;
                 let there = |machine: &usize| !state.is_gone(*machine, now, false);
                 Ok(match query {
-                    TargetQuery::Aws { tags, ids, resource_group, region, role } => (0..roster
+                    TargetQuery::Aws { tags, ids, resource_group, region, role, .. } => (0..roster
                         .machines
                         .len())
                         .filter(|machine| roster.group(*machine).kind == MachineKind::Ec2)
@@ -108,7 +108,8 @@ fn instance(
         platform: roster.group(machine).platform.as_str().into(),
         image: Some(IMAGE.into()),
         root_volume: Some(volume_id(&card.id, 0)),
-        home: Home::Aws { account: Some("000000000000".into()), region, role },
+        ec2: None,
+        home: Home::Aws { account: Some("000000000000".into()), region, role, external_id: None },
     }
 }
 
@@ -123,6 +124,7 @@ fn host(name: &str, entry: &HostEntry, platform: &str, group: &GroupName) -> Tar
         platform: platform.to_owned(),
         image: None,
         root_volume: None,
+        ec2: None,
         home: Home::Host { address: entry.address.clone() },
     }
 }

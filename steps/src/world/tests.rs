@@ -31,7 +31,7 @@ fn with(more: &str) -> Arc<World> {
 }
 
 fn home() -> Home {
-    Home::Aws { account: None, region: None, role: None }
+    Home::Aws { account: None, region: None, role: None, external_id: None }
 }
 
 fn ssm(ports: &Ports) -> Arc<dyn Ssm> {
@@ -81,6 +81,7 @@ async fn machines_are_found_by_their_tags() {
         resource_group: None,
         region: None,
         role: None,
+        external_id: None,
     };
     let found = world.ports().inventory.resolve(&GroupName::new("production"), &query).await.unwrap();
     let names: Vec<_> = found.iter().map(|target| target.name.as_str()).collect();

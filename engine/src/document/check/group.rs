@@ -46,11 +46,11 @@ impl<'r> Check<'r> {
 /// The texts of a group that may hold expressions.
 fn texts(spec: &TargetSpec) -> Vec<&Spanned<String>> {
     let texts: Vec<&Spanned<String>> = match spec {
-        TargetSpec::Aws { tags, ids, resource_group, region, role } => tags
+        TargetSpec::Aws { tags, ids, resource_group, region, role, external_id } => tags
             .values()
             .flatten()
             .chain(ids)
-            .chain([resource_group, region, role].into_iter().flatten())
+            .chain([resource_group, region, role, external_id].into_iter().flatten())
             .collect(),
         TargetSpec::Hosts(hosts) => hosts.iter().filter_map(|host| host.address.as_ref()).collect(),
         TargetSpec::HostInventory { file, group } => std::iter::once(file).chain(group).collect(),

@@ -57,7 +57,7 @@ impl Decoder<'_, '_> {
     }
 
     fn aws(&mut self, entry: &Entry) -> Option<TargetSpec> {
-        let known = ["tags", "ids", "resource_group", "region", "role"];
+        let known = ["tags", "ids", "resource_group", "region", "role", "external_id"];
         let fields = self.fields(&entry.value, entry.place, "`aws`", &known)?;
         let selecting = ["tags", "ids", "resource_group"];
         if !selecting.iter().any(|key| fields.get(key).is_some()) {
@@ -69,6 +69,12 @@ impl Decoder<'_, '_> {
                 )
                 .hint("without one of them it would mean every instance of the account"),
             );
+        }
+        if let Some(entry) = fields.get("external_id")
+            && fields.get("role").is_none()
+        {
+            let message = "`external_id` goes with a `role`";
+            self.report(Diagnostic::error("conflict", message, entry.place).hint("write the role's ARN"));
         }
         let mut tags = BTreeMap::new();
         if let Some(entry) = fields.get("tags") {
@@ -100,6 +106,7 @@ impl Decoder<'_, '_> {
             resource_group: fields.get("resource_group").and_then(|entry| self.text(entry)),
             region: fields.get("region").and_then(|entry| self.text(entry)),
             role: fields.get("role").and_then(|entry| self.text(entry)),
+            external_id: fields.get("external_id").and_then(|entry| self.text(entry)),
         })
     }
 

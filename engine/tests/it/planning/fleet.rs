@@ -88,7 +88,8 @@ pub fn machine(group: &str, n: usize) -> Target {
         platform: "linux".into(),
         image: Some("ami-1".into()),
         root_volume: None,
-        home: Home::Aws { account: None, region: None, role: None },
+        ec2: None,
+        home: Home::Aws { account: None, region: None, role: None, external_id: None },
     }
 }
 

@@ -22,6 +22,7 @@ fn by_tags(tags: &[(&str, &str)]) -> TargetQuery {
         resource_group: None,
         region: None,
         role: None,
+        external_id: None,
     }
 }
 
@@ -61,7 +62,12 @@ async fn tags_choose_machines_that_live_and_everything_a_plan_freezes_is_there()
     assert!(first.root_volume.as_deref().is_some_and(|volume| volume.starts_with("vol-")));
     assert!(first.private_ip.is_some());
     let caller = aws.caller(None, None).await.expect("an answer");
-    let home = Home::Aws { account: Some(caller.account), region: Some(REGION.into()), role: None };
+    let home = Home::Aws {
+        account: Some(caller.account),
+        region: Some(REGION.into()),
+        role: None,
+        external_id: None,
+    };
     assert_eq!(first.home, home);
 
     assert_eq!(aws.resolve(&group(), &by_tags(&[("Environment", "nowhere")])).await.expect("an answer"), []);
@@ -111,6 +117,7 @@ async fn a_resource_group_chooses_its_members() {
         resource_group: Some("front".into()),
         region: None,
         role: None,
+        external_id: None,
     };
     let found = aws(&endpoint).await.resolve(&group(), &query).await.expect("an answer");
     assert_eq!(ids(&found), boxes.iter().cloned().collect());
@@ -178,6 +185,7 @@ async fn a_role_of_another_account_is_assumed_and_the_planned_account_is_verifie
         platform: "linux".into(),
         image: None,
         root_volume: None,
+        ec2: None,
         home: Home::Aws { account: Some("111111111111".into()), region: None, role: Some(role.into()) },
     };
     let fault = aws.inspect(&[planned]).await.expect_err("another account");

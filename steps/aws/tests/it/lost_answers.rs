@@ -71,6 +71,7 @@ async fn readings_outlast_a_fault_or_two() {
         resource_group: None,
         region: None,
         role: None,
+        external_id: None,
     };
     let found = aws.resolve(&GroupName::new("front"), &query).await.expect("an answer");
     assert_eq!(found.iter().map(|target| &target.id).collect::<Vec<_>>(), boxes.iter().collect::<Vec<_>>());

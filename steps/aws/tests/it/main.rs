@@ -25,7 +25,7 @@ async fn aws(endpoint: &str) -> Aws {
 
 /// Where the machines live, without an account to compare.
 fn home() -> Home {
-    Home::Aws { account: None, region: None, role: None }
+    Home::Aws { account: None, region: None, role: None, external_id: None }
 }
 
 fn targets(ids: &[String]) -> Vec<TargetId> {

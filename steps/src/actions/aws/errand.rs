@@ -158,6 +158,7 @@ impl Errand {
             call: CALL,
             token: self.comment(ctx),
             targets: self.targets.clone(),
+            makes: None,
         };
         ctx.ledger.intent(intent).await?;
         loop {

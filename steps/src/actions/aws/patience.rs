@@ -32,7 +32,6 @@ impl Backoff {
         let (least, most) = match kind {
             FaultKind::Busy => (15, 60),
             FaultKind::Capacity => (60, 300),
-            FaultKind::Credentials => (30, 60),
             _ => (1, 2_u64.saturating_pow(self.tries.min(6)).clamp(1, 60)),
         };
         self.tries += 1;
@@ -100,12 +99,8 @@ where
         };
         match fault.kind {
             FaultKind::Ambiguous => return Ok(Said::Unclear(fault)),
-            FaultKind::Throttled
-            | FaultKind::NotSent
-            | FaultKind::Busy
-            | FaultKind::Capacity
-            // A person renews them: what runs already goes on meanwhile.
-            | FaultKind::Credentials => {}
+            FaultKind::Throttled | FaultKind::NotSent | FaultKind::Busy | FaultKind::Capacity => {}
+            FaultKind::Credentials => return Err(needs_person(&fault)),
             FaultKind::Quota
             | FaultKind::Denied
             | FaultKind::NotFound
@@ -136,6 +131,7 @@ where
     loop {
         let fault = match call().await {
             Ok(answer) => return Ok(Some(Ok(answer))),
+            Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
             Err(fault) if !passes(fault.kind) => return Ok(Some(Err(fault))),
             Err(fault) => fault,
         };
@@ -148,16 +144,14 @@ where
     }
 }
 
+/// Credentials that could not be refreshed: the run pauses. What runs already goes on meanwhile, and is found again.
+pub(super) fn needs_person(fault: &Fault) -> Failure {
+    Failure::NeedsPerson { cause: fault.to_string() }
+}
+
 /// Whether asking the same question again may be answered.
 pub(super) fn passes(kind: FaultKind) -> bool {
-    matches!(
-        kind,
-        FaultKind::Throttled
-            | FaultKind::Ambiguous
-            | FaultKind::NotSent
-            | FaultKind::Busy
-            | FaultKind::Credentials
-    )
+    matches!(kind, FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotSent | FaultKind::Busy)
 }
 
 /// What is reported of machines whose call was not executed.

@@ -137,6 +137,7 @@ impl Remote for Rebooting {
                 call: CALL,
                 token: token.to_string(),
                 targets: vec![id.clone()],
+                makes: None,
             };
             ctx.ledger.intent(intent).await?;
         }

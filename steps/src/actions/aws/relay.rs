@@ -166,10 +166,10 @@ pub(super) async fn run(
                         Err(_) => Err(Failure::Detached),
                     },
                 };
-                // A process that stops comes before any other reason; what is not reported stays open.
-                if end.is_ok() || result == Err(Failure::Detached) {
-                    end = end.and(result);
-                }
+                end = match (end, result) {
+                    (Err(first), Err(second)) => Err(first.or(second)),
+                    (end, result) => end.and(result),
+                };
             }
         }
     }

@@ -182,7 +182,7 @@ impl<R: Remote> Watching<R> {
 
     async fn take_in(&mut self, joined: Vec<Result<Beginning<R::Job>, JoinError>>) -> Result<(), Failure> {
         let mut over = Vec::new();
-        let mut detached = false;
+        let mut stopped: Option<Failure> = None;
         for joined in joined {
             let (machine, home, begun) = match joined {
                 Ok(begun) => begun,
@@ -199,11 +199,16 @@ impl<R: Remote> Watching<R> {
                 Err(Failure::Failed { outcome, class, cause }) => {
                     over.push((machine, Done::of(Report::failed(outcome, class, cause))));
                 }
-                Err(Failure::Detached) => detached = true,
+                Err(failure) => {
+                    stopped = Some(match stopped.take() {
+                        Some(first) => first.or(failure),
+                        None => failure,
+                    })
+                }
             }
         }
         journal(&self.ctx, over).await?;
-        if detached { Err(Failure::Detached) } else { Ok(()) }
+        stopped.map_or(Ok(()), Err)
     }
 
     async fn look(&mut self) -> Result<(), Failure> {

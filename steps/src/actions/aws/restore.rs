@@ -145,6 +145,7 @@ impl Remote for Restoring {
                 call: CALL,
                 token: token.to_string(),
                 targets: vec![id.clone()],
+                makes: None,
             };
             ctx.ledger.intent(intent).await?;
         }

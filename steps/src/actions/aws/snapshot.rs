@@ -142,6 +142,7 @@ impl Remote for Taking {
                 call: CALL,
                 token: token.to_string(),
                 targets: vec![id.clone()],
+                makes: None,
             };
             ctx.ledger.intent(intent).await?;
         }

@@ -93,7 +93,9 @@ impl Script {
         let end = match wait(ctx, &self.token, Some(PATIENCE)).await {
             Ok(end) => end,
             Err(Failure::Detached) => return Err(Seen::Nothing),
-            Err(Failure::Failed { cause, .. }) => return Err(could_not_run(cause)),
+            Err(Failure::Failed { cause, .. } | Failure::NeedsPerson { cause }) => {
+                return Err(could_not_run(cause));
+            }
         };
         self.clear(ctx).await.map_err(could_not_run)?;
         Ok(end)

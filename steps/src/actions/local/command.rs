@@ -246,7 +246,8 @@ async fn start(
     };
     if !known {
         let targets = target.iter().map(|target| target.id.clone()).collect();
-        let intent = Intent { key: key.to_owned(), call: START, token: token.to_owned(), targets };
+        let (key, token) = (key.to_owned(), token.to_owned());
+        let intent = Intent { key, call: START, token, targets, makes: None };
         ctx.ledger.intent(intent).await?;
     }
     let started = process.start(program).await;

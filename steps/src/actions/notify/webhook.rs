@@ -78,7 +78,8 @@ impl Action for Webhook {
         }
         let token = ctx.token("", "http:POST").to_string();
         let request = request(ctx, &work.inputs, &token)?;
-        let intent = Intent { key: String::new(), call: "http:POST", token, targets: Vec::new() };
+        let (key, targets) = (String::new(), Vec::new());
+        let intent = Intent { key, call: "http:POST", token, targets, makes: None };
         ctx.ledger.intent(intent).await?;
         // The URL may be the secret itself, so no cause names it.
         match ctx.ports.http.request(request).await {

@@ -28,6 +28,7 @@ async fn goes_through(world: &Arc<World>, action: &dyn Action, inputs: Value) ->
         resource_group: None,
         region: None,
         role: None,
+        external_id: None,
     };
     let ports = world.ports();
     let machines = ports.inventory.resolve(&GroupName::from("all"), &query).await.expect("machines");

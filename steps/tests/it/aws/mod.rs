@@ -46,6 +46,7 @@ fn machines(ports: &Ports) -> Vec<Target> {
         resource_group: None,
         region: None,
         role: None,
+        external_id: None,
     };
     let group = GroupName::from("production");
     let mut asked = Box::pin(ports.inventory.resolve(&group, &query));

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use runbook_engine::{
     ids::{GroupName, RunId, TargetId, TaskName},
     target::{Home, Target},
@@ -39,6 +40,7 @@ pub struct Attempt {
     pub stop: watch::Sender<StopReason>,
     machines: Vec<(Arc<Target>, Arc<Inputs>)>,
     inputs: Arc<Inputs>,
+    began: Timestamp,
     lives: Cell<usize>,
 }
 
@@ -46,6 +48,7 @@ impl Attempt {
     /// An attempt without machines, with these inputs (a JSON object).
     pub fn new(ports: Ports, inputs: Value) -> Self {
         Self {
+            began: ports.clock.now(),
             ports,
             settings: Settings { settle: Duration::from_secs(1), ..Settings::default() },
             timeout: Duration::from_secs(3600),
@@ -94,6 +97,9 @@ impl Attempt {
             task: TaskName::from("production/wave-1/step"),
             attempt: 1,
             resumed,
+            stage: "production".into(),
+            stage_began: self.began,
+            store: "store".into(),
             deadline: self.ports.clock.now().checked_add(self.timeout).expect("a deadline"),
             ports: self.ports.clone(),
             settings: Arc::new(self.settings.clone()),
@@ -159,6 +165,7 @@ pub fn host(name: &str) -> Target {
         platform: "linux".to_owned(),
         image: None,
         root_volume: None,
+        ec2: None,
         home: Home::Host { address: "127.0.0.1".to_owned() },
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use runbook_engine::{ids::TargetId, run::event::Report};
+use runbook_engine::{artifact::Artifact, ids::TargetId, run::event::Report};
 use runbook_steps::{
     action::Failure,
     context::{Intent, Ledger, Memory, RecordedIntent},
@@ -31,6 +31,8 @@ pub struct Recorded {
     pub reports: BTreeMap<TargetId, Report>,
     /// What they gave.
     pub outputs: BTreeMap<TargetId, Value>,
+    /// What was made.
+    pub artifacts: Vec<Artifact>,
     /// How often in-flight work was said to be looked up.
     pub looked_up: usize,
     /// How many entries there are.
@@ -104,9 +106,20 @@ impl Ledger for Hand {
     async fn intent(&self, intent: Intent) -> Result<(), Failure> {
         let at: Timestamp = self.clock.now();
         self.write(|recorded| {
-            let Intent { key, call, token, targets } = intent;
+            let Intent { key, call, token, targets, makes: _ } = intent;
             let call = call.to_owned();
             recorded.memory.intents.insert(key, RecordedIntent { at, call, token, targets });
+        })
+        .await
+    }
+
+    async fn made(&self, artifacts: Vec<Artifact>) -> Result<(), Failure> {
+        self.write(|recorded| {
+            for artifact in artifacts {
+                if !recorded.artifacts.contains(&artifact) {
+                    recorded.artifacts.push(artifact);
+                }
+            }
         })
         .await
     }
