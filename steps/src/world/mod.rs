@@ -24,6 +24,7 @@ mod people;
 mod place;
 mod roster;
 mod run_command;
+mod serving;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,32 @@
+//! What a server of AWS's protocols asks of the world beside its calls.
+
+use super::{Account, Call, World, place::FIRST_ACCOUNT};
+use crate::ports::fault::Fault;
+
+impl World {
+    /// The account that whoever names none is in: that of machines whose group names none.
+    pub fn first_account(&self) -> String {
+        FIRST_ACCOUNT.to_owned()
+    }
+
+    /// How many calls wrote, or were to.
+    pub fn count_calls(&self) -> usize {
+        self.lock().calls.calls.len()
+    }
+
+    /// The calls that wrote, or were to, without the first `skipped`.
+    pub fn calls_from(&self, skipped: usize) -> Vec<Call> {
+        self.lock().calls.calls.get(skipped..).unwrap_or_default().to_vec()
+    }
+}
+
+impl Account {
+    /// A call that reads nothing of the world any more (a later page): only what can go wrong with a call can go wrong
+    /// with it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn call(&self, call: &'static str) -> Result<(), Fault> {
+        self.world.read(self.label(), call, &[], |_, _| Ok(())).await
+    }
+}
