@@ -3,15 +3,13 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_engine::{
-    ids::RunId,
-    run::{Status, event::Event},
-};
+use runbook_engine::{ids::RunId, run::event::Event};
 use runbook_steps::{action::Failure, context::StopReason};
 
 use super::{
     Coordinator, execution,
     exit::ExitReport,
+    inspection::Inspection,
     message::{End, Fact, Message},
     refused::Refused,
 };
@@ -87,10 +85,15 @@ impl Coordinator<'_> {
                 None => fact.answer.detached(),
             },
             Message::Ended { run, task, attempt, end } => self.ended(&run, task, attempt, end),
-            Message::Inspected { run, scope, refused } => {
+            Message::Inspected { run, scope, seen } => {
                 if let Some(live) = self.runs.get_mut(&run) {
                     live.inspecting.remove(&scope);
-                    live.facts.push(Fact::of(Event::WaveInspected { scope, refused }));
+                    match seen {
+                        Inspection::Refused(refused) => {
+                            live.facts.push(Fact::of(Event::WaveInspected { scope, refused }));
+                        }
+                        Inspection::NeedsPerson(cause) => live.pause(cause),
+                    }
                 }
             }
             Message::Notified { run, number, failure } => {
@@ -119,11 +122,7 @@ impl Coordinator<'_> {
         // The attempt is left as it is, for the process that takes the run up again.
         if let End::Returned(Err(Failure::NeedsPerson { cause })) = end {
             live.detached.insert(key);
-            if live.run().status() != Status::Paused {
-                let by = "runbook".to_owned();
-                live.facts.push(Fact::of(Event::RunPaused { by, gate: None, cause: Some(cause) }));
-            }
-            live.dirty = true;
+            live.pause(cause);
             return;
         }
         let facts = execution::facts_of(live, &key.0, attempt, end, &execution);

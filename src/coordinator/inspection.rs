@@ -7,7 +7,10 @@ use runbook_engine::{
     ids::{ScopeName, TargetId},
     target::Target,
 };
-use runbook_steps::ports::{Ports, fault::Fault};
+use runbook_steps::ports::{
+    Ports,
+    fault::{Fault, FaultKind},
+};
 
 use super::{execution::Surroundings, live::Live, message::Message};
 
@@ -29,19 +32,33 @@ pub(super) fn begin(live: &Live, scope: ScopeName, around: &Surroundings) {
         .collect();
     let (ports, queue) = (around.outside.ports(), around.queue.clone());
     tokio::spawn(async move {
-        let refused = inspect(&ports, &targets).await;
+        let seen = inspect(&ports, &targets).await;
         // A coordinator that is gone looks again in its next life.
-        let _ = queue.send(Message::Inspected { run, scope, refused });
+        let _ = queue.send(Message::Inspected { run, scope, seen });
     });
 }
 
-async fn inspect(ports: &Ports, targets: &[Target]) -> BTreeMap<TargetId, String> {
+/// What came of looking.
+#[derive(Debug)]
+pub(crate) enum Inspection {
+    /// The machines that must not be touched, with the cause.
+    Refused(BTreeMap<TargetId, String>),
+    /// Only a person can help: nobody was looked at.
+    NeedsPerson(String),
+}
+
+async fn inspect(ports: &Ports, targets: &[Target]) -> Inspection {
     let begun = ports.clock.now();
     let mut pause = PAUSES.0;
     loop {
         match ports.inventory.inspect(targets).await {
-            Ok(refused) => return refused,
-            Err(fault) if over(begun, ports.clock.now()) => return all_refused(targets, &fault),
+            Ok(refused) => return Inspection::Refused(refused),
+            Err(fault) if fault.kind == FaultKind::Credentials => {
+                return Inspection::NeedsPerson(fault.to_string());
+            }
+            Err(fault) if over(begun, ports.clock.now()) => {
+                return Inspection::Refused(all_refused(targets, &fault));
+            }
             Err(_) => {
                 ports.clock.sleep(pause).await;
                 pause = (pause * 2).min(PAUSES.1);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     ids::{RunId, ScopeName, TargetId, TaskName},
     plan::{Plan, Task},
-    run::{Run, Status},
+    run::{Run, Status, event::Event},
     target::Target,
 };
 use runbook_state::store::RunRow;
@@ -114,6 +114,16 @@ impl Live {
 
     pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {
         self.targets.get(id).cloned()
+    }
+
+    /// Pauses it, because only a person can help.
+    pub fn pause(&mut self, cause: String) {
+        let asked = |fact: &Fact| matches!(fact.event, Event::RunPaused { .. });
+        if !self.run.paused() && !self.facts.iter().any(asked) {
+            let event = Event::RunPaused { by: "runbook".to_owned(), gate: None, cause: Some(cause) };
+            self.facts.push(Fact::of(event));
+        }
+        self.dirty = true;
     }
 
     /// When the first task of a stage began; of one that begins now: now.

@@ -1,7 +1,5 @@
 //! What comes into the coordinator's queue.
 
-use std::collections::BTreeMap;
-
 use runbook_engine::{
     ids::{RunId, ScopeName, TargetId, TaskName},
     run::event::Event,
@@ -10,7 +8,7 @@ use runbook_steps::action::Failure;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::refused::Refused;
+use super::{inspection::Inspection, refused::Refused};
 use crate::control::{
     asked::{Answered, Asked},
     order::Told,
@@ -24,7 +22,7 @@ pub(crate) enum Message {
     /// An execution ended.
     Ended { run: RunId, task: TaskName, attempt: u32, end: End },
     /// The machines of a wave were looked at.
-    Inspected { run: RunId, scope: ScopeName, refused: BTreeMap<TargetId, String> },
+    Inspected { run: RunId, scope: ScopeName, seen: Inspection },
     /// A notification is done with; the cause if it could not be delivered.
     Notified { run: RunId, number: u64, failure: Option<String> },
     /// A client asks.
