@@ -4,6 +4,7 @@
 //! that makes it fail at a chosen batch, for tests and rehearsals. Both are the same [`journal::Journal`] over another
 //! [`disk::Disk`]; [`mod@format`] documents what is written.
 
+pub mod artifact;
 mod canonical;
 mod chain;
 pub mod disk;

@@ -8,6 +8,7 @@ use runbook_engine::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::ArtifactRow;
 pub use crate::error::StoreError;
 
 /// One entry of a journal.
@@ -77,7 +78,7 @@ pub trait RunStore: Send {
     /// The number of this opening.
     fn epoch(&self) -> u64;
 
-    /// Begins a journal: plan, row and first events in one atomic batch.
+    /// Begins a journal: plan, row and first events in one atomic batch, with the artifacts that the events bring.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -89,7 +90,8 @@ pub trait RunStore: Send {
         events: &[Event],
     ) -> Result<(), StoreError>;
 
-    /// Appends events (and a new row, if it changed) in one atomic batch; the last sequence number.
+    /// Appends events (and a new row, if it changed) in one atomic batch, with the artifacts that the events bring; the
+    /// last sequence number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -148,6 +150,19 @@ pub trait RunStore: Send {
     /// # Errors
     /// [`StoreError`].
     fn resolutions(&self) -> Result<Vec<Resolution>, StoreError>;
+
+    /// The artifacts of one run, or of all, in the order of their runs' ids, tokens and ids.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn artifacts(&self, run: Option<&RunId>) -> Result<Vec<ArtifactRow>, StoreError>;
+
+    /// Records what became of artifacts of one run, beside its journal, in one atomic batch. A row whose id was not
+    /// known replaces the one that was intended with its token.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn collect(&mut self, run: &RunId, rows: &[ArtifactRow]) -> Result<(), StoreError>;
 
     /// How many durable batches this opening wrote (for benches and laws).
     fn batches(&self) -> u64;

@@ -58,6 +58,23 @@ pub(crate) fn resolution_key(resolution: &Resolution, commit: u64) -> Vec<u8> {
     key
 }
 
+/// What the keys of artifacts begin with.
+pub(crate) const ARTIFACTS: &[u8] = b"a";
+
+/// What the keys of a run's artifacts begin with.
+pub(crate) fn artifacts_of(run: &RunId) -> Vec<u8> {
+    [ARTIFACTS, run.as_str().as_bytes(), &[0]].concat()
+}
+
+/// The key of an artifact; without an id, of one that is only intended.
+pub(crate) fn artifact_key(run: &RunId, token: &str, id: Option<&str>) -> Vec<u8> {
+    let mut key = artifacts_of(run);
+    key.extend_from_slice(token.as_bytes());
+    key.push(0);
+    key.extend_from_slice(id.unwrap_or_default().as_bytes());
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use super::{RunId, batch_key, batches_of, seq_of};

@@ -12,9 +12,9 @@
 //!
 //! Layout 1 had no artifacts and no id; a folder of that layout is given an id, and is of layout 2 from then on.
 //!
-//! sled holds four kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text; SEQ is
+//! sled holds five kinds of records, told apart by the first byte of the key. RUN and MACHINE are names as text; SEQ is
 //! the number of its bytes, then the number without leading zeros; COMMIT has eight bytes and PART four; all big-endian,
-//! so that they sort. Keys are short because sled writes them again and again, in the nodes above them.
+//! so that they sort; TOKEN and ID are texts. Keys are short because sled writes them again and again, in the nodes above them.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -23,6 +23,7 @@
 //! | `r` RUN | the run's row, JSON ([`StoredRow`]) |
 //! | `h` RUN 0 COMMIT PART | a part of the machines that the run holds, a JSON list, as of COMMIT |
 //! | `s` RUN 0 MACHINE 0 COMMIT | a resolution, JSON ([`StoredResolution`]) |
+//! | `a` RUN 0 TOKEN 0 ID | an artifact, JSON ([`StoredArtifact`]); without ID, one that is only intended |
 //!
 //! A batch is one value, so that the ordinary step costs one sled record: a byte that says what follows (1: all of
 //! it; 2: its length, then its first part), epoch, commit, time (nanoseconds since 1970, zigzag), number of entries,
@@ -40,15 +41,23 @@ mod number;
 mod parts;
 
 use jiff::Timestamp;
-use runbook_engine::ids::{RunId, TargetId};
+use runbook_engine::{
+    artifact::ArtifactKind,
+    ids::{RunId, TargetId, TaskName},
+    target::Home,
+};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use batch::Batch;
 pub use batch::Malformed;
-pub(crate) use key::{RESOLUTIONS, ROWS, batch_key, batches_of, holds_of, resolution_key, row_key, seq_of};
+pub(crate) use key::{
+    ARTIFACTS, RESOLUTIONS, ROWS, artifact_key, artifacts_of, batch_key, batches_of, holds_of,
+    resolution_key, row_key, seq_of,
+};
 pub(crate) use parts::{Joining, cut, holds};
 
 use crate::{
+    artifact::{ArtifactRow, ArtifactState, Collection},
     chain,
     store::{Entry, Resolution, RunRow},
 };
@@ -108,6 +117,11 @@ impl StoredRow {
         }
     }
 
+    /// The same row, as of a later commit.
+    pub(crate) fn as_of(self, commit: u64) -> Self {
+        Self { commit, ..self }
+    }
+
     pub(crate) fn commit(&self) -> u64 {
         self.commit
     }
@@ -156,6 +170,51 @@ impl StoredResolution {
     pub(crate) fn into_resolution(self) -> Resolution {
         let Self { commit: _, run, target, at, by, note } = self;
         Resolution { run, target, at, by, note }
+    }
+}
+
+/// An [`ArtifactRow`] on the drive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredArtifact {
+    run: RunId,
+    task: TaskName,
+    token: String,
+    kind: ArtifactKind,
+    id: Option<String>,
+    target: Option<TargetId>,
+    home: Option<Home>,
+    vault: Option<String>,
+    size_gib: Option<u64>,
+    made_at: Timestamp,
+    expires: Option<Timestamp>,
+    state: ArtifactState,
+    gc: Option<Collection>,
+}
+
+impl StoredArtifact {
+    pub(crate) fn new(row: &ArtifactRow) -> Self {
+        let ArtifactRow {
+            run,
+            task,
+            token,
+            kind,
+            id,
+            target,
+            home,
+            vault,
+            size_gib,
+            made_at,
+            expires,
+            state,
+            gc,
+        } = row.clone();
+        Self { run, task, token, kind, id, target, home, vault, size_gib, made_at, expires, state, gc }
+    }
+
+    pub(crate) fn into_row(self) -> ArtifactRow {
+        let Self { run, task, token, kind, id, target, home, vault, size_gib, made_at, expires, state, gc } =
+            self;
+        ArtifactRow { run, task, token, kind, id, target, home, vault, size_gib, made_at, expires, state, gc }
     }
 }
 

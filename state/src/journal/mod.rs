@@ -1,5 +1,6 @@
 //! The journals of all runs, over some disk.
 
+mod artifacts;
 mod ends;
 mod reading;
 
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::ends::Tip;
 use crate::{
+    artifact::{self, ArtifactRow},
     canonical, chain,
     disk::{Disk, Head, Record},
     error::StoreError,
@@ -36,7 +38,7 @@ impl<D: Disk> Journal<D> {
         &self.disk
     }
 
-    /// The batch of these events, how the journal ends behind it, and its number of entries.
+    /// The batch of these events with the artifacts that they bring, how the journal ends behind it, and its number of entries.
     fn batch(
         &self,
         run: &RunId,
@@ -56,7 +58,11 @@ impl<D: Disk> Journal<D> {
             shortened.push(Cow::Owned(words::shorten(&text)));
         }
         let batch = Batch { epoch: self.epoch, commit: tip.commit, at, events: shortened, hash: tip.hash };
-        Ok(format::cut(run, first, batch.write()))
+        let mut records = format::cut(run, first, batch.write());
+        for event in events {
+            records.extend(self.artifact_records(&artifact::rows_of(run, at, event))?);
+        }
+        Ok(records)
     }
 
     /// The records of a row; the machines that it holds are written only when they changed.
@@ -224,6 +230,28 @@ impl<D: Disk> RunStore for Journal<D> {
         let mut list = self.stored_resolutions()?;
         list.sort_by_key(|resolution| resolution.commit());
         Ok(list.into_iter().map(StoredResolution::into_resolution).collect())
+    }
+
+    fn artifacts(&self, run: Option<&RunId>) -> Result<Vec<ArtifactRow>, StoreError> {
+        if let Some(run) = run {
+            self.known(run)?;
+        } else if self.failed {
+            return Err(StoreError::Failed { path: self.disk.path().to_owned() });
+        }
+        self.artifact_rows(run)
+    }
+
+    fn collect(&mut self, run: &RunId, rows: &[ArtifactRow]) -> Result<(), StoreError> {
+        let mut tip = self.known(run)?.clone();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        tip.commit += 1;
+        let mut records = self.artifact_records(rows)?;
+        // The row of the run says how many batches there are: artifacts are not read when a store is opened.
+        let row = self.stored_row(run)?.as_of(tip.commit);
+        records.push((format::row_key(run), Some(self.json(&row)?)));
+        self.commit(run, tip, records).map(drop)
     }
 
     fn batches(&self) -> u64 {

@@ -119,6 +119,11 @@ impl<D: Disk> Journal<D> {
         self.list(format::ROWS, "row of a run")
     }
 
+    pub(super) fn stored_row(&self, run: &RunId) -> Result<StoredRow, StoreError> {
+        let mut rows = self.stored_rows()?.into_iter();
+        rows.find(|row| row.run() == run).ok_or_else(|| self.damaged(format!("run `{run}` has no row")))
+    }
+
     pub(super) fn stored_resolutions(&self) -> Result<Vec<StoredResolution>, StoreError> {
         self.list(format::RESOLUTIONS, "resolution")
     }

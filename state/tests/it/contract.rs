@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use crate::sample;
 
 /// Opens the store again, as the next process would.
-trait Openings {
+pub trait Openings {
+    /// Opens it.
     fn open(&mut self) -> Box<dyn RunStore>;
 }
 
@@ -34,7 +35,8 @@ impl Openings for InFolder {
     }
 }
 
-fn both(law: impl Fn(&mut dyn Openings)) {
+/// A law of both stores.
+pub fn both(law: impl Fn(&mut dyn Openings)) {
     law(&mut InMemory(MemoryStore::new()));
     law(&mut InFolder(tempfile::tempdir().expect("a folder")));
 }

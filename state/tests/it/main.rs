@@ -1,5 +1,6 @@
 //! The store's tests.
 
+mod artifacts;
 mod child;
 mod contract;
 mod damage;
