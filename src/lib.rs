@@ -1,5 +1,6 @@
 //! The coordinator, the control socket and the command line of `runbook`.
 
+pub mod artifacts;
 pub mod control;
 pub mod coordinator;
 pub mod view;

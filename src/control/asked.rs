@@ -10,6 +10,7 @@ use super::{
     order::{Order, Told},
     peer::Peer,
 };
+use crate::artifacts::books::Books;
 use crate::coordinator::{live::Progress, refused::Refused};
 
 /// What a client asks, as it goes through the socket.
@@ -18,6 +19,8 @@ use crate::coordinator::{live::Progress, refused::Refused};
 pub(crate) enum Ask {
     /// The runs.
     Runs,
+    /// The ledger of artifacts.
+    Books,
     /// A journal from an entry on.
     Journal {
         /// Id or prefix; absent: the only unfinished, else the newest.
@@ -63,6 +66,8 @@ pub(crate) struct Asked {
 pub(crate) enum Answered {
     /// The runs that the peer may see.
     Runs(Vec<RunRow>),
+    /// The ledger of artifacts.
+    Books(Box<Books>),
     /// A journal.
     Journal {
         /// Its row.

@@ -24,6 +24,7 @@ use super::{
     place::Place,
     protocol::{Line, Request, VERSION},
 };
+use crate::artifacts::books::Books;
 use crate::coordinator::{
     exit::ExitReport, interrupts, mask::Mask, observer::Observer, offline, refused::Refused, replay,
     secrets::Secrets, session::Setup,
@@ -76,6 +77,25 @@ pub fn runs(setup: &Setup) -> Result<Vec<RunRow>, Refused> {
             Ok(rows)
         }
         Err(Refused::NoRuns { .. }) => Ok(Vec::new()),
+        Err(refused) => Err(refused),
+    }
+}
+
+/// The ledger of artifacts; none where there is no state folder.
+///
+/// # Errors
+/// The store cannot be read, or its holder does not answer.
+pub fn books(setup: &Setup) -> Result<Option<Books>, Refused> {
+    match reach(setup) {
+        Ok(Reached::Store(store)) => Books::read(&store).map(Some),
+        Ok(Reached::Holder(mut holder)) => {
+            holder.ask(Ask::Books, false)?;
+            match holder.line()? {
+                Some(Line::Books { books }) => Ok(Some(*books)),
+                _ => Err(Refused::Stopping),
+            }
+        }
+        Err(Refused::NoRuns { .. }) => Ok(None),
         Err(refused) => Err(refused),
     }
 }

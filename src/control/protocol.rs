@@ -5,6 +5,7 @@ use runbook_state::store::{Entry, RunRow};
 use serde::{Deserialize, Serialize};
 
 use super::{asked::Ask, order::Told};
+use crate::artifacts::books::Books;
 use crate::coordinator::{exit::ExitReport, refused::RefusedLine};
 
 /// The version of what follows. A client of another one is refused.
@@ -32,6 +33,8 @@ pub(super) struct Request {
 pub(super) enum Line {
     /// A run; of a journal, its own.
     Run { row: Box<RunRow> },
+    /// The ledger of artifacts.
+    Books { books: Box<Books> },
     /// The plan of the journal.
     Plan { plan: Box<Plan> },
     /// An entry of the journal.

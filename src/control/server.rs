@@ -185,6 +185,7 @@ impl Client {
                     self.send(&Line::Run { row: Box::new(row) }).await?;
                 }
             }
+            Answered::Books(books) => self.send(&Line::Books { books }).await?,
             Answered::Told(told) => self.send(&Line::Told { told }).await?,
             Answered::Advancing(run) => self.send(&Line::Advancing { run }).await?,
             // Only asked for in `journal`.

@@ -10,6 +10,7 @@ use super::{
     refused::Refused,
     replay,
 };
+use crate::artifacts::books::Books;
 use crate::control::{
     asked::{Answered, Ask, Asked},
     order::{self, Order},
@@ -41,6 +42,7 @@ impl Coordinator<'_> {
         }
         let answered = match ask {
             Ask::Runs => self.visible(&peer).map(Answered::Runs),
+            Ask::Books => self.books(&peer),
             Ask::Journal { run, from, plan } => self.journal(&peer, run.as_deref(), from, plan),
             Ask::Submit { plan, expect_plan, not_before, environment } => {
                 let start = Start { plan: *plan, expect_plan, not_before, no_wait: false };
@@ -88,6 +90,14 @@ impl Coordinator<'_> {
             progress: self.runs.get(&row.run).map(|live| live.progress.subscribe()),
             row: Box::new(row.clone()),
         })
+    }
+
+    fn books(&self, peer: &Peer) -> Result<Answered, Refused> {
+        if !self.owns(peer) {
+            let why = "the state folder belongs to somebody else".to_owned();
+            return Err(Refused::NotAllowed { user: peer.person.name.clone(), what: "artifacts", why });
+        }
+        Ok(Answered::Books(Box::new(Books::read(self.store.as_ref())?)))
     }
 
     fn submit(&mut self, peer: &Peer, start: Start, environment: &str) -> Result<Answered, Refused> {

@@ -68,6 +68,24 @@ pub(super) fn check(store: &dyn RunStore, plan: &Plan) -> Result<(), Refused> {
     Ok(())
 }
 
+/// The stuck runs that left machines which no retry or rollback has mended, and no person has seen to since.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn unseen(store: &dyn RunStore, rows: &[RunRow]) -> Result<BTreeSet<RunId>, Refused> {
+    let resolutions = store.resolutions()?;
+    let mut unseen = BTreeSet::new();
+    for row in rows.iter().filter(|row| row.finished_at.is_some()) {
+        for target in &row.holds {
+            if !resolved(&resolutions, row, target) && !mended(store, rows, row, target)? {
+                unseen.insert(row.run.clone());
+                break;
+            }
+        }
+    }
+    Ok(unseen)
+}
+
 /// The runs that a plan rolls back or retries: the one that it names, the one that this one named, and so on.
 fn family(rows: &[RunRow], plan: &Plan) -> BTreeSet<RunId> {
     let mut family = BTreeSet::new();

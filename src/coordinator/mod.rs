@@ -10,7 +10,7 @@ mod drive;
 mod execution;
 pub mod exit;
 mod hear;
-mod holds;
+pub(crate) mod holds;
 mod inspection;
 pub(crate) mod interrupts;
 mod ledger;

@@ -118,7 +118,7 @@ impl StoredRow {
     }
 
     /// The same row, as of a later commit.
-    pub(crate) fn as_of(self, commit: u64) -> Self {
+    pub(crate) fn at_commit(self, commit: u64) -> Self {
         Self { commit, ..self }
     }
 

@@ -249,7 +249,7 @@ impl<D: Disk> RunStore for Journal<D> {
         tip.commit += 1;
         let mut records = self.artifact_records(rows)?;
         // The row of the run says how many batches there are: artifacts are not read when a store is opened.
-        let row = self.stored_row(run)?.as_of(tip.commit);
+        let row = self.stored_row(run)?.at_commit(tip.commit);
         records.push((format::row_key(run), Some(self.json(&row)?)));
         self.commit(run, tip, records).map(drop)
     }

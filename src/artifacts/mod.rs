@@ -1,0 +1,12 @@
+//! What runs made that costs money until it is deleted: the ledger of it, what AWS holds with our tags, and the
+//! collection of what no run needs any more.
+//!
+//! The ledger is in the store ([`runbook_state::artifact`]); [`books`] reads it together with what says which runs still
+//! need theirs. [`held`] asks AWS. [`orphan`] compares the two, [`collect`] deletes.
+
+pub mod books;
+pub mod collect;
+mod delete;
+pub mod held;
+pub mod orphan;
+pub mod price;
