@@ -14,13 +14,16 @@ mod fault;
 mod hold;
 mod keys;
 mod members;
+mod monitoring;
 mod paging;
 mod proxy;
+mod query;
 mod request;
 mod sandbox;
 mod server;
 mod service;
 mod ssm;
+mod sts;
 
 pub use self::{
     call_log::Entry,

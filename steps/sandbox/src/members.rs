@@ -10,7 +10,12 @@ pub struct Members {
     /// Where it is, for messages: `Filters.1.`
     path: String,
     map: Map<String, Value>,
+    /// Whether every value is a text, numbers and truth values too.
+    only_texts: bool,
 }
+
+/// The members that say which page of a listing is asked for, not which listing.
+const PAGING: [&str; 3] = ["NextToken", "MaxResults", "MaxRecords"];
 
 /// A refusal in the words of AWS's validation.
 fn invalid(message: String) -> Refusal {
@@ -34,17 +39,28 @@ impl Members {
     /// It is no JSON object.
     pub fn read(body: &[u8]) -> Result<Self, Refusal> {
         if body.is_empty() {
-            return Ok(Self { path: String::new(), map: Map::new() });
+            return Ok(Self::of(Map::new()));
         }
         match serde_json::from_slice(body) {
-            Ok(Value::Object(map)) => Ok(Self { path: String::new(), map }),
+            Ok(Value::Object(map)) => Ok(Self::of(map)),
             Ok(_) | Err(_) => Err(Refusal::new("SerializationException", "the body is no JSON object")),
         }
     }
 
     /// A structure that was read elsewhere.
     pub fn of(map: Map<String, Value>) -> Self {
-        Self { path: String::new(), map }
+        Self { path: String::new(), map, only_texts: false }
+    }
+
+    /// A structure of a form, where everything is a text.
+    pub fn of_texts(map: Map<String, Value>) -> Self {
+        Self { path: String::new(), map, only_texts: true }
+    }
+
+    /// All of it as text, but for what chooses a page: the same for every page of one listing.
+    pub fn without_page(&self) -> String {
+        let rest = self.map.iter().filter(|(name, _)| !PAGING.contains(&name.as_str()));
+        Value::Object(rest.map(|(name, value)| (name.clone(), value.clone())).collect()).to_string()
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
@@ -108,7 +124,11 @@ impl Members {
     /// It is none, or out of bounds.
     pub fn integer(&mut self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        let number = value.as_i64().ok_or_else(|| not_a(&self.path, name, "a whole number"))?;
+        let number = match &value {
+            Value::String(text) if self.only_texts => text.parse().ok(),
+            value => value.as_i64(),
+        };
+        let number = number.ok_or_else(|| not_a(&self.path, name, "a whole number"))?;
         match u64::try_from(number) {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
             _ => {
@@ -135,6 +155,8 @@ impl Members {
         match self.take(name) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
+            Some(Value::String(text)) if self.only_texts && text == "true" => Ok(true),
+            Some(Value::String(text)) if self.only_texts && text == "false" => Ok(false),
             Some(_) => Err(not_a(&self.path, name, "true or false")),
         }
     }
@@ -164,7 +186,8 @@ impl Members {
             .enumerate()
             .map(|(number, value)| match value {
                 Value::Object(map) => {
-                    Ok(Self { path: format!("{}{}.{}.member.", self.path, spoken(name), number + 1), map })
+                    let path = format!("{}{}.{}.member.", self.path, spoken(name), number + 1);
+                    Ok(Self { path, map, only_texts: self.only_texts })
                 }
                 _ => Err(not_a(&self.path, name, "a list of structures")),
             })
@@ -179,7 +202,8 @@ impl Members {
         match self.take(name) {
             None => Ok(None),
             Some(Value::Object(map)) => {
-                Ok(Some(Self { path: format!("{}{}.", self.path, spoken(name)), map }))
+                let path = format!("{}{}.", self.path, spoken(name));
+                Ok(Some(Self { path, map, only_texts: self.only_texts }))
             }
             Some(_) => Err(not_a(&self.path, name, "a structure")),
         }

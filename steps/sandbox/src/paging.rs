@@ -73,6 +73,11 @@ struct Listing {
 }
 
 impl Call<'_> {
+    /// The listing that a request is about, for [`Ask::of`].
+    pub fn listing(&self, request: &str) -> String {
+        format!("{} {} {} {request}", self.account, self.region, self.operation)
+    }
+
     /// A page of what `list` gives. Everything that a call can meet on its way (throttles, lost answers) strikes here
     /// for later pages, and in `list` for the first.
     ///

@@ -19,9 +19,11 @@ use crate::{
     ec2::Ec2Service,
     hold::Holds,
     keys::Keys,
+    monitoring::MonitoringService,
     paging::Pages,
     service::Service,
     ssm::SsmService,
+    sts::StsService,
 };
 
 /// The file of the world's facts.
@@ -134,6 +136,8 @@ impl Sandbox {
                 ("ssm", Box::new(SsmService)),
                 ("ec2", Box::new(Ec2Service)),
                 ("backup", Box::new(BackupService)),
+                ("sts", Box::new(StsService)),
+                ("monitoring", Box::new(MonitoringService)),
             ],
             watcher: None,
             _lock: lock,

@@ -136,7 +136,7 @@ impl Sandbox {
         let account = scope.account().map_or_else(|| self.first_account(), str::to_owned);
         let mut record = Record {
             sandbox: self,
-            entry: Some(Entry {
+            entry: Entry {
                 n: self.log().number(),
                 at: self.world().now(),
                 service: service.name().to_owned(),
@@ -150,7 +150,7 @@ impl Sandbox {
                 machines: Vec::new(),
                 token: None,
                 request_id: request_id.clone(),
-            }),
+            },
         };
         let hold = self.holds().arrive();
         if hold == Some(When::Before) {
@@ -175,14 +175,14 @@ impl Sandbox {
             Ok(answer) => answer,
             Err(Trouble::Lost) => Answer::Drop,
             Err(Trouble::Refused(refusal)) => {
-                record.entry_mut().error = Some(refusal.code.clone());
+                record.entry.error = Some(refusal.code.clone());
                 service.refuse(request, &refusal, &request_id)
             }
         };
         if hold == Some(When::After) {
             record.hold().await;
         }
-        record.entry_mut().answered = matches!(answer, Answer::Reply(_));
+        record.entry.answered = matches!(answer, Answer::Reply(_));
         answer.with("x-amzn-requestid", request_id)
     }
 
@@ -196,7 +196,7 @@ impl Sandbox {
         let _turn = self.turn().lock().await;
         let before = self.world().count_calls();
         let called = service.answer(call).await;
-        let entry = record.entry_mut();
+        let entry = &mut record.entry;
         for effect in self.world().calls_from(before) {
             entry.took_effect |= effect.took_effect;
             entry.machines.extend(effect.machines.iter().map(ToString::to_string));
@@ -218,27 +218,18 @@ fn unnamed(refusal: &Refusal) -> Answer {
 /// The log's entry of a call: written when the call is over, however that comes about.
 struct Record<'a> {
     sandbox: &'a Sandbox,
-    entry: Option<Entry>,
+    entry: Entry,
 }
 
 impl Record<'_> {
-    fn entry_mut(&mut self) -> &mut Entry {
-        // It is taken out only when the record is dropped.
-        self.entry.get_or_insert_with(|| unreachable!("a record is used after its end"))
-    }
-
-    async fn hold(&mut self) {
-        let sandbox = self.sandbox;
-        let entry = self.entry_mut();
-        let operation = format!("{}:{}", entry.service, entry.operation);
-        sandbox.holds().stand(entry.n, &operation).await;
+    async fn hold(&self) {
+        let operation = format!("{}:{}", self.entry.service, self.entry.operation);
+        self.sandbox.holds().stand(self.entry.n, &operation).await;
     }
 }
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.sandbox.note(entry);
-        }
+        self.sandbox.note(self.entry.clone());
     }
 }

@@ -1,12 +1,23 @@
 //! What a server of AWS's protocols asks of the world beside its calls.
 
-use super::{Account, Call, World, place::FIRST_ACCOUNT};
+use super::{Account, Call, World, fleet::Platform, place::FIRST_ACCOUNT};
 use crate::ports::fault::Fault;
 
 impl World {
     /// The account that whoever names none is in: that of machines whose group names none.
     pub fn first_account(&self) -> String {
         FIRST_ACCOUNT.to_owned()
+    }
+
+    /// The name of a machine, and its platform in Systems Manager's words: `Linux`, `Windows`.
+    pub fn about_machine(&self, id: &str) -> Option<(String, String)> {
+        let inner = self.lock();
+        let place = inner.state.roster.find(id)?;
+        let platform = match inner.state.roster.group(place).platform {
+            Platform::Linux => "Linux",
+            Platform::Windows => "Windows",
+        };
+        Some((inner.state.roster.machines[place].name.clone(), platform.to_owned()))
     }
 
     /// How many calls wrote, or were to.

@@ -1,4 +1,17 @@
-//! Systems Manager, in AWS JSON 1.1.
+//! Systems Manager, in AWS JSON 1.1 (API version 2014-11-06).
+
+mod agent;
+mod baseline;
+mod cancel;
+mod command;
+mod command_filter;
+mod document;
+mod documents;
+mod invocation;
+mod listing;
+mod patch;
+mod send;
+mod time;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -32,10 +45,28 @@ impl Service for SsmService {
     async fn answer(&self, call: &Call<'_>) -> Result<Answer, Trouble> {
         let asked = Members::read(&call.request.body)?;
         let body: Value = match call.operation {
-            other => {
-                drop(asked);
-                return Err(self.unknown_operation(Some(other)).into());
+            "SendCommand" => send::send_command(call, asked).await?,
+            "CancelCommand" => cancel::cancel_command(call, asked).await?,
+            "ListCommands" => command::list_commands(call, asked).await?,
+            "ListCommandInvocations" => invocation::list_command_invocations(call, asked).await?,
+            "GetCommandInvocation" => invocation::get_command_invocation(call, asked).await?,
+            "DescribeInstanceInformation" => agent::describe_instance_information(call, asked).await?,
+            "DescribeInstancePatchStates" => patch::describe_instance_patch_states(call, asked).await?,
+            "DescribeInstancePatchStatesForPatchGroup" => {
+                patch::describe_instance_patch_states_for_patch_group(call, asked).await?
             }
+            "DescribeInstancePatches" => patch::describe_instance_patches(call, asked).await?,
+            "DescribePatchGroupState" => patch::describe_patch_group_state(call, asked).await?,
+            "DescribePatchBaselines" => baseline::describe_patch_baselines(call, asked).await?,
+            "DescribePatchGroups" => baseline::describe_patch_groups(call, asked).await?,
+            "GetPatchBaselineForPatchGroup" => {
+                baseline::get_patch_baseline_for_patch_group(call, asked).await?
+            }
+            "GetDefaultPatchBaseline" => baseline::get_default_patch_baseline(call, asked).await?,
+            "ListDocuments" => documents::list_documents(call, asked).await?,
+            "DescribeDocument" => documents::describe_document(call, asked).await?,
+            "GetDocument" => documents::get_document(call, asked).await?,
+            other => return Err(self.unknown_operation(Some(other)).into()),
         };
         Ok(Answer::new(200, JSON, body.to_string()))
     }
