@@ -1,5 +1,7 @@
 //! The members of a JSON request: taken one by one, checked against the service model, and none may be left over.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::fault::Refusal;
@@ -207,6 +209,20 @@ impl Members {
             }
             Some(_) => Err(not_a(&self.path, name, "a structure")),
         }
+    }
+
+    /// A map from texts to texts: all that is there.
+    ///
+    /// # Errors
+    /// A value is no text.
+    pub fn into_texts(self) -> Result<BTreeMap<String, String>, Refusal> {
+        self.map
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => Ok((key, text)),
+                _ => Err(not_a(&self.path, &key, "a text")),
+            })
+            .collect()
     }
 
     /// A map from texts to lists of texts.

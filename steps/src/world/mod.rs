@@ -29,6 +29,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod time;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -47,6 +48,7 @@ pub use self::{
     people::Answer,
     roster::FleetError,
     time::runtime,
+    wire::{StateChange, Tagged},
 };
 use self::{
     door::Door,
