@@ -28,7 +28,7 @@ impl Backoff {
     }
 
     /// The next pause after such a fault (DOMAIN 0.4).
-    fn after(&mut self, kind: FaultKind) -> Duration {
+    pub fn after(&mut self, kind: FaultKind) -> Duration {
         let (least, most) = match kind {
             FaultKind::Busy => (15, 60),
             FaultKind::Capacity => (60, 300),
