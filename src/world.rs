@@ -143,6 +143,16 @@ pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result
     })
 }
 
+/// What the world of a fleet file (its path and text) is called in the state folder. Another text is another world.
+pub fn fleet_name(path: &Path, text: &str) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let plain: String =
+        stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    let digest = Sha256::digest(text.as_bytes());
+    let short: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{plain}-{short}")
+}
+
 /// A fleet file and where the state folder keeps its world.
 struct Fleet {
     text: String,
@@ -159,13 +169,7 @@ impl Fleet {
             Choice::Real => Ok(None),
             Choice::Fleet(path) => {
                 let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-                let stem =
-                    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                let plain: String =
-                    stem.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-                let digest = Sha256::digest(text.as_bytes());
-                let short: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-                let name = format!("{plain}-{short}");
+                let name = fleet_name(path, &text);
                 Ok(Some(Self { folder: worlds.join(&name), text, name }))
             }
             Choice::Kept(name) => {

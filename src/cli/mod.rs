@@ -25,6 +25,7 @@ mod resume;
 mod retry;
 mod rollback;
 mod run;
+mod sandbox;
 mod schema;
 mod screen;
 mod show;
@@ -101,6 +102,7 @@ enum Command {
     Rollback(rollback::Rollback),
     Retry(retry::Retry),
     Resolve(resolve::Resolve),
+    Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
@@ -185,6 +187,7 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Rollback(command) => command.run(session),
         Command::Retry(command) => command.run(session),
         Command::Resolve(command) => command.run(session),
+        Command::Sandbox(command) => command.run(session),
         Command::Schema(command) => command.run(session),
         Command::Completions(command) => command.run(session),
         Command::Man(command) => command.run(session),

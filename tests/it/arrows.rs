@@ -5,13 +5,24 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// What each crate may depend on, of ours, beside its tests.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("runbook-engine", &[]),
     ("runbook-state", &["runbook-engine"]),
     ("runbook-steps", &["runbook-engine"]),
     ("runbook-aws", &["runbook-engine", "runbook-steps"]),
     ("runbook-http", &["runbook-steps"]),
-    ("runbook", &["runbook-engine", "runbook-state", "runbook-steps", "runbook-aws", "runbook-http"]),
+    ("runbook-sandbox", &["runbook-engine", "runbook-steps"]),
+    (
+        "runbook",
+        &[
+            "runbook-engine",
+            "runbook-state",
+            "runbook-steps",
+            "runbook-aws",
+            "runbook-http",
+            "runbook-sandbox",
+        ],
+    ),
     ("runbook-bench", &["runbook", "runbook-engine", "runbook-state", "runbook-steps"]),
 ];
 

@@ -47,6 +47,7 @@ impl From<Fault> for Trouble {
         let Some(code) = fault.code else {
             return match fault.kind {
                 FaultKind::Ambiguous | FaultKind::NotSent => Self::Lost,
+                FaultKind::Unsupported => Refusal::new("UnknownOperationException", fault.message).into(),
                 // The world says a code with every refusal of a service; what has none is our own failure.
                 _ => Refusal::new("InternalFailure", fault.message).status(500).into(),
             };

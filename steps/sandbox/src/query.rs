@@ -97,7 +97,9 @@ pub fn answer(operation: &str, namespace: &str, result: Option<&Value>, request_
 pub fn refuse(namespace: &str, refusal: &Refusal, request_id: &str) -> Answer {
     let fault = if refusal.status < 500 { "Sender" } else { "Receiver" };
     let mut body = format!("<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{fault}</Type>");
-    element(&mut body, "Code", &Value::from(refusal.code.as_str()));
+    // What the JSON protocols call ValidationException.
+    let code = if refusal.code == "ValidationException" { "ValidationError" } else { &refusal.code };
+    element(&mut body, "Code", &Value::from(code));
     element(&mut body, "Message", &Value::from(refusal.message.as_str()));
     let _ = write!(body, "</Error><RequestId>{request_id}</RequestId></ErrorResponse>");
     Answer::new(refusal.status, XML, body)

@@ -1,12 +1,23 @@
 //! What a server of AWS's protocols asks of the world beside its calls.
 
-use super::{Account, Call, World, fleet::Platform, place::FIRST_ACCOUNT};
+use super::{
+    Account, Call, World,
+    fleet::Platform,
+    place::{FIRST_ACCOUNT, Place},
+};
 use crate::ports::fault::Fault;
 
 impl World {
     /// The account that whoever names none is in: that of machines whose group names none.
     pub fn first_account(&self) -> String {
         FIRST_ACCOUNT.to_owned()
+    }
+
+    /// The Region that whoever names none is in: the first that the fleet file names.
+    pub fn first_region(&self) -> String {
+        let inner = self.lock();
+        let named = inner.state.roster.file.groups.iter().find_map(|group| group.region.clone());
+        named.unwrap_or_else(|| Place::default().region().to_owned())
     }
 
     /// The name of a machine, and its platform in Systems Manager's words: `Linux`, `Windows`.
