@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{Filter, Instance};
+use aws_sdk_ec2::types::Filter;
 use runbook_engine::{
     ids::{GroupName, TargetId},
     target::{Home, Target, TargetQuery},
@@ -15,63 +15,68 @@ use runbook_steps::ports::{
 
 use crate::{
     Aws,
-    connection::{Clients, Door},
-    fault::{fault, invalid},
+    call::{Call, next},
+    connection::{Connection, Door},
+    ec2::{
+        VALUES_PER_FILTER, filter,
+        instance::{self, DESCRIBE, Found},
+    },
+    fault::invalid,
     machine,
-    run_command::next,
+    rate::Family,
 };
-
-const CALL: &str = "ec2:DescribeInstances";
-
-/// A filter takes so many values.
-const VALUES_PER_FILTER: usize = 200;
-
-/// Instances with their account, by id.
-type Found = BTreeMap<TargetId, (String, Instance)>;
 
 #[async_trait]
 impl Inventory for Aws {
     async fn resolve(&self, group: &GroupName, query: &TargetQuery) -> Result<Vec<Target>, Fault> {
         let TargetQuery::Aws { tags, ids, resource_group, region, role, external_id } = query else {
-            return Err(invalid(CALL, format!("group `{group}` does not ask for EC2 instances")));
+            return Err(invalid(DESCRIBE.name, format!("group `{group}` does not ask for EC2 instances")));
         };
-        let connection = self.connection(Door::new(region.as_deref(), role.as_deref(), None));
-        let clients = connection.clients(CALL).await?;
+        let door = Door {
+            region: region.clone(),
+            role: role.clone(),
+            external_id: external_id.clone(),
+            account: None,
+        };
+        let connection = self.connection(door);
+        let region = connection.clients(DESCRIBE.name).await?.region.clone();
         let mut wanted: Option<BTreeSet<TargetId>> = (!ids.is_empty()).then(|| ids.iter().cloned().collect());
         if let Some(name) = resource_group {
-            let members = members(clients, name).await?;
+            let members = members(&connection, name).await?;
             wanted = Some(match wanted {
                 Some(ids) => ids.intersection(&members).cloned().collect(),
                 None => members,
             });
         }
-        let mut filters: Vec<Filter> =
-            tags.iter().map(|(key, values)| filter(&format!("tag:{key}"), values.clone())).collect();
-        // Terminated ones stay visible for an hour.
-        let alive = ["pending", "running", "stopping", "stopped"].map(str::to_owned);
-        filters.push(filter("instance-state-name", alive.to_vec()));
-        let found = match &wanted {
-            Some(ids) => by_id(clients, ids, &filters).await?,
-            None => described(clients, &filters).await?,
+        let mut found = match &wanted {
+            Some(ids) if tags.is_empty() => instance::by_id(&connection, &names(ids)).await?,
+            wanted => {
+                let mut filters: Vec<Filter> =
+                    tags.iter().map(|(key, values)| filter(&format!("tag:{key}"), values.clone())).collect();
+                // Terminated ones stay visible for an hour.
+                let alive = ["pending", "running", "stopping", "stopped"].map(str::to_owned);
+                filters.push(filter("instance-state-name", alive.to_vec()));
+                passing(&connection, filters, wanted.as_ref().map(names)).await?
+            }
         };
-        if let Some(missing) = ids.iter().find(|id| tags.is_empty() && !found.contains_key(*id)) {
+        found.retain(|_, (_, instance)| !machine::is_gone(instance));
+        if let Some(missing) = ids.iter().find(|id| tags.is_empty() && !found.contains_key(id.as_str())) {
             return Err(Fault {
-                call: CALL,
+                call: DESCRIBE.name,
                 kind: FaultKind::NotFound,
                 code: None,
-                message: format!("there is no instance {missing} in {}", clients.region),
+                message: format!("there is no instance {missing} in {region}"),
             });
         }
         let home = |account: &String| Home::Aws {
             account: Some(account.clone()).filter(|account| !account.is_empty()),
-            region: Some(clients.region.clone()),
+            region: Some(region.clone()),
             role: role.clone(),
             external_id: external_id.clone(),
         };
         Ok(found
             .values()
-            .filter(|(_, instance)| !machine::is_gone(instance))
-            .filter_map(|(account, instance)| machine::target(instance, group, home(account)))
+            .map(|(account, instance)| machine::target(instance, group, home(account)))
             .collect())
     }
 
@@ -83,11 +88,10 @@ impl Inventory for Aws {
         let mut changes = BTreeMap::new();
         for (door, planned) in doors {
             let connection = self.connection(door);
-            let clients = connection.clients(CALL).await?;
-            let ids = planned.iter().map(|target| target.id.clone()).collect();
-            let found = by_id(clients, &ids, &[]).await?;
+            let ids: Vec<String> = planned.iter().map(|target| target.id.to_string()).collect();
+            let found = instance::by_id(&connection, &ids).await?;
             for target in planned {
-                let instance = found.get(&target.id).map(|(_, instance)| instance);
+                let instance = found.get(target.id.as_str()).map(|(_, instance)| instance);
                 if let Some(cause) = machine::change(target, instance) {
                     changes.insert(target.id.clone(), cause);
                 }
@@ -97,56 +101,39 @@ impl Inventory for Aws {
     }
 }
 
-/// Ids go into a filter and not into the call's own list, where one that is gone fails the whole call.
-async fn by_id(clients: &Clients, ids: &BTreeSet<TargetId>, filters: &[Filter]) -> Result<Found, Fault> {
+/// The instances that pass these filters; of these ids, where there are some.
+async fn passing(
+    connection: &Connection,
+    filters: Vec<Filter>,
+    ids: Option<Vec<String>>,
+) -> Result<Found, Fault> {
+    let Some(ids) = ids else { return instance::passing(connection, &filters).await };
     let mut found = Found::new();
-    let all: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    for chunk in all.chunks(VALUES_PER_FILTER) {
-        let mut filters = filters.to_vec();
+    for chunk in ids.chunks(VALUES_PER_FILTER) {
+        let mut filters = filters.clone();
         filters.push(filter("instance-id", chunk.to_vec()));
-        found.extend(described(clients, &filters).await?);
+        found.extend(instance::passing(connection, &filters).await?);
     }
     // Some servers do not know this filter.
     found.retain(|id, _| ids.contains(id));
     Ok(found)
 }
 
-/// All pages. A filtered page may be empty and still name a next one; machines that move between pages come once.
-async fn described(clients: &Clients, filters: &[Filter]) -> Result<Found, Fault> {
-    let mut found = Found::new();
-    let mut token = None;
-    loop {
-        let page = clients
-            .ec2
-            .describe_instances()
-            .set_filters(Some(filters.to_vec()))
-            .max_results(1000)
-            .set_next_token(token.clone())
-            .send()
-            .await
-            .map_err(|error| fault(CALL, &error))?;
-        for reservation in page.reservations.unwrap_or_default() {
-            let account = reservation.owner_id.unwrap_or_default();
-            for instance in reservation.instances.unwrap_or_default() {
-                let Some(id) = instance.instance_id().map(TargetId::new) else { continue };
-                found.insert(id, (account.clone(), instance));
-            }
-        }
-        token = match next(token, page.next_token) {
-            Some(token) => Some(token),
-            None => return Ok(found),
-        };
-    }
+fn names(ids: &BTreeSet<TargetId>) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
 /// The instances of a resource group.
-async fn members(clients: &Clients, group: &str) -> Result<BTreeSet<TargetId>, Fault> {
-    const CALL: &str = "resource-groups:ListGroupResources";
+async fn members(connection: &Connection, group: &str) -> Result<BTreeSet<TargetId>, Fault> {
+    const CALL: Call = Call::new("resource-groups:ListGroupResources", Family::Other);
     let mut members = BTreeSet::new();
     let mut token = None;
     loop {
-        let call = clients.groups.list_group_resources().group(group).max_results(50);
-        let page = call.set_next_token(token.clone()).send().await.map_err(|error| fault(CALL, &error))?;
+        let page = connection.read(CALL, |clients| {
+            let call = clients.groups.list_group_resources().group(group).max_results(50);
+            call.set_next_token(token.clone()).send()
+        });
+        let page = page.await?;
         for resource in page.resources.unwrap_or_default() {
             // arn:aws:ec2:eu-central-1:123456789012:instance/i-0123456789abcdef0
             let arn = resource.identifier.and_then(|identifier| identifier.resource_arn).unwrap_or_default();
@@ -159,8 +146,4 @@ async fn members(clients: &Clients, group: &str) -> Result<BTreeSet<TargetId>, F
             None => return Ok(members),
         };
     }
-}
-
-fn filter(name: &str, values: Vec<String>) -> Filter {
-    Filter::builder().name(name).set_values(Some(values)).build()
 }

@@ -3,15 +3,26 @@
 //! Environment variables, profiles, SSO, IMDS, `credential_process` and `AWS_ENDPOINT_URL` work as in the AWS CLI,
 //! because aws-config reads them. Nothing is read, and nobody is called, before the first port call.
 //!
-//! Every call has an attempt time-out of 30 s and an operation time-out of 120 s. Calls that only read, or that are
-//! harmless when repeated, are tried up to three times; a call without a client token is tried once, and an answer
-//! that did not come is [`FaultKind::Ambiguous`](runbook_steps::ports::fault::FaultKind::Ambiguous).
+//! Every call has an attempt time-out of 30 s and an operation time-out of 120 s, and takes its turn from a token bucket
+//! that all tasks of the process share: one for each account, Region and API family, slower while calls are throttled.
+//! Calls that only read, or that are harmless when repeated, are tried up to four times (ten times while they are
+//! throttled); a call that writes is sent once, and an answer that did not come is
+//! [`FaultKind::Ambiguous`](runbook_steps::ports::fault::FaultKind::Ambiguous). Credentials that are refused are read
+//! again once, and then the call is made again: it was not carried out.
 
+mod backup;
+mod base;
+mod bucket;
+mod call;
 mod connection;
+mod ec2;
+mod error_code;
 mod fault;
 mod inventory;
 mod invocation;
 mod machine;
+mod patch_state;
+mod rate;
 mod run_command;
 
 use std::{
@@ -20,14 +31,15 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use connection::{Base, Connection, Door};
+use base::Base;
+use connection::{Connection, Door, Shared};
 use runbook_engine::target::Home;
-use runbook_steps::ports::{AwsFactory, fault::Fault, fleet::Fleet, ssm::Ssm};
+use runbook_steps::ports::{AwsFactory, backup::Backup, ec2::Ec2, fault::Fault, fleet::Fleet, ssm::Ssm};
 
 /// AWS: every account, Region and role that a runbook names.
 #[derive(Default)]
 pub struct Aws {
-    base: Arc<Base>,
+    shared: Arc<Shared>,
     connections: Mutex<BTreeMap<Door, Arc<Connection>>>,
 }
 
@@ -48,7 +60,17 @@ impl Aws {
 
     /// AWS as this configuration describes it; time-outs and retries are ours all the same.
     pub fn with(config: SdkConfig) -> Self {
-        Self { base: Arc::new(Base::given(config)), ..Self::default() }
+        Self::starting_from(Base::Given(Box::new(config)), None)
+    }
+
+    /// The same, with the name of the profile that the credentials come from: for messages.
+    pub fn of_profile(profile: Option<String>) -> Self {
+        Self::starting_from(Base::default(), profile)
+    }
+
+    fn starting_from(base: Base, profile: Option<String>) -> Self {
+        let shared = Shared { base, profile, ..Shared::default() };
+        Self { shared: Arc::new(shared), ..Self::default() }
     }
 
     /// Who we are in this Region and role (`sts:GetCallerIdentity`).
@@ -56,13 +78,15 @@ impl Aws {
     /// # Errors
     /// The call that gave no answer, or missing credentials or Region.
     pub async fn caller(&self, region: Option<&str>, role: Option<&str>) -> Result<Caller, Fault> {
-        self.connection(Door::new(region, role, None)).caller().await
+        let door =
+            Door { region: region.map(str::to_owned), role: role.map(str::to_owned), ..Door::default() };
+        self.connection(door).caller().await
     }
 
     fn connection(&self, door: Door) -> Arc<Connection> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let connection = connections.entry(door.clone());
-        Arc::clone(connection.or_insert_with(|| Arc::new(Connection::new(Arc::clone(&self.base), door))))
+        Arc::clone(connection.or_insert_with(|| Arc::new(Connection::new(Arc::clone(&self.shared), door))))
     }
 }
 
@@ -73,5 +97,13 @@ impl AwsFactory for Aws {
 
     fn fleet(&self, _home: &Home) -> Option<Arc<dyn Fleet>> {
         None
+    }
+
+    fn ec2(&self, home: &Home) -> Option<Arc<dyn Ec2>> {
+        Some(self.connection(Door::to(home)))
+    }
+
+    fn backup(&self, home: &Home) -> Option<Arc<dyn Backup>> {
+        Some(self.connection(Door::to(home)))
     }
 }

@@ -33,6 +33,7 @@ fn by_ids(ids: &[TargetId], role: Option<&str>) -> TargetQuery {
         resource_group: None,
         region: None,
         role: role.map(str::to_owned),
+        external_id: None,
     }
 }
 
@@ -61,6 +62,9 @@ async fn tags_choose_machines_that_live_and_everything_a_plan_freezes_is_there()
     assert!(first.image.as_deref().is_some_and(|image| image.starts_with("ami-")));
     assert!(first.root_volume.as_deref().is_some_and(|volume| volume.starts_with("vol-")));
     assert!(first.private_ip.is_some());
+    let facts = first.ec2.as_ref().expect("what decides a restore");
+    assert_eq!((facts.root_device_type.as_str(), facts.volumes, facts.spot), ("ebs", 1, false));
+    assert!(facts.zone.starts_with(REGION), "{}", facts.zone);
     let caller = aws.caller(None, None).await.expect("an answer");
     let home = Home::Aws {
         account: Some(caller.account),
@@ -186,7 +190,12 @@ async fn a_role_of_another_account_is_assumed_and_the_planned_account_is_verifie
         image: None,
         root_volume: None,
         ec2: None,
-        home: Home::Aws { account: Some("111111111111".into()), region: None, role: Some(role.into()) },
+        home: Home::Aws {
+            account: Some("111111111111".into()),
+            region: None,
+            role: Some(role.into()),
+            external_id: None,
+        },
     };
     let fault = aws.inspect(&[planned]).await.expect_err("another account");
     assert_eq!(fault.kind, FaultKind::Credentials);

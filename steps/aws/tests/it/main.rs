@@ -1,5 +1,6 @@
 //! The adapters against other people's servers.
 
+mod ec2;
 mod inventory;
 mod lost_answers;
 mod run_command;
