@@ -41,7 +41,10 @@ pub async fn answer(sandbox: &Sandbox, request: &Request) -> Answer {
         (&Method::POST, "release") => Ok(json!({ "released": sandbox.holds().release() })),
         (&Method::GET, "people") => people(sandbox, request),
         _ => {
-            return say(404, &json!({ "error": format!("{ROOT}{what} is not there for {}", request.method) }));
+            return say(
+                404,
+                &json!({ "error": format!("{ROOT}{what} is not there for {}", request.method) }),
+            );
         }
     };
     match answer {

@@ -1,0 +1,9 @@
+//! The sandbox on the wire, asked by hand.
+
+mod control;
+mod faults;
+mod pages;
+mod proxy;
+mod refusals;
+mod restart;
+mod rig;
