@@ -1,103 +1,40 @@
-//! `aws/restore`: brings a machine back to its backup.
+//! The strategies on the old port, until the simulated world knows volumes.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use runbook_engine::{
-    catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, TimeoutDoc},
-    duration::Span,
     ids::TargetId,
-    outcome::{Effect, ErrorClass, Outcome},
+    outcome::{ErrorClass, Outcome},
     run::event::Report,
     target::Target,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
+use crate::actions::aws::{
     errand::later,
     patience::{Said, put_off, refusal, write},
-    relay::instances,
     remote::{self, Begun, Remote},
 };
 use crate::{
-    action::{Action, Failure, Inputs, Work},
+    action::{Failure, Inputs},
     context::{Context, Intent, StopReason},
     fanout::Done,
     ports::{fault::Fault, fleet::Fleet},
 };
-
-/// Its documentation.
-pub fn doc() -> ActionDoc {
-    ActionDoc {
-        inputs: vec![
-            InputDoc::required(
-                "from",
-                InputKind::StepRef,
-                "The step that made the backup; each machine finds its own.",
-            ),
-            InputDoc::defaulting(
-                "strategy",
-                InputKind::Enum(vec!["auto", "replace-root-volume", "swap-volumes"]),
-                "auto",
-                "How: `auto` replaces the root volume where only that was backed up, and swaps volumes otherwise.",
-            ),
-        ],
-        effect: EffectDoc::Always(Effect::Changes),
-        restores: true,
-        rights: vec![
-            "ec2:AttachVolume",
-            "ec2:CreateReplaceRootVolumeTask",
-            "ec2:CreateTags",
-            "ec2:CreateVolume",
-            "ec2:DescribeInstances",
-            "ec2:DescribeReplaceRootVolumeTasks",
-            "ec2:DescribeSnapshots",
-            "ec2:DescribeVolumes",
-            "ec2:DetachVolume",
-            "ec2:StartInstances",
-            "ec2:StopInstances",
-        ],
-        outputs: vec![("restore", "the id of the restore")],
-        ..ActionDoc::new(
-            "aws/restore",
-            "Brings a machine's volumes back to the backup that a step of this run made.",
-            TimeoutDoc::Fixed(Span::from_hours(2)),
-        )
-    }
-}
 
 const CALL: &str = "ec2:CreateReplaceRootVolumeTask";
 
 /// A restore that has not ended so long after its deadline is one that nobody can say anything of.
 const OVERTIME: Duration = Duration::from_secs(3600);
 
-/// The action.
-#[derive(Clone, Debug)]
-pub struct Restore {
-    doc: ActionDoc,
-}
-
-impl Default for Restore {
-    fn default() -> Self {
-        Self { doc: doc() }
-    }
-}
-
-#[async_trait]
-impl Action for Restore {
-    fn doc(&self) -> &ActionDoc {
-        &self.doc
-    }
-
-    fn begins_with_intent(&self) -> bool {
-        true
-    }
-
-    async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        remote::run(ctx, instances(ctx, work).await?, Restoring).await?;
-        Ok(Value::Null)
-    }
+/// Restores all these machines.
+pub(super) async fn run(
+    ctx: &Context,
+    machines: BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)>,
+) -> Result<(), Failure> {
+    remote::run(ctx, machines, Restoring).await
 }
 
 /// A restore, as the journal keeps it.

@@ -1,0 +1,168 @@
+//! Which strategy brings a machine back: decided from facts alone, in the plan, with what is lost and how long it takes.
+
+use runbook_engine::target::Ec2Facts;
+
+/// How a machine is brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strategy {
+    /// `CreateReplaceRootVolumeTask`: the root volume, while the instance stays.
+    ReplaceRootVolume,
+    /// Stop, exchange volumes, start: the instance stays.
+    SwapVolumes,
+    /// AWS Backup makes a new instance.
+    BackupRestore,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 3] = [Self::ReplaceRootVolume, Self::SwapVolumes, Self::BackupRestore];
+
+    /// The word in the document.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReplaceRootVolume => "replace-root-volume",
+            Self::SwapVolumes => "swap-volumes",
+            Self::BackupRestore => "backup-restore",
+        }
+    }
+
+    /// The strategy of this word; `auto` is none.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.as_str() == word)
+    }
+
+    /// How long it usually takes (DOMAIN 4.3).
+    pub fn usually(self) -> &'static str {
+        match self {
+            Self::ReplaceRootVolume => "a few minutes",
+            Self::SwapVolumes => "3 to 10 minutes",
+            Self::BackupRestore => "10 minutes to hours; 4 hours more from cold storage",
+        }
+    }
+
+    /// What is gone afterwards, for such a machine.
+    pub fn loses(self, facts: &Ec2Facts) -> Vec<String> {
+        let mut lost = vec!["what was written since the backup", "what was in memory"];
+        match self {
+            Self::ReplaceRootVolume => {
+                if facts.volumes > 1 {
+                    lost.push("nothing on data volumes: they stay as they are");
+                }
+            }
+            Self::SwapVolumes => {
+                if facts.public_ip_changes {
+                    lost.push("its public IPv4 address");
+                }
+                lost.push("what is on instance store volumes");
+            }
+            Self::BackupRestore => {
+                lost.push("its instance id, its addresses, its user data");
+                lost.push("its registrations (load balancers, Systems Manager, DNS)");
+                if facts.auto_scaling_group.is_some() {
+                    lost.push("its place in the Auto Scaling group");
+                }
+            }
+        }
+        lost.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Why it cannot work for such a machine and such a backup.
+    ///
+    /// # Errors
+    /// The reason, as one lower-case sentence.
+    pub fn fits(self, facts: &Ec2Facts, backup: Backup) -> Result<(), String> {
+        match (self, backup) {
+            (Self::BackupRestore, Backup::Snapshots { .. }) => {
+                return Err("backup-restore needs a recovery point, which only `aws/backup` makes".into());
+            }
+            (Self::BackupRestore, Backup::RecoveryPoint) => return Ok(()),
+            (_, Backup::RecoveryPoint) => {
+                return Err(format!(
+                    "{} needs the snapshots of `aws/snapshot`, not a recovery point",
+                    self.as_str()
+                ));
+            }
+            (_, Backup::Snapshots { .. }) => {}
+        }
+        if facts.root_device_type == "instance-store" {
+            return Err("its root is an instance store volume, which cannot be brought back".into());
+        }
+        if let Some(group) = &facts.auto_scaling_group {
+            return Err(format!(
+                "the Auto Scaling group {group} would replace it while it restarts, and its backup with it"
+            ));
+        }
+        if self == Self::SwapVolumes && facts.spot {
+            return Err("a spot instance may not come back after a stop".into());
+        }
+        Ok(())
+    }
+}
+
+/// What the backing-up step makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backup {
+    /// `aws/snapshot`.
+    Snapshots {
+        /// Only the root volume is in it.
+        root_only: bool,
+    },
+    /// `aws/backup`.
+    RecoveryPoint,
+}
+
+/// The strategy for one machine; `wanted`: what the step says, unless that is `auto`.
+///
+/// # Errors
+/// Why this machine cannot be brought back so, as one lower-case sentence.
+pub fn choose(wanted: Option<Strategy>, facts: &Ec2Facts, backup: Backup) -> Result<Strategy, String> {
+    let strategy = wanted.unwrap_or(match backup {
+        Backup::RecoveryPoint => Strategy::BackupRestore,
+        Backup::Snapshots { root_only: true } => Strategy::ReplaceRootVolume,
+        Backup::Snapshots { root_only: false } if facts.volumes <= 1 => Strategy::ReplaceRootVolume,
+        Backup::Snapshots { root_only: false } => Strategy::SwapVolumes,
+    });
+    strategy.fits(facts, backup).map(|()| strategy)
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_engine::target::Ec2Facts;
+
+    use super::{Backup, Strategy, choose};
+
+    fn machine(volumes: u32) -> Ec2Facts {
+        Ec2Facts { root_device_type: "ebs".into(), volumes, ..Ec2Facts::default() }
+    }
+
+    const ALL: Backup = Backup::Snapshots { root_only: false };
+
+    #[test]
+    fn auto_goes_by_what_was_backed_up() {
+        let root = Backup::Snapshots { root_only: true };
+        assert_eq!(choose(None, &machine(1), ALL), Ok(Strategy::ReplaceRootVolume));
+        assert_eq!(choose(None, &machine(3), root), Ok(Strategy::ReplaceRootVolume));
+        assert_eq!(choose(None, &machine(3), ALL), Ok(Strategy::SwapVolumes));
+        assert_eq!(choose(None, &machine(3), Backup::RecoveryPoint), Ok(Strategy::BackupRestore));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_reason() {
+        let store = Ec2Facts { root_device_type: "instance-store".into(), ..machine(0) };
+        let spot = Ec2Facts { spot: true, ..machine(2) };
+        let member = Ec2Facts { auto_scaling_group: Some("web".into()), ..machine(1) };
+        let why = |facts: &Ec2Facts| choose(None, facts, ALL).expect_err("a reason");
+        assert_eq!(why(&store), "its root is an instance store volume, which cannot be brought back");
+        assert_eq!(why(&spot), "a spot instance may not come back after a stop");
+        assert_eq!(
+            why(&member),
+            "the Auto Scaling group web would replace it while it restarts, and its backup with it"
+        );
+        // Another strategy that works is taken.
+        let replaced = choose(Some(Strategy::ReplaceRootVolume), &spot, ALL);
+        assert_eq!(replaced, Ok(Strategy::ReplaceRootVolume));
+        assert_eq!(choose(None, &member, Backup::RecoveryPoint), Ok(Strategy::BackupRestore));
+        assert!(choose(Some(Strategy::BackupRestore), &machine(1), ALL).is_err());
+        assert!(choose(Some(Strategy::SwapVolumes), &machine(1), Backup::RecoveryPoint).is_err());
+    }
+}

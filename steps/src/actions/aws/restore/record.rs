@@ -1,0 +1,207 @@
+//! What is decided for one machine before anything is asked for, as the journal keeps it: a later life makes exactly the
+//! same calls.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use runbook_engine::{
+    ids::TargetId,
+    outcome::{ErrorClass, Outcome},
+    run::event::Report,
+    target::Ec2Facts,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    choice::{Backup, Strategy},
+    new_instance::NewInstance,
+    replace_root::ReplaceRoot,
+    sight::Sight,
+    swap::Swap,
+};
+use crate::{
+    action::Inputs,
+    actions::aws::{
+        kept::{Kept, KeptVolume},
+        marks,
+    },
+    context::Context,
+    ports::ec2::{Instance, Volume},
+};
+
+/// What is decided for one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// When its restore began.
+    pub began: Timestamp,
+    /// How.
+    pub way: Way,
+}
+
+/// The strategy, with what it must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Way {
+    ReplaceRootVolume(ReplaceRoot),
+    SwapVolumes(Swap),
+    BackupRestore(NewInstance),
+}
+
+/// Tags of what this attempt makes or leaves behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Marks {
+    /// On everything.
+    pub ours: BTreeMap<String, String>,
+    /// When what is left behind may be deleted.
+    pub expires: Option<Timestamp>,
+}
+
+impl Marks {
+    /// Tags of something that is in use from now on: its own, as recorded, and ours.
+    pub fn on_new(&self, recorded: &BTreeMap<String, String>, token: &str) -> BTreeMap<String, String> {
+        let mut tags = own(recorded);
+        tags.extend(self.ours.clone());
+        tags.insert(marks::TOKEN.to_owned(), token.to_owned());
+        tags
+    }
+
+    /// Tags of something that is left behind.
+    pub fn on_old(&self) -> BTreeMap<String, String> {
+        let mut tags = self.ours.clone();
+        if let Some(expires) = self.expires {
+            tags.insert("runbook:expires".to_owned(), expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        }
+        tags
+    }
+}
+
+/// Tags that a person or another tool put on something: neither ours nor AWS's own, which nobody may set.
+pub(super) fn own(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let foreign = tags.iter().filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("runbook:"));
+    foreign.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Decides how a machine is restored, from what was seen of it.
+///
+/// # Errors
+/// Why it cannot be: nothing was asked for.
+pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sight) -> Result<Record, Report> {
+    let Some(kept) = inputs.backup.as_ref().and_then(Kept::read) else {
+        return Err(failed("there is no backup of this machine to restore from"));
+    };
+    let instance = sight.instances.get(id.as_str());
+    let stated = Strategy::named(inputs.text("strategy").unwrap_or("auto"));
+    let strategy = stated.unwrap_or_else(|| by_backup(&kept, instance));
+    let backup = match kept.recovery_point {
+        Some(_) => Backup::RecoveryPoint,
+        None => Backup::Snapshots { root_only: kept.volumes.iter().all(|volume| volume.root) },
+    };
+    strategy.fits(&instance.map(facts_of).unwrap_or_default(), backup).map_err(failed)?;
+    let began = ctx.now();
+    let mut ours = marks::tags(ctx, id, "", None);
+    ours.remove(marks::TOKEN);
+    let marks = Marks { ours, expires: marks::expires(began, inputs.span("keep")) };
+    let way = match strategy {
+        Strategy::BackupRestore => {
+            let token = ctx.token(id.as_str(), "backup:StartRestoreJob").to_string();
+            Way::BackupRestore(NewInstance::planned(&kept, began, token, marks).map_err(failed)?)
+        }
+        Strategy::ReplaceRootVolume => {
+            let Some(root) = kept.root() else {
+                return Err(failed("the backup does not say which of its snapshots is of the root volume"));
+            };
+            let instance = instance.ok_or_else(|| failed(GONE))?;
+            let token = ctx.token(id.as_str(), "ec2:CreateReplaceRootVolumeTask").to_string();
+            Way::ReplaceRootVolume(ReplaceRoot::planned(root, instance, token, marks))
+        }
+        Strategy::SwapVolumes => {
+            if kept.volumes.is_empty() {
+                return Err(failed("the backup does not say which volumes it holds"));
+            }
+            let instance = instance.ok_or_else(|| failed(GONE))?;
+            let token =
+                |volume: &KeptVolume| ctx.token(id.as_str(), &format!("ec2:CreateVolume {}", volume.device));
+            Way::SwapVolumes(Swap::planned(&kept, instance, token, marks))
+        }
+    };
+    Ok(Record { began, way })
+}
+
+/// EC2 does not know the machine.
+pub(super) const GONE: &str = "EC2 does not know the instance: it was terminated";
+
+pub(super) fn failed(cause: impl Into<String>) -> Report {
+    Report::failed(Outcome::Failed, ErrorClass::Failed, cause)
+}
+
+fn facts_of(instance: &Instance) -> Ec2Facts {
+    Ec2Facts {
+        root_device_type: instance.root_device_type.clone(),
+        volumes: u32::try_from(instance.volumes.len()).unwrap_or(u32::MAX),
+        zone: instance.zone.clone(),
+        spot: instance.lifecycle.as_deref() == Some("spot"),
+        auto_scaling_group: instance.auto_scaling_group.clone(),
+        public_ip_changes: instance.public_ip.is_some() && !instance.public_ip_is_elastic,
+        hibernates: instance.hibernates,
+    }
+}
+
+/// The strategy where the plan holds none: what was backed up decides, and whether there is a root volume to replace.
+fn by_backup(kept: &Kept, instance: Option<&Instance>) -> Strategy {
+    let rooted = instance.is_some_and(|instance| holder(instance, &instance.root_device).is_some());
+    if kept.recovery_point.is_some() {
+        Strategy::BackupRestore
+    } else if rooted && kept.volumes.len() == 1 && kept.volumes[0].root {
+        Strategy::ReplaceRootVolume
+    } else {
+        Strategy::SwapVolumes
+    }
+}
+
+/// What is attached at a device.
+pub(super) fn holder<'a>(instance: &'a Instance, device: &str) -> Option<&'a crate::ports::ec2::Attachment> {
+    instance.volumes.iter().find(|held| held.device == device && held.state != "detached")
+}
+
+/// A volume as it must be made to be like the recorded one.
+pub(super) fn like(
+    recorded: &KeptVolume,
+    zone: &str,
+    tags: BTreeMap<String, String>,
+    token: String,
+) -> crate::ports::ec2::CreateVolume {
+    // Others report baseline numbers that CreateVolume refuses (DOMAIN 4.5).
+    let provisioned = matches!(recorded.kind.as_str(), "gp3" | "io1" | "io2");
+    crate::ports::ec2::CreateVolume {
+        snapshot: recorded.snapshot.clone(),
+        zone: zone.to_owned(),
+        size_gib: recorded.size_gib,
+        kind: recorded.kind.clone(),
+        iops: recorded.iops.filter(|_| provisioned),
+        throughput: recorded.throughput.filter(|_| recorded.kind == "gp3"),
+        encrypted: recorded.encrypted,
+        kms_key: recorded.kms_key.clone().filter(|_| recorded.encrypted),
+        tags,
+        token,
+    }
+}
+
+/// What a volume has other than it was recorded, in words.
+pub(super) fn differences(recorded: &KeptVolume, now: &Volume) -> Vec<String> {
+    let mut list = Vec::new();
+    if recorded.kind != now.kind {
+        list.push(format!("type {} instead of {}", now.kind, recorded.kind));
+    }
+    let provisioned = matches!(recorded.kind.as_str(), "gp3" | "io1" | "io2") && recorded.kind == now.kind;
+    if let (Some(then), Some(iops), true) = (recorded.iops, now.iops, provisioned)
+        && then != iops
+    {
+        list.push(format!("{iops} IOPS instead of {then}"));
+    }
+    if let (Some(then), Some(throughput), true) = (recorded.throughput, now.throughput, provisioned)
+        && then != throughput
+    {
+        list.push(format!("{throughput} MiB/s instead of {then}"));
+    }
+    list
+}
