@@ -25,19 +25,23 @@ pub struct FaultRule {
     /// kinds about calls, once.
     #[serde(default)]
     pub times: Option<u32>,
-    /// How much later (`unhealthy_after_patch`, `unhealthy`, `missing`, `late_result`).
+    /// How much later, where the kind says so.
     #[serde(default)]
     pub after: Option<Span>,
-    /// Which call (`throttled`, `answer_lost`, `request_lost`): `ssm:SendCommand`. Absent: every one that writes.
+    /// Which call, where the kind is about calls: `ssm:SendCommand`. Absent: every one that writes.
     #[serde(default)]
     pub call: Option<String>,
+    /// Of which document, where the kind is about commands.
+    #[serde(default)]
+    pub document: Option<String>,
     /// The exit code (`command_failed`; 1).
     #[serde(default)]
     pub exit: Option<i32>,
-    /// What is printed on standard error (`command_failed`).
+    /// What is printed on standard error (`command_failed`), or why (`snapshot_error`, `backup_failed`,
+    /// `backup_issues`, `restore_failed` of AWS Backup).
     #[serde(default)]
     pub output: Option<String>,
-    /// Whether the command ran all the same (`delivery_timed_out`).
+    /// Whether the command ran all the same (`delivery_timed_out`), or the call took effect (`server_error`).
     #[serde(default)]
     pub ran: Option<bool>,
     /// How many patches stay missing (`incomplete`; 1).
@@ -61,10 +65,30 @@ pub enum RuleKind {
     DeliveryTimedOut,
     /// The command did its work, and the service shows it as running for `after` longer (30m).
     LateResult,
+    /// A command is not begun: its errors went over the limit before.
+    Terminated,
+    /// A command asks for a reboot (exit 194): the agent runs it again after the boot, and both passes print.
+    RebootsAndRepeats,
+    /// A machine's part of a command is missing in lists for `after` (30s).
+    LatePart,
+    /// The report of a patch operation reaches the service `after` later (10m).
+    LateReport,
+    /// Somebody else's scan, `after` our patch operation (1m), takes the place of its report.
+    ForeignScan,
+    /// Somebody else installs patches, `after` the beginning of the world.
+    ForeignPatching,
+    /// The machine is not registered: a command that names it is refused as a whole.
+    Unmanaged,
+    /// The agent ends `after` the beginning of the world, until the next boot. The machine is well.
+    AgentLost,
     /// The machine reboots and is not heard of again, until it is restored.
     SilentAfterReboot,
-    /// A snapshot ends in `error`.
+    /// The snapshots of a machine end in `error`.
     SnapshotError,
+    /// They stay `pending` for `after` longer (4h).
+    SnapshotSlow,
+    /// They are refused: too many are pending.
+    ConcurrentSnapshots,
     /// After the patches the machine is sick: at once, or `after` later. With `step`, also after that step's program on
     /// the runner (`local/command`); the next program that succeeds for the machine mends that.
     UnhealthyAfterPatch,
@@ -74,6 +98,18 @@ pub enum RuleKind {
     Incomplete,
     /// The restore fails, and the machine stays as it was.
     RestoreFailed,
+    /// The replacement of the root volume fails, and leaves the machine without one.
+    RestoreDetached,
+    /// The instance is not started: there is no capacity.
+    NoCapacity,
+    /// A job of AWS Backup waits `after` longer (1h) before it starts, and expires if that is after its window.
+    BackupLate,
+    /// It fails.
+    BackupFailed,
+    /// It is completed, with issues.
+    BackupIssues,
+    /// A recovery point is to be deleted, and stays as `EXPIRED`.
+    BackupUndeletable,
     /// The restore succeeds, and the machine is sick all the same.
     SickAfterRestore,
     /// The machine is gone when somebody looks before its wave, or `after` the beginning of the world.
@@ -86,17 +122,63 @@ pub enum RuleKind {
     AnswerLost,
     /// A call is lost on its way, and looks as if its answer were lost.
     RequestLost,
+    /// The service fails (500) after the call took effect; with `ran: false`, before.
+    ServerError,
+    /// The right to a call is missing, also in a dry run. Always, unless `times` is stated.
+    Denied,
+    /// The credentials of a call have expired.
+    CredentialsExpired,
+    /// A quota is used up.
+    QuotaExceeded,
+    /// What a call makes is found by reads `after` later than usual (30s).
+    SlowListing,
 }
 
 impl RuleKind {
     /// Whether it is about calls (else about machines).
     pub fn is_about_calls(self) -> bool {
-        matches!(self, Self::Throttled | Self::AnswerLost | Self::RequestLost)
+        matches!(
+            self,
+            Self::Throttled
+                | Self::AnswerLost
+                | Self::RequestLost
+                | Self::ServerError
+                | Self::Denied
+                | Self::CredentialsExpired
+                | Self::QuotaExceeded
+                | Self::SlowListing
+        )
+    }
+
+    /// Whether it is about commands.
+    fn is_about_commands(self) -> bool {
+        matches!(
+            self,
+            Self::CommandFailed
+                | Self::CommandTimedOut
+                | Self::Undeliverable
+                | Self::Refused
+                | Self::DeliveryTimedOut
+                | Self::LateResult
+                | Self::Terminated
+                | Self::RebootsAndRepeats
+                | Self::LatePart
+                | Self::LateReport
+                | Self::ForeignScan
+        )
     }
 
     /// Whether a later look at the machine, not a step, brings it about.
     pub fn is_standing(self) -> bool {
-        matches!(self, Self::Unhealthy | Self::Missing | Self::Replaced)
+        matches!(
+            self,
+            Self::Unhealthy
+                | Self::Missing
+                | Self::Replaced
+                | Self::ForeignPatching
+                | Self::Unmanaged
+                | Self::AgentLost
+        )
     }
 }
 
@@ -104,19 +186,37 @@ impl FaultRule {
     /// A field that does not go with the kind.
     pub(super) fn misplaced_field(&self) -> Option<&'static str> {
         use RuleKind::{
-            CommandFailed, DeliveryTimedOut, Incomplete, LateResult, Missing, Unhealthy, UnhealthyAfterPatch,
+            AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut, ForeignPatching,
+            ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing, RebootsAndRepeats, RestoreFailed,
+            ServerError, SlowListing, SnapshotError, SnapshotSlow, Unhealthy, UnhealthyAfterPatch,
         };
         let kind = self.kind;
         let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
-        only(
-            self.after.is_some(),
-            matches!(kind, UnhealthyAfterPatch | Unhealthy | Missing | LateResult),
-            "after",
-        )
+        let takes_after = matches!(
+            kind,
+            UnhealthyAfterPatch
+                | Unhealthy
+                | Missing
+                | LateResult
+                | LatePart
+                | LateReport
+                | ForeignScan
+                | ForeignPatching
+                | AgentLost
+                | SnapshotSlow
+                | BackupLate
+                | SlowListing
+        );
+        let takes_output = matches!(
+            kind,
+            CommandFailed | SnapshotError | BackupFailed | BackupIssues | RestoreFailed | RebootsAndRepeats
+        );
+        only(self.after.is_some(), takes_after, "after")
         .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
+        .or_else(|| only(self.document.is_some(), kind.is_about_commands(), "document"))
         .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
-        .or_else(|| only(self.output.is_some(), kind == CommandFailed, "output"))
-        .or_else(|| only(self.ran.is_some(), kind == DeliveryTimedOut, "ran"))
+        .or_else(|| only(self.output.is_some(), takes_output, "output"))
+        .or_else(|| only(self.ran.is_some(), matches!(kind, DeliveryTimedOut | ServerError), "ran"))
         .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
         .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
         .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
@@ -125,7 +225,8 @@ impl FaultRule {
 
     /// How often it strikes at most; `None`: always.
     pub(super) fn limit(&self) -> Option<u32> {
-        self.times.or_else(|| self.kind.is_about_calls().then_some(1))
+        let once = self.kind.is_about_calls() && self.kind != RuleKind::Denied;
+        self.times.or_else(|| once.then_some(1))
     }
 }
 

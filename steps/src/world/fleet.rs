@@ -1,12 +1,15 @@
 //! The fleet file: which machines there are, how long things take, what goes wrong, and who answers gates.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use runbook_engine::duration::Span;
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::Deserialize;
 
-use super::{fault_rule::FaultRule, people::Person};
+use super::{
+    alarm::AlarmEntry, durations::Durations, fault_rule::FaultRule, hardware::{Disks, PublicIp, RootDevice}, people::Person,
+    vault::VaultEntry,
+};
 
 /// A fleet file, as written.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,6 +37,12 @@ pub struct FleetFile {
     pub durations: Durations,
     /// The machines.
     pub groups: Vec<MachineGroup>,
+    /// Vaults of AWS Backup; none stated: one called `Default`, in every account and Region.
+    #[serde(default)]
+    pub vaults: Vec<VaultEntry>,
+    /// CloudWatch alarms.
+    #[serde(default)]
+    pub alarms: Vec<AlarmEntry>,
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<FaultRule>,
@@ -79,12 +88,40 @@ pub struct MachineGroup {
     /// Variables of hosts.
     #[serde(default)]
     pub vars: BTreeMap<String, serde_json::Value>,
-    /// The Region; absent: the default one.
+    /// The account, twelve digits; absent: whichever is asked for, `000000000000` where none is. Who brings no role is
+    /// in the first account of the file.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// The Region; absent: whichever is asked for.
     #[serde(default)]
     pub region: Option<String>,
+    /// The Availability Zone of the Region, as a letter; `a` unless given.
+    #[serde(default = "first_zone")]
+    pub zone: String,
+    /// The instance type; `m7g.large` unless given.
+    #[serde(default = "usual_type")]
+    pub instance_type: String,
+    /// `ebs`, or `instance-store`: then it cannot be stopped, and has no snapshots.
+    #[serde(default)]
+    pub root_device: RootDevice,
     /// How many EBS volumes each has, root included.
     #[serde(default = "one")]
     pub volumes: u32,
+    /// What these volumes are.
+    #[serde(default)]
+    pub disks: Disks,
+    /// Spot instances.
+    #[serde(default)]
+    pub spot: bool,
+    /// The Auto Scaling group that they belong to; the tag `aws:autoscaling:groupName` says so too.
+    #[serde(default)]
+    pub auto_scaling_group: Option<String>,
+    /// A public address: `auto` is another one after a stop, `elastic` stays.
+    #[serde(default)]
+    pub public_ip: Option<PublicIp>,
+    /// Whether hibernation is configured.
+    #[serde(default)]
+    pub hibernates: bool,
     /// Patches that wait to be installed.
     #[serde(default)]
     pub pending: PendingPatches,
@@ -95,6 +132,14 @@ pub struct MachineGroup {
 
 fn one() -> u32 {
     1
+}
+
+fn first_zone() -> String {
+    "a".into()
+}
+
+fn usual_type() -> String {
+    "m7g.large".into()
 }
 
 /// What kind of machines.
@@ -147,126 +192,5 @@ pub struct PendingPatches {
 impl Default for PendingPatches {
     fn default() -> Self {
         Self { missing: 12, critical: 1, security: 4 }
-    }
-}
-
-/// How long things take: `4m`, or `3m..8m` to be drawn from the seed for each machine and time.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Durations {
-    /// A snapshot until it is completed (`2m..6m`).
-    #[serde(default)]
-    pub snapshot: Option<SpanRange>,
-    /// Installing patches, without the reboot (`4m..12m`).
-    #[serde(default)]
-    pub patch: Option<SpanRange>,
-    /// Scanning for patches (`20s..60s`).
-    #[serde(default)]
-    pub scan: Option<SpanRange>,
-    /// Replacing volumes from snapshots, without the boot (`3m..6m`).
-    #[serde(default)]
-    pub restore: Option<SpanRange>,
-    /// A boot (`45s..90s`).
-    #[serde(default)]
-    pub boot: Option<SpanRange>,
-    /// A script, or a document that the world does not know (`5s..20s`).
-    #[serde(default)]
-    pub command: Option<SpanRange>,
-    /// A program on this machine (`1s`).
-    #[serde(default)]
-    pub program: Option<SpanRange>,
-}
-
-/// What takes time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasting {
-    /// A snapshot until it is completed.
-    Snapshot,
-    /// Installing patches.
-    Patch,
-    /// Scanning.
-    Scan,
-    /// Replacing volumes.
-    Restore,
-    /// A boot.
-    Boot,
-    /// A script or document.
-    Command,
-    /// A program on this machine.
-    Program,
-}
-
-impl Lasting {
-    /// The word that it goes by, in fleet files and in draws.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Snapshot => "snapshot",
-            Self::Patch => "patch",
-            Self::Scan => "scan",
-            Self::Restore => "restore",
-            Self::Boot => "boot",
-            Self::Command => "command",
-            Self::Program => "program",
-        }
-    }
-
-    fn usual(self) -> SpanRange {
-        let (from, to) = match self {
-            Self::Snapshot => (120, 360),
-            Self::Patch => (240, 720),
-            Self::Scan => (20, 60),
-            Self::Restore => (180, 360),
-            Self::Boot => (45, 90),
-            Self::Command => (5, 20),
-            Self::Program => (1, 1),
-        };
-        SpanRange { from: Span::from_secs(from), to: Span::from_secs(to) }
-    }
-}
-
-impl Durations {
-    fn stated(&self, what: Lasting) -> Option<SpanRange> {
-        match what {
-            Lasting::Snapshot => self.snapshot,
-            Lasting::Patch => self.patch,
-            Lasting::Scan => self.scan,
-            Lasting::Restore => self.restore,
-            Lasting::Boot => self.boot,
-            Lasting::Command => self.command,
-            Lasting::Program => self.program,
-        }
-    }
-
-    /// What holds for a group: its own word, else the fleet's, else the usual.
-    pub fn of(&self, fleet: &Self, what: Lasting) -> SpanRange {
-        self.stated(what).or_else(|| fleet.stated(what)).unwrap_or_else(|| what.usual())
-    }
-}
-
-/// A duration, or two that something lies between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpanRange {
-    /// At least.
-    pub from: Span,
-    /// At most.
-    pub to: Span,
-}
-
-impl SpanRange {
-    /// The value at this point of the range (any number: it is taken modulo the range).
-    pub fn pick(self, draw: u64) -> Duration {
-        let width = self.to.as_secs() - self.from.as_secs();
-        Duration::from_secs(self.from.as_secs() + draw % (width + 1))
-    }
-}
-
-impl<'de> Deserialize<'de> for SpanRange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let (from, to) = text.split_once("..").unwrap_or((&text, &text));
-        match (Span::parse(from), Span::parse(to)) {
-            (Some(from), Some(to)) if from <= to => Ok(Self { from, to }),
-            _ => Err(D::Error::custom(format!("`{text}` is not a duration like 4m, or a range like 3m..8m"))),
-        }
     }
 }

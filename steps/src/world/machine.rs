@@ -1,6 +1,6 @@
-//! What moves about a machine: its patches, its boots, its health.
+//! What moves about a machine: its power, its boots, what its root volume holds.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,19 +13,64 @@ const PING: i64 = 300;
 /// A machine as it is at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
-    pub patches: Patches,
-    pub healthy: bool,
-    /// A program of the runner made it sick, and another one can mend it.
-    pub spoiled: bool,
-    /// System and agent run.
+    pub power: Power,
+    /// What the root volume that it booted from holds.
+    pub content: Content,
+    /// The system runs.
     pub up: bool,
+    /// So does the agent, where the system does.
+    pub agent: bool,
     pub boots: u32,
+    /// How often it was started since the world began: an address that is not elastic changes with it.
+    pub starts: u32,
+    pub launched_at: Timestamp,
     pub booted_at: Timestamp,
     pub down_at: Timestamp,
     /// The last report of a patch operation.
     pub report: Option<PatchReport>,
+    /// The one before it, which the service shows until the last one has reached it.
+    pub report_before: Option<PatchReport>,
     /// What the last installation was to do about reboots.
     pub reboot_option: Option<&'static str>,
+}
+
+/// The states of an instance that it does not leave at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Power {
+    Pending,
+    Running,
+    Stopping,
+    Stopped,
+}
+
+impl Power {
+    /// The word of EC2.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What a root volume holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Content {
+    pub patches: Patches,
+    pub healthy: bool,
+    /// A program of the runner made it sick, and another one can mend it.
+    pub spoiled: bool,
+    /// Whether a machine comes up from it.
+    pub boots: bool,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { patches: Patches::default(), healthy: true, spoiled: false, boots: true }
+    }
 }
 
 /// How a machine's patches stand.
@@ -42,7 +87,10 @@ pub(super) struct Patches {
 pub(super) struct PatchReport {
     pub operation: &'static str,
     pub snapshot_id: Option<String>,
+    pub started_at: Timestamp,
     pub ended_at: Timestamp,
+    /// When the service has it.
+    pub shown: Timestamp,
     pub patches: Patches,
     pub failed: u32,
 }
@@ -63,13 +111,13 @@ pub(super) enum Change {
         failed: u32,
         /// Whether it was to reboot.
         reboot: bool,
-        /// The report's patch snapshot.
-        snapshot_id: Option<String>,
+        /// Its report.
+        report: Reported,
     },
     /// A scan ended.
     Scanned {
-        /// The report's patch snapshot.
-        snapshot_id: Option<String>,
+        /// Its report.
+        report: Reported,
     },
     /// It becomes healthy or sick.
     Health(bool),
@@ -77,13 +125,29 @@ pub(super) enum Change {
     Spoiled,
     /// … or did its work on it, which mends what another program spoiled.
     Mended,
-    /// Its volumes are those of a backup again.
-    Restored {
-        /// The patches as they were then.
-        patches: Patches,
-        /// Whether it is healthy.
-        healthy: bool,
+    /// It comes to this state.
+    Power(Power),
+    /// Nothing boots from its root volume any more.
+    Broken,
+    /// The agent ends, and nothing starts it before the next boot.
+    AgentLost,
+    /// Another root volume takes the place of the one that it has.
+    RootReplaced {
+        /// The new one.
+        volume: String,
+        /// What it holds.
+        content: Content,
     },
+    /// Its root volume is taken away, and none put in its place.
+    RootLost,
+}
+
+/// What a patch operation tells the service besides what it found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reported {
+    pub snapshot_id: Option<String>,
+    pub started_at: Timestamp,
+    pub shown: Timestamp,
 }
 
 /// A machine: how it is, and what is already known to come.
@@ -94,35 +158,71 @@ pub(super) struct Machine {
     future: Vec<(Timestamp, Change)>,
     /// Until when a patch operation runs on it.
     pub patching_until: Option<Timestamp>,
+    /// When somebody else patches it.
+    pub foreign_patching: Option<(Timestamp, Timestamp)>,
+    /// Its volumes, by device.
+    pub volumes: BTreeMap<String, String>,
     /// How many effects it has seen: what draws depend on.
     pub effects: u32,
 }
 
 impl Machine {
+    /// One that has been running for a while.
     pub fn new(start: Timestamp, pending: PendingPatches) -> Self {
         let PendingPatches { missing, critical, security } = pending;
+        let before = start.checked_sub(Duration::from_secs(30 * 86_400)).unwrap_or(start);
+        let patches = Patches { missing, critical, security, pending_reboot: 0 };
         let condition = Condition {
-            patches: Patches { missing, critical, security, pending_reboot: 0 },
-            healthy: true,
-            spoiled: false,
+            power: Power::Running,
+            content: Content { patches, ..Content::default() },
             up: true,
+            agent: true,
             boots: 1,
-            // It has been running for a while.
-            booted_at: start.checked_sub(Duration::from_secs(30 * 86_400)).unwrap_or(start),
+            starts: 0,
+            launched_at: before,
+            booted_at: before,
             down_at: start,
             report: None,
+            report_before: None,
             reboot_option: None,
         };
-        Self { condition, future: Vec::new(), patching_until: None, effects: 0 }
+        Self {
+            condition,
+            future: Vec::new(),
+            patching_until: None,
+            foreign_patching: None,
+            volumes: BTreeMap::new(),
+            effects: 0,
+        }
     }
 
-    /// How it is now.
-    pub fn now(&mut self, now: Timestamp) -> &Condition {
-        let due = self.future.partition_point(|(at, _)| *at <= now);
-        for (at, change) in self.future.drain(..due) {
-            self.condition.apply(at, &change);
-        }
+    /// One that was made just now, from a root volume that holds this.
+    pub fn launched(at: Timestamp, content: Content) -> Self {
+        let mut machine = Self::new(at, PendingPatches::default());
+        let condition = &mut machine.condition;
+        (condition.power, condition.up, condition.boots) = (Power::Pending, false, 0);
+        (condition.launched_at, condition.booted_at, condition.content) = (at, at, content);
+        machine
+    }
+
+    /// How it is now: as of the moment up to which the world was settled.
+    pub fn condition(&self) -> &Condition {
         &self.condition
+    }
+
+    /// How it is now, to be changed.
+    pub fn condition_mut(&mut self) -> &mut Condition {
+        &mut self.condition
+    }
+
+    /// Takes the next change that is due.
+    pub fn take_due(&mut self, until: Timestamp) -> Option<(Timestamp, Change)> {
+        (self.future.first()?.0 <= until).then(|| self.future.remove(0))
+    }
+
+    /// A change takes place.
+    pub fn change(&mut self, at: Timestamp, change: &Change) {
+        self.condition.apply(at, change);
     }
 
     /// How it will be, as far as is known.
@@ -136,7 +236,7 @@ impl Machine {
 
     /// When it is up, counted from `from`; `None`: not as far as is known.
     pub fn up_from(&self, from: Timestamp) -> Option<Timestamp> {
-        if self.at(from).up {
+        if self.at(from).heard() {
             return Some(from);
         }
         self.future.iter().find(|(at, change)| *at > from && *change == Change::Up).map(|(at, _)| *at)
@@ -153,7 +253,13 @@ impl Machine {
         self.future.retain(|change| !changes.contains(change));
     }
 
-    /// What was to come does not: its volumes are replaced.
+    /// What its system was about to do does not come: it is stopped. What is in its root volume stays there.
+    pub fn interrupt(&mut self) {
+        self.future.retain(|(_, change)| matches!(change, Change::Health(_)));
+        self.patching_until = None;
+    }
+
+    /// What was to come does not: its root volume is replaced.
     pub fn forget_future(&mut self) {
         self.future.clear();
         self.patching_until = None;
@@ -169,55 +275,75 @@ impl Condition {
             }
             Change::Up => {
                 self.up = true;
+                self.agent = true;
                 self.boots += 1;
                 self.booted_at = at;
-                self.patches.pending_reboot = 0;
+                self.content.patches.pending_reboot = 0;
             }
-            Change::Installed { left, failed, reboot, snapshot_id } => {
+            Change::Installed { left, failed, reboot, report } => {
                 self.reboot_option = Some(if *reboot { "RebootIfNeeded" } else { "NoReboot" });
                 let left = *left;
-                let installed = self.patches.missing.saturating_sub(left);
-                self.patches = Patches {
+                let before = self.content.patches;
+                let patches = Patches {
                     missing: left,
-                    critical: self.patches.critical.min(left),
-                    security: self.patches.security.min(left),
-                    pending_reboot: self.patches.pending_reboot + installed,
+                    critical: before.critical.min(left),
+                    security: before.security.min(left),
+                    pending_reboot: before.pending_reboot + before.missing.saturating_sub(left),
                 };
+                self.content.patches = patches;
                 // The report of an installation knows no missing patches, only failed ones (DOMAIN 2.7).
-                self.report = Some(PatchReport {
-                    operation: "Install",
-                    snapshot_id: snapshot_id.clone(),
-                    ended_at: at,
-                    patches: Patches { missing: 0, ..self.patches },
-                    failed: *failed,
-                });
+                self.report("Install", at, report, Patches { missing: 0, ..patches }, *failed);
             }
-            Change::Scanned { snapshot_id } => {
-                self.report = Some(PatchReport {
-                    operation: "Scan",
-                    snapshot_id: snapshot_id.clone(),
-                    ended_at: at,
-                    patches: self.patches,
-                    failed: 0,
-                });
-            }
-            Change::Health(healthy) => (self.healthy, self.spoiled) = (*healthy, false),
-            Change::Spoiled => (self.healthy, self.spoiled) = (false, true),
+            Change::Scanned { report } => self.report("Scan", at, report, self.content.patches, 0),
+            Change::Health(healthy) => (self.content.healthy, self.content.spoiled) = (*healthy, false),
+            Change::Spoiled => (self.content.healthy, self.content.spoiled) = (false, true),
             Change::Mended => {
-                self.healthy |= self.spoiled;
-                self.spoiled = false;
+                self.content.healthy |= self.content.spoiled;
+                self.content.spoiled = false;
+            }
+            Change::Power(power) => self.power = *power,
+            Change::Broken => self.content.boots = false,
+            Change::AgentLost => {
+                self.agent = false;
+                self.down_at = at;
             }
             // The service still shows the patched state until the next scan (DOMAIN 4.4).
-            Change::Restored { patches, healthy } => {
-                self.patches = *patches;
-                (self.healthy, self.spoiled) = (*healthy, false);
-            }
+            Change::RootReplaced { content, .. } => self.content = *content,
+            Change::RootLost => self.content = Content { boots: false, ..Content::default() },
         }
+    }
+
+    fn report(
+        &mut self,
+        operation: &'static str,
+        ended_at: Timestamp,
+        reported: &Reported,
+        patches: Patches,
+        failed: u32,
+    ) {
+        let Reported { snapshot_id, started_at, shown } = reported.clone();
+        let report = PatchReport { operation, snapshot_id, started_at, ended_at, shown, patches, failed };
+        self.report_before = self.report.replace(report);
+    }
+
+    /// The last report that the service has.
+    pub fn report_at(&self, now: Timestamp) -> Option<&PatchReport> {
+        [&self.report, &self.report_before].into_iter().flatten().find(|report| report.shown <= now)
+    }
+
+    /// Whether it does what it is for.
+    pub fn is_well(&self) -> bool {
+        self.up && self.content.healthy
+    }
+
+    /// Whether the agent runs.
+    pub fn heard(&self) -> bool {
+        self.up && self.agent
     }
 
     /// When the agent was heard last.
     pub fn last_ping(&self, now: Timestamp) -> Timestamp {
-        let heard = if self.up { now } else { self.down_at };
+        let heard = if self.heard() { now } else { self.down_at };
         let ping =
             Timestamp::from_second(heard.as_second() - heard.as_second().rem_euclid(PING)).unwrap_or(heard);
         ping.max(self.booted_at)
@@ -225,6 +351,6 @@ impl Condition {
 
     /// Whether the service still takes the agent for connected: it learns of a loss when a ping is missing.
     pub fn online(&self, now: Timestamp) -> bool {
-        self.up || now < later(self.last_ping(now), Duration::from_secs(PING as u64 + 60))
+        self.heard() || now < later(self.last_ping(now), Duration::from_secs(PING as u64 + 60))
     }
 }

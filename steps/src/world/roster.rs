@@ -12,8 +12,10 @@ use uuid::Uuid;
 
 use super::{
     chance,
+    durations::Lasting,
     fault_rule::{FaultRule, Label, RuleKind},
-    fleet::{FleetFile, Lasting, MachineGroup, MachineKind},
+    fleet::{FleetFile, MachineGroup, MachineKind},
+    place::{FIRST_ACCOUNT, Place},
 };
 
 /// More machines than this are a slip of the pen.
@@ -53,6 +55,8 @@ pub enum FleetError {
 pub(super) struct Roster {
     pub file: FleetFile,
     pub machines: Vec<Card>,
+    /// Where each group is.
+    places: Vec<Place>,
     /// By id, name and address.
     index: HashMap<String, usize>,
     /// The rules that concern each machine.
@@ -70,6 +74,8 @@ pub(super) struct Card {
     pub group: usize,
     pub private_ip: String,
     pub tags: BTreeMap<String, String>,
+    /// What it was made from, where that is not what every machine of a fleet is made from.
+    pub image: Option<String>,
 }
 
 impl Roster {
@@ -91,8 +97,9 @@ impl Roster {
                 machines.push(card);
             }
         }
-        let mut roster =
-            Self { rules: vec![Vec::new(); machines.len()], file, machines, index, call_rules: Vec::new() };
+        let places = file.groups.iter().map(place_of).collect();
+        let rules = vec![Vec::new(); machines.len()];
+        let mut roster = Self { rules, file, machines, places, index, call_rules: Vec::new() };
         roster.place_rules(seed).map_err(FleetError::Sense)?;
         Ok(roster)
     }
@@ -109,6 +116,48 @@ impl Roster {
 
     pub fn group(&self, machine: usize) -> &MachineGroup {
         &self.file.groups[self.machines[machine].group]
+    }
+
+    /// Where a machine is.
+    pub fn place(&self, machine: usize) -> &Place {
+        &self.places[self.machines[machine].group]
+    }
+
+    /// The account of who brings no role.
+    pub fn first_account(&self) -> &str {
+        self.places.iter().find_map(|place| place.account.as_deref()).unwrap_or(FIRST_ACCOUNT)
+    }
+
+    /// A new machine, like another one: the same things go wrong with it that do not by themselves.
+    pub fn add(
+        &mut self,
+        like: usize,
+        id: TargetId,
+        image: String,
+        tags: BTreeMap<String, String>,
+    ) -> usize {
+        let machine = self.machines.len();
+        let card = Card {
+            name: id.to_string(),
+            group: self.machines[like].group,
+            private_ip: address(machine),
+            tags,
+            image: Some(image),
+            id,
+        };
+        for key in [card.id.to_string(), card.private_ip.clone()] {
+            self.index.insert(key, machine);
+        }
+        let rules = self.rules[like].iter().copied();
+        let rules = rules.filter(|number| !self.file.faults[*number as usize].kind.is_standing());
+        self.rules.push(rules.collect());
+        self.machines.push(card);
+        machine
+    }
+
+    /// The rules that concern a machine.
+    pub fn rules_of(&self, machine: usize) -> impl Iterator<Item = &FaultRule> {
+        self.rules[machine].iter().map(|number| &self.file.faults[*number as usize])
     }
 
     /// The rules of one kind that concern a machine in this step and attempt, by number.
@@ -224,13 +273,24 @@ fn card(number: usize, group: &MachineGroup, n: u32, place: usize) -> Card {
             TargetId::new(format!("i-0{}", &hash[..16]))
         }
     };
-    // 10.64.0.1 and up: far from what anybody's own network is likely to hold at 10.0.
-    let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 1)) + place as u32);
     let mut tags = group.tags.clone();
     if group.kind == MachineKind::Ec2 {
         tags.entry("Name".into()).or_insert_with(|| name.clone());
+        if let Some(scaling) = &group.auto_scaling_group {
+            tags.entry("aws:autoscaling:groupName".into()).or_insert_with(|| scaling.clone());
+        }
     }
-    Card { id, name, group: number, private_ip: address.to_string(), tags }
+    Card { id, name, group: number, private_ip: address(place), tags, image: None }
+}
+
+/// The address of a machine by its number: 10.64.0.1 and up, far from what anybody's own network is likely to hold at
+/// 10.0.
+fn address(machine: usize) -> String {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 64, 0, 1)) + machine as u32).to_string()
+}
+
+fn place_of(group: &MachineGroup) -> Place {
+    Place { account: group.account.clone(), region: group.region.clone() }
 }
 
 fn check(file: &FleetFile) -> Result<(), String> {

@@ -1,6 +1,9 @@
 //! The state of the world: facts in, and everything else follows from them and the time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
@@ -8,9 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     command::{Command, Work},
+    disk_fact::{DiskFact, Disks},
     fault_rule::{FaultRule, Label, RuleKind},
-    machine::{Change, Machine, Patches},
+    instance::Changes,
+    machine::{Change, Content, Machine, Power},
+    replacement::Replacement,
     roster::Roster,
+    time::later,
+    vault::{Vaults, VaultFact},
+    volume::Volume,
 };
 
 /// One effect (or an attempt at one) on the world. What is decided by the world is in it, so that reading it again
@@ -26,19 +35,18 @@ pub(super) enum Fact {
     CommandSent(Command),
     /// `ssm:CancelCommand`.
     CommandCancelled { id: String, machines: Vec<TargetId> },
-    /// `ec2:CreateSnapshots`.
-    SnapshotsCreated {
-        snapshots: Vec<Snap>,
-        tags: BTreeMap<String, String>,
-        instance: TargetId,
-        backup: Backup,
-    },
-    /// `ec2:CreateReplaceRootVolumeTask`, or the swap of volumes.
-    RestoreStarted(Restore),
-    /// The same again, with the same token: nothing new.
-    RestoreRepeated { id: String, instance: TargetId },
+    /// On volumes, snapshots, images and tags.
+    Disks(DiskFact),
+    /// `ec2:CreateReplaceRootVolumeTask`.
+    RootReplacementBegun(Box<Replacement>),
+    /// `ec2:StopInstances`.
+    Stopped { machines: Changes },
+    /// `ec2:StartInstances`.
+    Started { machines: Changes },
     /// `ec2:RebootInstances`.
-    Rebooted { machines: BTreeMap<TargetId, Vec<(Timestamp, Change)>> },
+    Rebooted { machines: Changes },
+    /// Of AWS Backup.
+    Vaults(VaultFact),
     /// A program on this machine.
     ProgramStarted {
         token: String,
@@ -55,50 +63,16 @@ pub(super) enum Fact {
     ProgramForgotten { token: String },
     /// A message to somebody outside: the host, never what was said.
     MessagePosted { host: String },
+    /// A call that took no effect because an earlier one had it: the same client token, or a state that is there.
+    Repeated { call: String, machines: Vec<TargetId>, token: String },
     /// A call that took no effect: throttled, or lost on its way.
     NotExecuted { call: String, machines: Vec<TargetId> },
 }
 
-/// A snapshot of one volume.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Snap {
-    pub id: String,
-    pub volume: String,
-    /// When its state is final, …
-    pub ready: Timestamp,
-    /// … and whether it is completed then, else in error.
-    pub ok: bool,
-}
-
-/// What a machine's volumes held when they were backed up.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Backup {
-    pub at: Timestamp,
-    pub patches: Patches,
-    pub healthy: bool,
-}
-
-/// A restore.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Restore {
-    pub id: String,
-    pub instance: TargetId,
-    pub token: String,
-    pub snapshots: Vec<String>,
-    pub strategy: String,
-    pub at: Timestamp,
-    pub ended: Timestamp,
-    pub ok: bool,
-    pub changes: Vec<(Timestamp, Change)>,
-}
-
-/// A snapshot with what belongs to it.
-#[derive(Clone, Debug)]
-pub(super) struct KnownSnap {
-    pub snap: Snap,
-    pub instance: TargetId,
-    pub tags: BTreeMap<String, String>,
-    pub backup: Backup,
+impl Fact {
+    pub fn repeated(call: &'static str, machines: Vec<TargetId>, token: &str) -> Self {
+        Self::Repeated { call: call.to_owned(), machines, token: token.to_owned() }
+    }
 }
 
 /// Rules that struck in one call, on a machine or on the call as a whole.
@@ -112,6 +86,17 @@ pub(super) struct Program {
     pub only_looked: bool,
 }
 
+/// What happens by itself at a moment that is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// Something about this machine.
+    Machine(usize),
+    /// A backup job starts.
+    Backup(String),
+    /// A restore job has made its instance.
+    Rebuild(String),
+}
+
 /// The whole world.
 #[derive(Debug)]
 pub(super) struct State {
@@ -120,133 +105,161 @@ pub(super) struct State {
     pub machines: Vec<Machine>,
     /// In the order in which they were sent.
     pub commands: Vec<Command>,
+    /// Those that somebody else sends, in the same order.
+    pub foreign: Vec<Command>,
     command_index: HashMap<String, usize>,
-    pub snapshots: HashMap<String, KnownSnap>,
-    by_tag: HashMap<(String, String), Vec<String>>,
-    pub restores: HashMap<String, Restore>,
-    pub restore_tokens: HashMap<String, String>,
-    /// The restore that was begun last on each machine.
-    pub last_restore: HashMap<TargetId, String>,
+    pub disks: Disks,
+    pub vaults: Vaults,
+    /// What was asked for with each client token, and what was made.
+    pub tokens: HashMap<String, (u64, String)>,
     pub programs: HashMap<String, Program>,
     /// How often each rule struck each machine, or a call.
     strikes: HashMap<(u32, Option<TargetId>), u32>,
     /// How many things were named: makes ids.
-    named: u64,
+    pub named: u64,
+    agenda: BinaryHeap<Reverse<(Timestamp, Due)>>,
 }
 
 impl State {
     pub fn new(roster: Roster, seed: u64) -> Self {
-        let start = roster.file.start;
-        let machines = roster
-            .machines
-            .iter()
-            .map(|card| Machine::new(start, roster.file.groups[card.group].pending))
-            .collect::<Vec<_>>();
         let mut state = Self {
             seed,
+            machines: Vec::with_capacity(roster.machines.len()),
+            vaults: Vaults::new(&roster.file.vaults),
             roster,
-            machines,
             commands: Vec::new(),
+            foreign: Vec::new(),
             command_index: HashMap::new(),
-            snapshots: HashMap::new(),
-            by_tag: HashMap::new(),
-            restores: HashMap::new(),
-            restore_tokens: HashMap::new(),
-            last_restore: HashMap::new(),
+            disks: Disks::default(),
+            tokens: HashMap::new(),
             programs: HashMap::new(),
             strikes: HashMap::new(),
             named: 0,
+            agenda: BinaryHeap::new(),
         };
-        for machine in 0..state.machines.len() {
-            let sick: Vec<_> = state
-                .roster
-                .rules_for(machine, RuleKind::Unhealthy, None)
-                .map(|(_, rule)| {
-                    (super::time::later(start, rule.after.unwrap_or_default().get()), Change::Health(false))
-                })
-                .collect();
-            state.machines[machine].expect(sick);
-        }
+        super::beginning::furnish(&mut state);
         state
+    }
+
+    /// Lets everything take place that is due by now.
+    pub fn settle(&mut self, now: Timestamp) {
+        while let Some(Reverse((at, _))) = self.agenda.peek()
+            && *at <= now
+            && let Some(Reverse((at, due))) = self.agenda.pop()
+        {
+            match due {
+                Due::Machine(machine) => self.advance(machine, at),
+                Due::Backup(job) => self.begin_backup(&job, at),
+                Due::Rebuild(job) => self.rebuild(&job, at),
+            }
+        }
+    }
+
+    /// Lets what is due about a machine take place.
+    fn advance(&mut self, machine: usize, now: Timestamp) {
+        while let Some((at, change)) = self.machines[machine].take_due(now) {
+            match &change {
+                Change::Power(Power::Stopped) => self.put_down(machine),
+                Change::RootReplaced { volume, .. } => {
+                    self.put_down(machine);
+                    self.drop_root(machine, at);
+                    self.take_root(machine, volume, at);
+                }
+                Change::RootLost => {
+                    self.put_down(machine);
+                    self.drop_root(machine, at);
+                }
+                _ => {}
+            }
+            self.machines[machine].change(at, &change);
+        }
+    }
+
+    /// What a machine's root volume holds is written to it: nothing runs from it any more.
+    fn put_down(&mut self, machine: usize) {
+        let content = self.machines[machine].condition().content;
+        if let Some(root) = self.root(machine).cloned().and_then(|id| self.disks.volumes.get_mut(&id)) {
+            root.content = content;
+        }
+    }
+
+    fn drop_root(&mut self, machine: usize, at: Timestamp) {
+        if let Some(root) = self.root(machine).cloned() {
+            self.release(&root, at);
+        }
+    }
+
+    fn take_root(&mut self, machine: usize, volume: &str, at: Timestamp) {
+        let device = super::instance::root_device_name(&self.roster, machine);
+        let delete_on_termination = self.disks.volumes.get(volume).is_some_and(|volume| volume.deletes_with_root);
+        let held = super::volume::Held {
+            instance: self.roster.machines[machine].id.clone(),
+            device: device.to_owned(),
+            ready: at,
+            delete_on_termination,
+        };
+        self.hold(volume, held);
+    }
+
+    /// A machine's root volume.
+    pub fn root(&self, machine: usize) -> Option<&String> {
+        self.machines[machine].volumes.get(super::instance::root_device_name(&self.roster, machine))
+    }
+
+    /// What a volume holds now.
+    pub fn content(&self, volume: &Volume) -> Content {
+        let holder = volume.held.as_ref().and_then(|held| self.roster.by_id(&held.instance));
+        let running = holder.filter(|machine| {
+            self.root(*machine) == Some(&volume.id)
+                && self.machines[*machine].condition().power != Power::Stopped
+        });
+        running.map_or(volume.content, |machine| self.machines[machine].condition().content)
+    }
+
+    /// Something is now known to come.
+    pub fn expect(&mut self, machine: usize, changes: &[(Timestamp, Change)]) {
+        self.agenda.extend(changes.iter().map(|(at, _)| Reverse((*at, Due::Machine(machine)))));
+        self.machines[machine].expect(changes.iter().cloned());
+    }
+
+    pub fn remind(&mut self, at: Timestamp, due: Due) {
+        self.agenda.push(Reverse((at, due)));
     }
 
     /// A fact becomes part of the world.
     pub fn apply(&mut self, at: Timestamp, fact: &Fact) {
+        self.settle(at);
         match fact {
             Fact::Began { seed, .. } => self.seed = *seed,
-            Fact::Passed | Fact::MessagePosted { .. } | Fact::NotExecuted { .. } => {}
-            Fact::CommandSent(command) => {
-                self.named += 1;
-                let patching = !matches!(command.work, Work::Other { .. });
-                for part in &command.parts {
-                    if let Some(machine) = self.touch(&part.machine, at) {
-                        machine.expect(part.changes.iter().cloned());
-                        if patching && part.started.is_some() {
-                            machine.patching_until = machine.patching_until.max(Some(part.ended));
-                        }
+            Fact::Passed
+            | Fact::MessagePosted { .. }
+            | Fact::Repeated { .. }
+            | Fact::NotExecuted { .. } => {}
+            Fact::CommandSent(command) => self.command_sent(command),
+            Fact::CommandCancelled { id, machines } => self.command_cancelled(at, id, machines),
+            Fact::Disks(fact) => self.apply_to_disks(at, fact),
+            Fact::Vaults(fact) => self.apply_to_vaults(at, fact),
+            Fact::RootReplacementBegun(task) => {
+                self.named += 2;
+                if let Some(machine) = self.touch(&task.instance) {
+                    if task.end != super::replacement::End::Failed {
+                        self.machines[machine].forget_future();
                     }
+                    self.expect(machine, &task.changes);
                 }
-                self.command_index.insert(command.id.clone(), self.commands.len());
-                self.commands.push(command.clone());
+                if let Some(volume) = &task.volume {
+                    self.disks.volumes.insert(Volume { held: None, ..volume.clone() });
+                }
+                self.keep(&task.token, &task.id);
+                self.disks.last_replacement.insert(task.instance.clone(), task.id.clone());
+                self.disks.replacements.insert((**task).clone());
             }
-            Fact::CommandCancelled { id, machines } => {
-                let Some(place) = self.command_index.get(id).copied() else { return };
-                let Command { work, parts, .. } = &mut self.commands[place];
-                let mut undone = Vec::new();
-                for part in
-                    parts.iter_mut().filter(|part| machines.is_empty() || machines.contains(&part.machine))
-                {
-                    let begun = part.started.is_some();
-                    part.cancel(work, at);
-                    if begun && part.started.is_none() {
-                        undone.push((part.machine.clone(), std::mem::take(&mut part.changes)));
-                    }
-                }
-                for (machine, changes) in undone {
-                    if let Some(place) = self.roster.by_id(&machine) {
-                        self.machines[place].unexpect(&changes);
-                    }
-                }
-            }
-            Fact::SnapshotsCreated { snapshots, tags, instance, backup } => {
-                self.touch(instance, at);
-                for snap in snapshots {
-                    self.named += 1;
-                    for (key, value) in tags {
-                        self.by_tag.entry((key.clone(), value.clone())).or_default().push(snap.id.clone());
-                    }
-                    let known = KnownSnap {
-                        snap: snap.clone(),
-                        instance: instance.clone(),
-                        tags: tags.clone(),
-                        backup: *backup,
-                    };
-                    self.snapshots.insert(snap.id.clone(), known);
-                }
-            }
-            Fact::RestoreStarted(restore) => {
-                self.named += 1;
-                if let Some(machine) = self.touch(&restore.instance, at) {
-                    if restore.ok {
-                        machine.forget_future();
-                    }
-                    machine.expect(restore.changes.iter().cloned());
-                }
-                self.restore_tokens.insert(restore.token.clone(), restore.id.clone());
-                self.last_restore.insert(restore.instance.clone(), restore.id.clone());
-                self.restores.insert(restore.id.clone(), restore.clone());
-            }
-            Fact::RestoreRepeated { .. } => {}
-            Fact::Rebooted { machines } => {
-                for (id, changes) in machines {
-                    if let Some(machine) = self.touch(id, at) {
-                        machine.expect(changes.iter().cloned());
-                    }
-                }
-            }
+            Fact::Stopped { machines } => self.each(machines, |state, machine| state.machines[machine].interrupt()),
+            Fact::Started { machines } => self.each(machines, |state, machine| state.take_up(machine, at)),
+            Fact::Rebooted { machines } => self.each(machines, |_, _| {}),
             Fact::ProgramStarted { token, ended, code, machine, changes } => {
-                if let Some(machine) = machine.as_ref().and_then(|id| self.touch(id, at)) {
-                    machine.expect(changes.iter().cloned());
+                if let Some(machine) = machine.as_ref().and_then(|id| self.touch(id)) {
+                    self.expect(machine, changes);
                 }
                 self.programs
                     .insert(token.clone(), Program { ended: *ended, code: *code, only_looked: false });
@@ -258,6 +271,63 @@ impl State {
                 if let Some(program) = self.programs.get_mut(token).filter(|program| program.ended > at) {
                     *program = Program { ended: at, code: 128 + 15, ..*program };
                 }
+            }
+        }
+        self.settle(at);
+    }
+
+    fn each(&mut self, machines: &Changes, prepare: impl Fn(&mut Self, usize)) {
+        for (id, changes) in machines {
+            if let Some(machine) = self.touch(id) {
+                prepare(self, machine);
+                self.expect(machine, changes);
+            }
+        }
+    }
+
+    /// A machine is started: it boots from the root volume that it has now.
+    fn take_up(&mut self, machine: usize, at: Timestamp) {
+        let root = self.root(machine).and_then(|id| self.disks.volumes.get(id));
+        let content = root.map(|root| root.content);
+        let condition = self.machines[machine].condition_mut();
+        if let Some(content) = content {
+            condition.content = content;
+        }
+        condition.starts += 1;
+        condition.launched_at = at;
+    }
+
+    fn command_sent(&mut self, command: &Command) {
+        self.named += 1;
+        let patching = !matches!(command.work, Work::Other { .. } | Work::BootId { .. });
+        for part in &command.parts {
+            if let Some(machine) = self.touch(&part.machine) {
+                self.expect(machine, &part.changes);
+                if patching && part.started.is_some() {
+                    let machine = &mut self.machines[machine];
+                    machine.patching_until = machine.patching_until.max(Some(part.ended));
+                }
+            }
+        }
+        self.command_index.insert(command.id.clone(), self.commands.len());
+        self.commands.push(command.clone());
+    }
+
+    fn command_cancelled(&mut self, at: Timestamp, id: &str, machines: &[TargetId]) {
+        let Some(place) = self.command_index.get(id).copied() else { return };
+        let Command { work, parts, cancelled, .. } = &mut self.commands[place];
+        *cancelled = Some(at);
+        let mut undone = Vec::new();
+        for part in parts.iter_mut().filter(|part| machines.is_empty() || machines.contains(&part.machine)) {
+            let begun = part.started.is_some();
+            part.cancel(work, at);
+            if begun && part.started.is_none() {
+                undone.push((part.machine.clone(), std::mem::take(&mut part.changes)));
+            }
+        }
+        for (machine, changes) in undone {
+            if let Some(place) = self.roster.by_id(&machine) {
+                self.machines[place].unexpect(&changes);
             }
         }
     }
@@ -294,15 +364,38 @@ impl State {
         machines: &[usize],
         label: Option<&Label>,
         struck: &mut Struck,
-    ) -> bool {
-        let found = self.roster.call_rules(machines, label).find(|(number, rule)| {
+    ) -> Option<&FaultRule> {
+        let (number, rule) = self.roster.call_rules(machines, label).find(|(number, rule)| {
             rule.kind == kind
                 && rule.call.as_deref().map_or(writes, |wanted| wanted == call)
                 && rule.limit().is_none_or(|limit| self.struck_so_far(*number, None) < limit)
-        });
-        let Some((number, _)) = found else { return false };
+        })?;
         struck.push((number, None));
-        true
+        Some(rule)
+    }
+
+    /// Since when reads find what a call makes now.
+    pub fn seen_from(&self, call: &str, now: Timestamp, struck: &mut Struck) -> Timestamp {
+        let seen = later(now, self.roster.file.lag.get());
+        match self.strike_call(RuleKind::SlowListing, call, true, &[], None, struck) {
+            Some(rule) => later(seen, rule.after.unwrap_or_default().get()),
+            None => seen,
+        }
+    }
+
+    /// The Availability Zone of a machine.
+    pub fn zone(&self, machine: usize) -> String {
+        format!("{}{}", self.roster.place(machine).region(), self.roster.group(machine).zone)
+    }
+
+    /// A new id.
+    pub fn name(&self, prefix: &str) -> String {
+        self.nth_name(prefix, 0)
+    }
+
+    /// One of several new ids.
+    pub fn nth_name(&self, prefix: &str, nth: u64) -> String {
+        format!("{prefix}{:017x}", self.named + nth)
     }
 
     pub fn struck_so_far(&self, rule: u32, machine: Option<&TargetId>) -> u32 {
@@ -313,23 +406,16 @@ impl State {
         self.command_index.get(id).map(|place| &self.commands[*place])
     }
 
-    pub fn tagged(&self, key: &str, value: &str) -> impl Iterator<Item = &KnownSnap> {
-        let ids = self.by_tag.get(&(key.to_owned(), value.to_owned()));
-        ids.into_iter().flatten().filter_map(|id| self.snapshots.get(id))
-    }
-
     /// A number for a new id.
     pub fn next_name(&self) -> u64 {
         self.named
     }
 
-    /// A machine that something is done to, as it is now.
-    fn touch(&mut self, id: &TargetId, at: Timestamp) -> Option<&mut Machine> {
+    /// A machine that something is done to.
+    pub fn touch(&mut self, id: &TargetId) -> Option<usize> {
         let place = self.roster.by_id(id)?;
-        let machine = &mut self.machines[place];
-        machine.now(at);
-        machine.effects += 1;
-        Some(machine)
+        self.machines[place].effects += 1;
+        Some(place)
     }
 
     /// Whether a machine is gone for everybody.
@@ -337,7 +423,7 @@ impl State {
         let start = self.roster.file.start;
         self.roster.rules_for(machine, RuleKind::Missing, None).any(|(_, rule)| match rule.after {
             None => at_its_wave,
-            Some(after) => now >= super::time::later(start, after.get()),
+            Some(after) => now >= later(start, after.get()),
         })
     }
 }

@@ -1,0 +1,101 @@
+//! Things that are found by id and by tag, each in its account and Region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::place::Place;
+use crate::ports::ec2::Which;
+
+/// Something on a shelf.
+pub(super) trait Item {
+    fn id(&self) -> &str;
+    fn place(&self) -> &Place;
+    fn tags(&self) -> &BTreeMap<String, String>;
+    fn tags_mut(&mut self) -> &mut BTreeMap<String, String>;
+    /// Since when reads find it.
+    fn seen_from(&self) -> Timestamp;
+    /// Since when they do not any more.
+    fn gone_from(&self) -> Option<Timestamp>;
+}
+
+/// Things of one kind, in the order of their ids.
+#[derive(Debug)]
+pub(super) struct Shelf<T> {
+    items: BTreeMap<String, T>,
+    /// Ids by key and value.
+    tagged: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self { items: BTreeMap::new(), tagged: BTreeMap::new() }
+    }
+}
+
+impl<T: Item> Shelf<T> {
+    pub fn insert(&mut self, item: T) {
+        self.index(item.id(), item.tags());
+        self.items.insert(item.id().to_owned(), item);
+    }
+
+    pub fn get(&self, id: &str) -> Option<&T> {
+        self.items.get(id)
+    }
+
+    /// To change anything but its tags.
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
+        self.items.get_mut(id)
+    }
+
+    /// Puts tags on it; whether it is here.
+    pub fn tag(&mut self, id: &str, tags: &BTreeMap<String, String>) -> bool {
+        let Some(item) = self.items.get_mut(id) else { return false };
+        for (key, value) in tags {
+            if let Some(old) = item.tags_mut().insert(key.clone(), value.clone())
+                && let Some(ids) = self.tagged.get_mut(key).and_then(|values| values.get_mut(&old))
+            {
+                ids.remove(id);
+            }
+        }
+        self.index(id, tags);
+        true
+    }
+
+    /// What a read from here finds now.
+    pub fn find(&self, here: &Place, id: &str, now: Timestamp) -> Option<&T> {
+        self.get(id).filter(|item| is_seen(*item, here, now))
+    }
+
+    /// All that a read from here finds now, of what is asked for.
+    pub fn seen<'a>(&'a self, here: &Place, which: &Which, now: Timestamp) -> Vec<&'a T> {
+        let ids: Vec<&String> = match which {
+            Which::Ids(ids) => ids.iter().collect(),
+            Which::Tagged { key, values } => {
+                let known = self.tagged.get(key);
+                let wanted = known.into_iter().flatten();
+                wanted
+                    .filter(|(value, _)| values.is_empty() || values.contains(value))
+                    .flat_map(|(_, ids)| ids)
+                    .collect()
+            }
+        };
+        ids.into_iter().filter_map(|id| self.find(here, id, now)).collect()
+    }
+
+    /// All that a read from here finds now.
+    pub fn all<'a>(&'a self, here: &'a Place, now: Timestamp) -> impl Iterator<Item = &'a T> {
+        self.items.values().filter(move |item| is_seen(*item, here, now))
+    }
+
+    fn index(&mut self, id: &str, tags: &BTreeMap<String, String>) {
+        for (key, value) in tags {
+            let values = self.tagged.entry(key.clone()).or_default();
+            values.entry(value.clone()).or_default().insert(id.to_owned());
+        }
+    }
+}
+
+fn is_seen<T: Item>(item: &T, here: &Place, now: Timestamp) -> bool {
+    item.seen_from() <= now && item.gone_from().is_none_or(|gone| now < gone) && here.sees(item.place())
+}
