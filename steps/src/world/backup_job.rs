@@ -122,7 +122,9 @@ impl BackupJob {
             JobEnd::Completed => (None, "SUCCESS"),
             JobEnd::CompletedWithIssues(message) => (Some(message.clone()), "INVALIDPARAMETERS"),
             JobEnd::Failed(message) => (Some(message.clone()), "FAILURE"),
-            JobEnd::Expired => (Some("the job was not started within its start window".to_owned()), "FAILURE"),
+            JobEnd::Expired => {
+                (Some("the job was not started within its start window".to_owned()), "FAILURE")
+            }
             JobEnd::Aborted => (Some("the job did not complete within its window".to_owned()), "FAILURE"),
         };
         Shown {
@@ -193,7 +195,8 @@ pub(super) fn start(
     let long = vault.max_retention_days.is_some_and(|most| days.is_none_or(|days| days > most));
     if vault.locked && (short || long) {
         // The job is taken, and fails (DOMAIN 5.4).
-        end = JobEnd::Failed("the lifecycle does not fit the retention that the vault's lock asks for".into());
+        end =
+            JobEnd::Failed("the lifecycle does not fit the retention that the vault's lock asks for".into());
     }
     let mut ends = later(starts, state.roster.lasting(state.seed, machine, Lasting::Backup, nth));
     let last_start = later(now, request.start_within);

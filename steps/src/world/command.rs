@@ -1,24 +1,22 @@
 //! Commands of the simulated Run Command: what becomes of each on each machine is decided when it is sent.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    fault_rule::{Label, RuleKind},
-    fleet::Lasting,
+    account::{SendRequest, SentCommand},
     machine::Change,
-    state::{State, Struck},
+    place::Place,
+    sending::Limit,
     time::later,
 };
-use crate::ports::ssm::{CommandRow, Invocation, InvocationStatus, SendCommand};
+use crate::ports::ssm::CommandRow;
 
-/// How long the agent takes to pick a command up.
-const PICK_UP: Duration = Duration::from_secs(2);
-/// A late result is this late unless the fleet says otherwise.
-const LATE: Duration = Duration::from_secs(30 * 60);
+/// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
+pub(super) const UPLOAD: Duration = Duration::from_secs(3);
 /// The step limit that is written into AWS-RunPatchBaseline (DOMAIN 2.2).
 const PATCH_LIMIT: Duration = Duration::from_secs(7200);
 
@@ -26,11 +24,24 @@ const PATCH_LIMIT: Duration = Duration::from_secs(7200);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Command {
     pub id: String,
+    #[serde(default)]
+    pub place: Place,
     pub document: String,
     pub comment: String,
+    pub parameters: BTreeMap<String, Vec<String>>,
+    /// What chose its machines, where it was not their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<(String, Vec<String>)>,
+    pub max_concurrency: String,
+    pub max_errors: String,
+    /// The delivery time-out.
+    pub delivery: Duration,
     pub at: Timestamp,
+    pub seen_from: Timestamp,
     pub work: Work,
     pub parts: Vec<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<Timestamp>,
 }
 
 /// What a command does.
@@ -43,6 +54,14 @@ pub(super) enum Work {
     },
     Scan {
         snapshot_id: Option<String>,
+    },
+    /// A script that prints the boot id.
+    BootId {
+        limit_s: u64,
+    },
+    /// A script that asks the agent for a reboot, and is run again after it.
+    Twice {
+        limit_s: u64,
     },
     /// A script or a document that the world does not know. What is in it is nobody's business.
     Other {
@@ -62,7 +81,12 @@ pub(super) struct Part {
     pub shown: Timestamp,
     pub end: End,
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stderr: String,
+    /// Since when lists have it, where that is later than for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_from: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<(Timestamp, Change)>,
 }
@@ -75,13 +99,17 @@ pub(super) enum End {
     ExecutionTimedOut,
     Undeliverable,
     AccessDenied,
+    /// The document does not fit the system.
+    InvalidPlatform,
     DeliveryTimedOut,
+    /// Its command went over its errors before.
+    Terminated,
     Cancelled,
 }
 
 impl Work {
     /// What these parameters ask for.
-    pub fn read(command: &SendCommand) -> Result<Self, String> {
+    pub fn read(command: &SendRequest) -> Result<Self, String> {
         let one =
             |name: &str| command.parameters.get(name).and_then(|values| values.first()).map(String::as_str);
         let known =
@@ -109,9 +137,9 @@ impl Work {
             }
             "AWS-RunShellScript" | "AWS-RunPowerShellScript" => {
                 known(&["commands", "executionTimeout", "workingDirectory"])?;
-                if one("commands").is_none() {
+                let Some(lines) = command.parameters.get("commands") else {
                     return Err(format!("{} needs `commands`", command.document));
-                }
+                };
                 let limit_s = match one("executionTimeout") {
                     None => 3600,
                     Some(text) => text
@@ -120,7 +148,7 @@ impl Work {
                         .filter(|secs| (5..=172_800).contains(secs))
                         .ok_or_else(|| format!("executionTimeout cannot be `{text}`"))?,
                 };
-                Ok(Self::Other { limit_s })
+                Ok(script(lines, limit_s))
             }
             _ => Ok(Self::Other { limit_s: 3600 }),
         }
@@ -131,14 +159,29 @@ impl Work {
         match self {
             Self::Install { .. } => Some("Install"),
             Self::Scan { .. } => Some("Scan"),
-            Self::Other { .. } => None,
+            Self::BootId { .. } | Self::Twice { .. } | Self::Other { .. } => None,
         }
     }
 
-    fn limit(&self) -> Duration {
+    /// Whether it is a patch operation.
+    pub fn patches(&self) -> bool {
+        self.operation().is_some()
+    }
+
+    pub fn snapshot_id(&self) -> Option<String> {
+        match self {
+            Self::Install { snapshot_id, .. } | Self::Scan { snapshot_id } => snapshot_id.clone(),
+            Self::BootId { .. } | Self::Twice { .. } | Self::Other { .. } => None,
+        }
+    }
+
+    /// How long it may run.
+    pub fn limit(&self) -> Duration {
         match self {
             Self::Install { .. } | Self::Scan { .. } => PATCH_LIMIT,
-            Self::Other { limit_s } => Duration::from_secs(*limit_s),
+            Self::BootId { limit_s } | Self::Twice { limit_s } | Self::Other { limit_s } => {
+                Duration::from_secs(*limit_s)
+            }
         }
     }
 }
@@ -151,212 +194,97 @@ impl Command {
             comment: self.comment.clone(),
             document: self.document.clone(),
             requested_at: self.at,
-            instances: self.parts.iter().map(|part| part.machine.clone()).collect(),
-        }
-    }
-}
-
-/// Decides what becomes of a command on one machine.
-pub(super) fn decide(
-    state: &State,
-    machine: usize,
-    work: &Work,
-    delivery: Duration,
-    now: Timestamp,
-    label: Option<&Label>,
-    struck: &mut Struck,
-) -> Part {
-    let id = state.roster.machines[machine].id.clone();
-    let nth = state.machines[machine].effects;
-    let lasting = |what| state.roster.lasting(state.seed, machine, what, nth);
-    let mut hit = |kind| state.strike(machine, kind, label, struck);
-    let part = |started, ended, end| Part {
-        machine: id.clone(),
-        started,
-        ended,
-        shown: ended,
-        end,
-        stderr: String::new(),
-        changes: Vec::new(),
-    };
-    // The service gives up when both time-outs have passed, and cannot tell then whether it ran (DOMAIN 1.2).
-    let given_up = later(now, delivery + work.limit());
-
-    if hit(RuleKind::Refused).is_some() {
-        return part(None, later(now, PICK_UP), End::AccessDenied);
-    }
-    if hit(RuleKind::Undeliverable).is_some() {
-        return part(None, later(now, Duration::from_secs(30)), End::Undeliverable);
-    }
-    let Some(started) =
-        state.machines[machine].up_from(later(now, PICK_UP)).filter(|at| *at <= later(now, delivery))
-    else {
-        return part(None, given_up, End::DeliveryTimedOut);
-    };
-    let lost = hit(RuleKind::DeliveryTimedOut);
-    if lost.is_some_and(|rule| rule.ran == Some(false)) {
-        return part(None, given_up, End::DeliveryTimedOut);
-    }
-    let mut done = if let Some(rule) = hit(RuleKind::CommandFailed) {
-        let mut done = part(
-            Some(started),
-            later(started, lasting(Lasting::Command)),
-            End::Failed(rule.exit.unwrap_or(1)),
-        );
-        done.stderr = rule.output.clone().unwrap_or_else(|| "simulated failure".into());
-        if let Work::Install { reboot, snapshot_id } = work {
-            let left = state.machines[machine].at(done.ended).patches.missing;
-            let change = Change::Installed {
-                left,
-                failed: left.min(1),
-                reboot: *reboot,
-                snapshot_id: snapshot_id.clone(),
-            };
-            done.changes.push((done.ended, change));
-        }
-        done
-    } else if hit(RuleKind::CommandTimedOut).is_some() {
-        part(Some(started), later(started, work.limit()), End::ExecutionTimedOut)
-    } else {
-        match work {
-            Work::Other { .. } => {
-                let ended = later(started, lasting(Lasting::Command));
-                let condition = state.machines[machine].at(ended);
-                let end = match (condition.up, condition.healthy) {
-                    (true, true) => End::Success,
-                    _ => End::Failed(1),
-                };
-                part(Some(started), ended, end)
-            }
-            Work::Scan { .. } | Work::Install { .. }
-                if state.machines[machine].patching_until.is_some_and(|until| until > started) =>
-            {
-                // Two patch operations at a time disturb each other (DOMAIN 2.5).
-                let mut done = part(Some(started), later(started, Duration::from_secs(10)), End::Failed(1));
-                done.stderr = "another patch operation is running".into();
-                done
-            }
-            Work::Scan { snapshot_id } => {
-                let ended = later(started, lasting(Lasting::Scan));
-                let mut done = part(Some(started), ended, End::Success);
-                done.changes.push((ended, Change::Scanned { snapshot_id: snapshot_id.clone() }));
-                done
-            }
-            Work::Install { reboot, snapshot_id } => {
-                let before = state.machines[machine].at(started).patches;
-                if before.missing == 0 && before.pending_reboot == 0 {
-                    let ended = later(started, lasting(Lasting::Scan));
-                    let mut done = part(Some(started), ended, End::Success);
-                    let nothing = Change::Installed {
-                        left: 0,
-                        failed: 0,
-                        reboot: *reboot,
-                        snapshot_id: snapshot_id.clone(),
-                    };
-                    done.changes.push((ended, nothing));
-                    done
-                } else {
-                    let installed = later(started, lasting(Lasting::Patch));
-                    let left = hit(RuleKind::Incomplete).map_or(0, |rule| rule.patches.unwrap_or(1));
-                    let left = left.min(before.missing);
-                    let mut changes = vec![(
-                        installed,
-                        Change::Installed {
-                            left,
-                            failed: 0,
-                            reboot: *reboot,
-                            snapshot_id: snapshot_id.clone(),
-                        },
-                    )];
-                    if let Some(rule) = hit(RuleKind::UnhealthyAfterPatch) {
-                        changes.push((
-                            later(installed, rule.after.unwrap_or_default().get()),
-                            Change::Health(false),
-                        ));
-                    }
-                    let mut done = part(Some(started), installed, End::Success);
-                    if *reboot {
-                        let down = later(installed, Duration::from_secs(5));
-                        changes.push((down, Change::Down));
-                        if hit(RuleKind::SilentAfterReboot).is_some() {
-                            (done.ended, done.end) = (given_up, End::DeliveryTimedOut);
-                        } else {
-                            let up = later(down, lasting(Lasting::Boot));
-                            changes.push((up, Change::Up));
-                            done.ended = later(up, PICK_UP);
-                        }
-                    }
-                    done.changes = changes;
-                    done
-                }
-            }
-        }
-    };
-    done.shown = done.ended;
-    if lost.is_some() {
-        (done.shown, done.end) = (given_up.max(done.ended), End::DeliveryTimedOut);
-    } else if let Some(rule) = hit(RuleKind::LateResult) {
-        done.shown = later(done.ended, rule.after.map_or(LATE, |after| after.get()));
-    }
-    done
-}
-
-impl Part {
-    /// How the service shows it.
-    pub fn show(&self, now: Timestamp, with_output: bool) -> Invocation {
-        let over = now >= self.shown;
-        let started = self.started.is_some_and(|at| at <= now);
-        let (status, details) = match (over, started) {
-            (true, _) => self.end.words(),
-            (false, true) => (InvocationStatus::Running, "InProgress"),
-            (false, false) => (InvocationStatus::Running, "Pending"),
-        };
-        let ran = over && !matches!(self.end, End::Undeliverable | End::AccessDenied | End::DeliveryTimedOut);
-        Invocation {
-            instance: self.machine.clone(),
-            status,
-            details: details.into(),
-            exit_code: match self.end {
-                End::Success if over => Some(0),
-                End::Failed(code) if over => Some(code),
-                _ => None,
+            // Of one that was sent to tags, the service lists none.
+            instances: match self.targets.is_empty() {
+                true => self.parts.iter().map(|part| part.machine.clone()).collect(),
+                false => Vec::new(),
             },
-            ended_at: ran.then_some(self.ended),
-            stdout: (with_output && over).then(String::new),
-            stderr: (with_output && over).then(|| self.stderr.clone()),
         }
     }
 
-    /// Somebody asks to cancel it: what has not begun does not, a script is killed, an installation goes on to its
-    /// end (DOMAIN 1.5).
-    pub fn cancel(&mut self, work: &Work, now: Timestamp) {
-        if now >= self.shown {
-            return;
+    /// Whether not every part of it is over.
+    pub fn is_executing(&self, now: Timestamp) -> bool {
+        self.parts.iter().any(|part| part.shown > now)
+    }
+
+    /// Everything that the service tells of it.
+    pub fn show(&self, now: Timestamp) -> SentCommand {
+        let (status, details) = self.status(now);
+        let over = || self.parts.iter().filter(|part| part.shown <= now);
+        let instances = match self.targets.is_empty() {
+            true => self.parts.iter().map(|part| part.machine.clone()).collect(),
+            false => Vec::new(),
+        };
+        SentCommand {
+            id: self.id.clone(),
+            request: SendRequest {
+                document: self.document.clone(),
+                instances,
+                targets: self.targets.clone(),
+                parameters: self.parameters.clone(),
+                comment: self.comment.clone(),
+                delivery_timeout: self.delivery,
+                max_concurrency: self.max_concurrency.clone(),
+                max_errors: self.max_errors.clone(),
+            },
+            requested_at: self.at,
+            expires_at: later(self.at, self.delivery + self.work.limit()),
+            status: status.to_owned(),
+            details: details.to_owned(),
+            target_count: self.parts.len() as u32,
+            completed_count: over().count() as u32,
+            error_count: over().filter(|part| part.end.is_error()).count() as u32,
+            delivery_timed_out_count: over().filter(|part| part.end == End::DeliveryTimedOut).count() as u32,
+            parts: self.parts.iter().filter(|part| part.is_seen(now)).map(|part| part.sent(now)).collect(),
         }
-        let begun = self.started.is_some_and(|at| at <= now);
-        let heard_soon = self.end != End::DeliveryTimedOut;
-        if begun && heard_soon && !matches!(work, Work::Other { .. }) {
-            return;
+    }
+
+    /// `Status` and `StatusDetails` of the command (DOMAIN 1.3).
+    fn status(&self, now: Timestamp) -> (&'static str, &'static str) {
+        let parts = &self.parts;
+        if parts.is_empty() {
+            return ("Success", "NoInstancesInTag");
         }
-        if !begun {
-            self.started = None;
+        if self.is_executing(now) {
+            let begun =
+                parts.iter().any(|part| part.shown <= now || part.started.is_some_and(|at| at <= now));
+            return match (self.cancelled, begun) {
+                (Some(_), _) => ("Cancelling", "Cancelling"),
+                (None, true) => ("InProgress", "InProgress"),
+                (None, false) => ("Pending", "Pending"),
+            };
         }
-        self.end = End::Cancelled;
-        self.ended = later(now, Duration::from_secs(5));
-        self.shown = self.ended;
+        let all = |end: &dyn Fn(&Part) -> bool| parts.iter().all(end);
+        let errors = parts.iter().filter(|part| part.end.is_error()).count();
+        let most = Limit::read(&self.max_errors).map_or(0, |limit| limit.of(parts.len()));
+        if errors > most {
+            ("Failed", "Failed")
+        } else if all(&|part| part.end == End::Undeliverable) {
+            ("Failed", "Failed")
+        } else if all(&|part| part.end == End::AccessDenied) {
+            ("Failed", "AccessDenied")
+        } else if parts.iter().any(|part| part.end == End::Cancelled) {
+            ("Cancelled", "Cancelled")
+        } else if parts.iter().any(|part| part.end == End::DeliveryTimedOut) {
+            ("TimedOut", "Incomplete")
+        } else {
+            // Nodes that never ran hide behind this.
+            ("Success", "Success")
+        }
     }
 }
 
-impl End {
-    fn words(self) -> (InvocationStatus, &'static str) {
-        match self {
-            Self::Success => (InvocationStatus::Succeeded, "Success"),
-            Self::Failed(_) => (InvocationStatus::Failed, "Failed"),
-            Self::ExecutionTimedOut => (InvocationStatus::ExecutionTimedOut, "ExecutionTimedOut"),
-            Self::Undeliverable => (InvocationStatus::NeverRan, "Undeliverable"),
-            Self::AccessDenied => (InvocationStatus::Refused, "AccessDenied"),
-            Self::DeliveryTimedOut => (InvocationStatus::Unclear, "DeliveryTimedOut"),
-            Self::Cancelled => (InvocationStatus::Unclear, "Cancelled"),
-        }
+/// What a script does, as far as the world knows scripts.
+fn script(lines: &[String], limit_s: u64) -> Work {
+    let text = lines.join("\n");
+    let has = |what: &str| text.contains(what);
+    // A guarded script has words of the guard in it, which are not what it is for.
+    let guarded = has("rbg_");
+    if !guarded && (has("/proc/sys/kernel/random/boot_id") || has("LastBootUpTime")) {
+        Work::BootId { limit_s }
+    } else if !guarded && (has("exit 194") || has("exit 3010")) {
+        Work::Twice { limit_s }
+    } else {
+        Work::Other { limit_s }
     }
 }

@@ -60,9 +60,9 @@ impl Disks {
     /// A snapshot that is there for whoever writes.
     pub fn snapshot(&self, here: &Place, call: &'static str, id: &str) -> Result<&Snapshot, Fault> {
         let there = self.snapshots.get(id).filter(|snapshot| here.sees(&snapshot.place));
-        there
-            .filter(|snapshot| snapshot.deleted.is_none())
-            .ok_or_else(|| refused(call, "InvalidSnapshot.NotFound", format!("the snapshot '{id}' does not exist")))
+        there.filter(|snapshot| snapshot.deleted.is_none()).ok_or_else(|| {
+            refused(call, "InvalidSnapshot.NotFound", format!("the snapshot '{id}' does not exist"))
+        })
     }
 
     pub fn add_snapshot(&mut self, snapshot: Snapshot) {
@@ -106,7 +106,8 @@ impl State {
             }
             DiskFact::TerminationSet { volume, instance, value } => {
                 self.touch(instance);
-                if let Some(held) = self.disks.volumes.get_mut(volume).and_then(|volume| volume.held.as_mut()) {
+                if let Some(held) = self.disks.volumes.get_mut(volume).and_then(|volume| volume.held.as_mut())
+                {
                     held.delete_on_termination = *value;
                 }
             }
@@ -152,7 +153,10 @@ impl State {
         let disks = &self.disks;
         disks.volumes.get(id).is_some_and(|volume| volume.deleted.is_none() && here.sees(&volume.place))
             || disks.snapshots.get(id).is_some_and(|shot| shot.deleted.is_none() && here.sees(&shot.place))
-            || disks.images.get(id).is_some_and(|image| image.deregistered.is_none() && here.sees(&image.place))
+            || disks
+                .images
+                .get(id)
+                .is_some_and(|image| image.deregistered.is_none() && here.sees(&image.place))
             || disks.replacements.get(id).is_some_and(|task| here.sees(&task.place))
             || self.roster.find(id).is_some_and(|machine| {
                 self.roster.machines[machine].id.as_str() == id && here.sees(self.roster.place(machine))

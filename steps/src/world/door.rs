@@ -61,7 +61,7 @@ impl AwsFactory for Door {
         Some(Arc::new(self.account(home)))
     }
 
-    fn fleet(&self, _home: &Home) -> Option<Arc<dyn Fleet>> {
-        Some(Arc::new(self.clone()))
+    fn fleet(&self, home: &Home) -> Option<Arc<dyn Fleet>> {
+        Some(Arc::new(self.account(home)))
     }
 }

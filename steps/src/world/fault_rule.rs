@@ -186,9 +186,10 @@ impl FaultRule {
     /// A field that does not go with the kind.
     pub(super) fn misplaced_field(&self) -> Option<&'static str> {
         use RuleKind::{
-            AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut, ForeignPatching,
-            ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing, RebootsAndRepeats, RestoreFailed,
-            ServerError, SlowListing, SnapshotError, SnapshotSlow, Unhealthy, UnhealthyAfterPatch,
+            AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut,
+            ForeignPatching, ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing,
+            RebootsAndRepeats, RestoreFailed, ServerError, SlowListing, SnapshotError, SnapshotSlow,
+            Unhealthy, UnhealthyAfterPatch,
         };
         let kind = self.kind;
         let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
@@ -212,15 +213,15 @@ impl FaultRule {
             CommandFailed | SnapshotError | BackupFailed | BackupIssues | RestoreFailed | RebootsAndRepeats
         );
         only(self.after.is_some(), takes_after, "after")
-        .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
-        .or_else(|| only(self.document.is_some(), kind.is_about_commands(), "document"))
-        .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
-        .or_else(|| only(self.output.is_some(), takes_output, "output"))
-        .or_else(|| only(self.ran.is_some(), matches!(kind, DeliveryTimedOut | ServerError), "ran"))
-        .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
-        .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
-        .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
-        .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
+            .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
+            .or_else(|| only(self.document.is_some(), kind.is_about_commands(), "document"))
+            .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
+            .or_else(|| only(self.output.is_some(), takes_output, "output"))
+            .or_else(|| only(self.ran.is_some(), matches!(kind, DeliveryTimedOut | ServerError), "ran"))
+            .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
+            .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
+            .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
+            .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
     }
 
     /// How often it strikes at most; `None`: always.

@@ -7,7 +7,11 @@ use runbook_engine::duration::Span;
 use serde::Deserialize;
 
 use super::{
-    alarm::AlarmEntry, durations::Durations, fault_rule::FaultRule, hardware::{Disks, PublicIp, RootDevice}, people::Person,
+    alarm::AlarmEntry,
+    durations::Durations,
+    fault_rule::FaultRule,
+    hardware::{Disks, PublicIp, RootDevice},
+    people::Person,
     vault::VaultEntry,
 };
 

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::{
     chance,
     door::Door,
+    durations::{Durations, Lasting},
     fault_rule::{Label, RuleKind},
-    fleet::{Durations, Lasting},
     machine::Change,
     state::{Fact, Program as Known, State, Struck},
     time::later,
@@ -65,8 +65,8 @@ fn health(state: &mut State, host: &str, now: Timestamp) -> Option<Health> {
     if state.is_gone(machine, now, true) {
         return Some(Health::Down);
     }
-    let condition = state.machines[machine].now(now);
-    Some(match (condition.up, condition.healthy) {
+    let condition = state.machines[machine].condition();
+    Some(match (condition.up, condition.content.healthy) {
         (false, _) => Health::Down,
         (true, false) => Health::Sick,
         (true, true) => Health::Well,
@@ -167,7 +167,7 @@ fn look(state: &mut State, program: &Program, now: Timestamp) {
     let ended = end_of(state, program, now);
     let well = program.looks_for.unwrap_or_default();
     let code = match machine_of(state, program).map(|machine| state.machines[machine].at(ended)) {
-        Some(seen) if !(seen.up && seen.healthy) => {
+        Some(seen) if !seen.is_well() => {
             if well == 1 {
                 2
             } else {

@@ -186,11 +186,15 @@ pub(super) fn stop(
     for machine in machines_of(state, here, ids, now, CALL)? {
         let (card, group) = (&state.roster.machines[machine], state.roster.group(machine));
         if group.root_device == RootDevice::InstanceStore {
-            let message = format!("the instance '{}' does not have an 'ebs' root device type and cannot be stopped", card.id);
+            let message = format!(
+                "the instance '{}' does not have an 'ebs' root device type and cannot be stopped",
+                card.id
+            );
             return Err(refused(CALL, "UnsupportedOperation", message));
         }
         if group.spot {
-            let message = format!("'{}' is a spot instance of a one-time request and cannot be stopped", card.id);
+            let message =
+                format!("'{}' is a spot instance of a one-time request and cannot be stopped", card.id);
             return Err(refused(CALL, "UnsupportedOperation", message));
         }
         let holder = &state.machines[machine];
@@ -207,7 +211,8 @@ pub(super) fn stop(
             // There already (DOMAIN 0.1).
             Power::Stopping | Power::Stopped => {}
             Power::Pending => {
-                let message = format!("the instance '{}' is not in a state from which it can be stopped", card.id);
+                let message =
+                    format!("the instance '{}' is not in a state from which it can be stopped", card.id);
                 return Err(refused(CALL, "IncorrectInstanceState", message));
             }
         }
@@ -233,7 +238,8 @@ pub(super) fn start(
             Power::Stopped => {}
             Power::Pending | Power::Running => continue,
             Power::Stopping => {
-                let message = format!("the instance '{}' is not in a state from which it can be started", card.id);
+                let message =
+                    format!("the instance '{}' is not in a state from which it can be started", card.id);
                 return Err(refused(CALL, "IncorrectInstanceState", message));
             }
         }
@@ -263,7 +269,12 @@ pub(super) fn start(
 }
 
 /// What was there already is no effect.
-fn effect(call: &'static str, ids: &[TargetId], changes: Changes, fact: impl FnOnce(Changes) -> Fact) -> Fact {
+fn effect(
+    call: &'static str,
+    ids: &[TargetId],
+    changes: Changes,
+    fact: impl FnOnce(Changes) -> Fact,
+) -> Fact {
     if changes.is_empty() { Fact::repeated(call, ids.to_vec(), "") } else { fact(changes) }
 }
 

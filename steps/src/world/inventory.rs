@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use runbook_engine::{
     ids::{GroupName, TargetId},
-    target::{Home, HostEntry, Target, TargetQuery},
+    target::{Ec2Facts, Home, HostEntry, Target, TargetQuery},
 };
 
-use super::{door::Door, ec2::volume_id, fault_rule::RuleKind, fleet::MachineKind, roster::Roster};
+use super::{
+    door::Door, fleet::MachineKind, hardware::PublicIp, instance::image, place::Place, roster::Roster,
+    state::State,
+};
 use crate::ports::{fault::Fault, inventory::Inventory};
-
-/// What every simulated EC2 machine was made from.
-const IMAGE: &str = "ami-00000000000000001";
 
 #[async_trait]
 impl Inventory for Door {
@@ -22,24 +22,28 @@ impl Inventory for Door {
                 let roster = &state.roster;
                 let there = |machine: &usize| !state.is_gone(*machine, now, false);
                 Ok(match query {
-                    TargetQuery::Aws { tags, ids, resource_group, region, role, .. } => (0..roster
-                        .machines
-                        .len())
-                        .filter(|machine| roster.group(*machine).kind == MachineKind::Ec2)
-                        .filter(|machine| ids.is_empty() || ids.contains(&roster.machines[*machine].id))
-                        .filter(|machine| has_tags(roster, *machine, tags))
-                        .filter(|machine| {
-                            let name = &roster.group(*machine).name;
-                            resource_group.as_ref().is_none_or(|wanted| wanted == name)
-                        })
-                        .filter(|machine| {
-                            let region = region.as_ref();
-                            region.is_none()
-                                || roster.group(*machine).region.as_ref().is_none_or(|r| Some(r) == region)
-                        })
-                        .filter(there)
-                        .map(|machine| instance(roster, machine, group, region.clone(), role.clone()))
-                        .collect(),
+                    TargetQuery::Aws { tags, ids, resource_group, region, role, external_id } => {
+                        let account = role.as_deref().and_then(account_of).unwrap_or(roster.first_account());
+                        let here = Place { account: Some(account.to_owned()), region: region.clone() };
+                        let home = Home::Aws {
+                            account: Some(account.to_owned()),
+                            region: region.clone(),
+                            role: role.clone(),
+                            external_id: external_id.clone(),
+                        };
+                        (0..roster.machines.len())
+                            .filter(|machine| roster.group(*machine).kind == MachineKind::Ec2)
+                            .filter(|machine| here.sees(roster.place(*machine)))
+                            .filter(|machine| ids.is_empty() || ids.contains(&roster.machines[*machine].id))
+                            .filter(|machine| has_tags(roster, *machine, tags))
+                            .filter(|machine| {
+                                let name = &roster.group(*machine).name;
+                                resource_group.as_ref().is_none_or(|wanted| wanted == name)
+                            })
+                            .filter(there)
+                            .map(|machine| instance(state, machine, group, home.clone()))
+                            .collect()
+                    }
                     TargetQuery::Hosts { hosts } => {
                         hosts.iter().map(|(name, entry)| host(name, entry, "linux", group)).collect()
                     }
@@ -72,10 +76,15 @@ impl Inventory for Door {
                         refused.insert(target.id.clone(), "the machine is gone".to_owned());
                         continue;
                     };
-                    let replaced = state.roster.rules_for(machine, RuleKind::Replaced, None).next().is_some();
-                    let image = if replaced { "ami-00000000000000002" } else { IMAGE };
+                    let image = image(state, machine);
                     if let Some(planned) = target.image.as_deref().filter(|planned| *planned != image) {
                         let cause = format!("its image is {image}, the planned one was {planned}");
+                        refused.insert(target.id.clone(), cause);
+                        continue;
+                    }
+                    let root = state.root(machine).map_or("none", String::as_str);
+                    if let Some(planned) = target.root_volume.as_deref().filter(|planned| *planned != root) {
+                        let cause = format!("its root volume is {root}, the planned one was {planned}");
                         refused.insert(target.id.clone(), cause);
                     }
                 }
@@ -90,14 +99,14 @@ fn has_tags(roster: &Roster, machine: usize, tags: &BTreeMap<String, Vec<String>
     tags.iter().all(|(key, values)| has.get(key).is_some_and(|value| values.contains(value)))
 }
 
-fn instance(
-    roster: &Roster,
-    machine: usize,
-    group: &GroupName,
-    region: Option<String>,
-    role: Option<String>,
-) -> Target {
-    let card = &roster.machines[machine];
+/// The account in a role's ARN.
+fn account_of(role: &str) -> Option<&str> {
+    role.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
+fn instance(state: &State, machine: usize, group: &GroupName, home: Home) -> Target {
+    let (card, of) = (&state.roster.machines[machine], state.roster.group(machine));
+    let holder = &state.machines[machine];
     Target {
         id: card.id.clone(),
         name: card.tags.get("Name").unwrap_or(&card.name).clone(),
@@ -105,11 +114,19 @@ fn instance(
         private_ip: Some(card.private_ip.clone()),
         tags: card.tags.clone(),
         vars: BTreeMap::new(),
-        platform: roster.group(machine).platform.as_str().into(),
-        image: Some(IMAGE.into()),
-        root_volume: Some(volume_id(&card.id, 0)),
-        ec2: None,
-        home: Home::Aws { account: Some("000000000000".into()), region, role, external_id: None },
+        platform: of.platform.as_str().into(),
+        image: Some(image(state, machine).to_owned()),
+        root_volume: state.root(machine).cloned(),
+        ec2: Some(Ec2Facts {
+            root_device_type: of.root_device.as_str().to_owned(),
+            volumes: holder.volumes.len() as u32,
+            zone: state.zone(machine),
+            spot: of.spot,
+            auto_scaling_group: of.auto_scaling_group.clone(),
+            public_ip_changes: of.public_ip == Some(PublicIp::Auto),
+            hibernates: of.hibernates,
+        }),
+        home,
     }
 }
 

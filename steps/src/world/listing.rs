@@ -1,15 +1,33 @@
 //! Reads that list everything of one account and Region: what a server of AWS's protocols filters and pages.
 
-use super::account::{Account, Agent, Alarm, SendRequest, SentCommand};
+use jiff::Timestamp;
+
+use super::{
+    account::{Account, Agent, Alarm, SentCommand},
+    command::Command,
+    fleet::{MachineKind, Platform},
+    instance,
+    run_command::{listed, one, patch_state, seen},
+    state::State,
+};
 use crate::ports::{
     backup::{BackupJob, RecoveryPoint, RestoreJob, Vault},
     ec2::{Image, Instance, ReplaceTask, Snapshot, Volume},
-    fault::{Fault, FaultKind},
+    fault::Fault,
+    ssm::PatchState,
 };
 
-fn not_yet<T>(call: &'static str) -> Result<T, Fault> {
-    let message = "the simulated world cannot do that".to_owned();
-    Err(Fault { call, kind: FaultKind::Unsupported, code: None, message })
+/// The machines that are seen from here, whoever says that they will be gone at their wave.
+fn machines<'a>(
+    state: &'a State,
+    here: &'a super::place::Place,
+    now: Timestamp,
+) -> impl Iterator<Item = usize> + 'a {
+    (0..state.machines.len()).filter(move |machine| {
+        state.roster.group(*machine).kind == MachineKind::Ec2
+            && here.sees(state.roster.place(*machine))
+            && !state.is_gone(*machine, now, false)
+    })
 }
 
 impl Account {
@@ -18,7 +36,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_instances(&self) -> Result<Vec<Instance>, Fault> {
-        not_yet("ec2:DescribeInstances")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeInstances", &[], |state, now| {
+                Ok(machines(state, &here, now).map(|machine| instance::show(state, machine, now)).collect())
+            })
+            .await
     }
 
     /// Every volume (`DescribeVolumes`).
@@ -26,7 +49,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_volumes(&self) -> Result<Vec<Volume>, Fault> {
-        not_yet("ec2:DescribeVolumes")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeVolumes", &[], |state, now| {
+                Ok(state.disks.volumes.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every snapshot (`DescribeSnapshots`).
@@ -34,7 +62,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_snapshots(&self) -> Result<Vec<Snapshot>, Fault> {
-        not_yet("ec2:DescribeSnapshots")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeSnapshots", &[], |state, now| {
+                Ok(state.disks.snapshots.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every image (`DescribeImages`).
@@ -42,7 +75,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_images(&self) -> Result<Vec<Image>, Fault> {
-        not_yet("ec2:DescribeImages")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeImages", &[], |state, now| {
+                Ok(state.disks.images.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every replacement of a root volume (`DescribeReplaceRootVolumeTasks`).
@@ -50,7 +88,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_replace_tasks(&self) -> Result<Vec<ReplaceTask>, Fault> {
-        not_yet("ec2:DescribeReplaceRootVolumeTasks")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeReplaceRootVolumeTasks", &[], |state, now| {
+                Ok(state.disks.replacements.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every command, in the order in which they were sent (`ListCommands`, `ListCommandInvocations`).
@@ -58,23 +101,25 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_commands(&self) -> Result<Vec<SentCommand>, Fault> {
-        not_yet("ssm:ListCommands")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ssm:ListCommands", &[], |state, now| {
+                Ok(seen(state, &here, Timestamp::MIN, now).map(|command| command.show(now)).collect())
+            })
+            .await
     }
 
     /// One command (`GetCommandInvocation`, `ListCommandInvocations` by id): absent while it is not visible yet.
     ///
     /// # Errors
     /// [`Fault`].
-    pub async fn command(&self, _id: &str) -> Result<Option<SentCommand>, Fault> {
-        not_yet("ssm:ListCommandInvocations")
-    }
-
-    /// Sends a command (`SendCommand`). What is answered is visible to the caller at once.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub async fn send(&self, _request: SendRequest) -> Result<SentCommand, Fault> {
-        not_yet("ssm:SendCommand")
+    pub async fn command(&self, id: &str) -> Result<Option<SentCommand>, Fault> {
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ssm:ListCommandInvocations", &[], |state, now| {
+                Ok(one(state, &here, id, now).map(|command: &Command| command.show(now)))
+            })
+            .await
     }
 
     /// Every registered node (`DescribeInstanceInformation`).
@@ -82,7 +127,28 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_agents(&self) -> Result<Vec<Agent>, Fault> {
-        not_yet("ssm:DescribeInstanceInformation")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ssm:DescribeInstanceInformation", &[], |state, now| {
+                let ids = machines(state, &here, now).map(|machine| &state.roster.machines[machine].id);
+                let known = ids.filter_map(|id| listed(state, &here, id, now));
+                Ok(known.map(|machine| agent(state, machine, now)).collect())
+            })
+            .await
+    }
+
+    /// The patch state of every machine that has one (`DescribeInstancePatchStates`).
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn all_patch_states(&self) -> Result<Vec<PatchState>, Fault> {
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ssm:DescribeInstancePatchStates", &[], |state, now| {
+                let machines = machines(state, &here, now);
+                Ok(machines.filter_map(|machine| patch_state(state, machine, now)).collect())
+            })
+            .await
     }
 
     /// Every backup job (`ListBackupJobs`).
@@ -90,7 +156,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_backup_jobs(&self) -> Result<Vec<BackupJob>, Fault> {
-        not_yet("backup:ListBackupJobs")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "backup:ListBackupJobs", &[], |state, now| {
+                Ok(state.vaults.backups.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every recovery point, with its tags (`ListRecoveryPointsByBackupVault`).
@@ -98,7 +169,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_recovery_points(&self) -> Result<Vec<RecoveryPoint>, Fault> {
-        not_yet("backup:ListRecoveryPointsByBackupVault")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "backup:ListRecoveryPointsByBackupVault", &[], |state, now| {
+                Ok(state.vaults.points.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every restore job (`ListRestoreJobs`).
@@ -106,7 +182,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_restore_jobs(&self) -> Result<Vec<RestoreJob>, Fault> {
-        not_yet("backup:ListRestoreJobs")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "backup:ListRestoreJobs", &[], |state, now| {
+                Ok(state.vaults.restores.all(&here, now).map(|item| item.show(now)).collect())
+            })
+            .await
     }
 
     /// Every vault (`ListBackupVaults`).
@@ -114,7 +195,12 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_vaults(&self) -> Result<Vec<Vault>, Fault> {
-        not_yet("backup:ListBackupVaults")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "backup:ListBackupVaults", &[], |state, _| {
+                Ok(state.vaults.all(&here).cloned().collect())
+            })
+            .await
     }
 
     /// Every alarm (`DescribeAlarms`).
@@ -122,6 +208,30 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_alarms(&self) -> Result<Vec<Alarm>, Fault> {
-        not_yet("cloudwatch:DescribeAlarms")
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "cloudwatch:DescribeAlarms", &[], |state, now| {
+                let file = &state.roster.file;
+                Ok(file.alarms.iter().filter_map(|alarm| alarm.show(&here, file.start, now)).collect())
+            })
+            .await
+    }
+}
+
+fn agent(state: &State, machine: usize, now: Timestamp) -> Agent {
+    let card = &state.roster.machines[machine];
+    let condition = state.machines[machine].condition();
+    let platform = match state.roster.group(machine).platform {
+        Platform::Linux => "Linux",
+        Platform::Windows => "Windows",
+    };
+    Agent {
+        instance: card.id.clone(),
+        ping_status: if condition.online(now) { "Online" } else { "ConnectionLost" }.to_owned(),
+        last_ping: condition.last_ping(now),
+        platform_type: platform.to_owned(),
+        ip_address: card.private_ip.clone(),
+        computer_name: card.name.clone(),
+        tags: card.tags.clone(),
     }
 }

@@ -16,13 +16,16 @@ use runbook_engine::ids::TargetId;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    disk_fact::DiskFact,
     fault_rule::Label,
+    instance::Changes,
     roster::FleetError,
     state::{Fact, Struck},
+    vault::VaultFact,
 };
 
 /// The format of the file.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// A line of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,6 +130,8 @@ pub struct Call {
     pub machines: Vec<TargetId>,
     /// Its comment, client token or first tag: what finds it again.
     pub token: String,
+    /// What it made or changed: a volume, a snapshot, a job; of several the first.
+    pub resource: Option<String>,
     /// `Install` and `Scan`, for patch commands.
     pub operation: Option<&'static str>,
     /// The task that asked, where known.
@@ -137,6 +142,13 @@ pub struct Call {
     pub took_effect: bool,
     /// Whether the answer reached the caller.
     pub answered: bool,
+}
+
+impl Call {
+    /// Whether repeating it changes nothing (DOMAIN 0.1).
+    fn may_repeat(&self) -> bool {
+        matches!(self.call.as_str(), "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:ModifyInstanceAttribute")
+    }
 }
 
 /// Every call that wrote, in order.
@@ -178,16 +190,19 @@ impl CallLog {
     /// lets it run once, and it is listed here all the same.) Calls whose task is not known are told apart by token.
     pub fn doubled(&self) -> Vec<String> {
         let mut seen = std::collections::BTreeMap::<_, u32>::new();
-        for call in self.calls.iter().filter(|call| call.took_effect && call.call != "ssm:CancelCommand") {
+        for call in self.calls.iter().filter(|call| call.took_effect && !call.may_repeat()) {
             for machine in &call.machines {
                 let token = call.task.is_none().then_some(&call.token);
-                let key = (&call.call, call.operation, machine, &call.task, call.attempt, token);
+                // Volumes are made one by one, each with a token of its own.
+                let what =
+                    if call.call == "ec2:CreateVolume" { Some(&call.token) } else { call.resource.as_ref() };
+                let key = (&call.call, call.operation, machine, what, &call.task, call.attempt, token);
                 *seen.entry(key).or_default() += 1;
             }
         }
         let doubled = seen.into_iter().filter(|(_, times)| *times > 1);
         doubled
-            .map(|((call, operation, machine, task, ..), times)| {
+            .map(|((call, operation, machine, _, task, ..), times)| {
                 let task = task.as_deref().unwrap_or("no task");
                 format!("{call} {} on {machine} for {task}: {times} times", operation.unwrap_or_default())
             })
@@ -204,20 +219,15 @@ pub(super) fn call(line: &Line) -> Option<Call> {
             ("ssm:SendCommand", machines, command.comment.clone(), command.work.operation())
         }
         Fact::CommandCancelled { id, machines } => ("ssm:CancelCommand", machines.clone(), id.clone(), None),
-        Fact::SnapshotsCreated { instance, tags, .. } => {
-            let token = tags.iter().find(|(key, _)| key.ends_with("token")).or_else(|| tags.iter().next());
-            let token = token.map(|(_, value)| value.clone()).unwrap_or_default();
-            ("ec2:CreateSnapshots", vec![instance.clone()], token, None)
+        Fact::Disks(fact) => return Some(of_disks(line, fact)),
+        Fact::Vaults(fact) => return Some(of_vaults(line, fact)),
+        Fact::RootReplacementBegun(task) => {
+            ("ec2:CreateReplaceRootVolumeTask", vec![task.instance.clone()], task.token.token.clone(), None)
         }
-        Fact::RestoreStarted(restore) => {
-            ("ec2:CreateReplaceRootVolumeTask", vec![restore.instance.clone()], restore.token.clone(), None)
-        }
-        Fact::RestoreRepeated { instance, id } => {
-            ("ec2:CreateReplaceRootVolumeTask", vec![instance.clone()], id.clone(), None)
-        }
-        Fact::Rebooted { machines } => {
-            ("ec2:RebootInstances", machines.keys().cloned().collect(), String::new(), None)
-        }
+        Fact::Stopped { machines } => ("ec2:StopInstances", of(machines), String::new(), None),
+        Fact::Started { machines } => ("ec2:StartInstances", of(machines), String::new(), None),
+        Fact::Rebooted { machines } => ("ec2:RebootInstances", of(machines), String::new(), None),
+        Fact::Repeated { call, machines, token } => (call.as_str(), machines.clone(), token.clone(), None),
         Fact::ProgramStarted { token, machine, .. } => {
             ("process:start", machine.iter().cloned().collect(), token.clone(), None)
         }
@@ -226,17 +236,80 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::MessagePosted { host } => ("http:POST", Vec::new(), host.clone(), None),
         Fact::NotExecuted { call, machines } => (call.as_str(), machines.clone(), String::new(), None),
     };
-    Some(Call {
+    let mut call = seen(line, name, machines, token);
+    call.operation = operation;
+    call.took_effect = !matches!(line.fact, Fact::NotExecuted { .. } | Fact::Repeated { .. });
+    Some(call)
+}
+
+fn of(machines: &Changes) -> Vec<TargetId> {
+    machines.keys().cloned().collect()
+}
+
+fn seen(line: &Line, name: &str, machines: Vec<TargetId>, token: String) -> Call {
+    Call {
         at: line.at,
         call: name.to_owned(),
         machines,
         token,
-        operation,
+        resource: None,
+        operation: None,
         task: line.task.clone(),
         attempt: line.attempt,
-        took_effect: !matches!(line.fact, Fact::NotExecuted { .. } | Fact::RestoreRepeated { .. }),
+        took_effect: true,
         answered: !line.answer_lost,
-    })
+    }
+}
+
+fn of_disks(line: &Line, fact: &DiskFact) -> Call {
+    let one = |instance: &TargetId| vec![instance.clone()];
+    let (name, machines, token, resource) = match fact {
+        DiskFact::SnapshotsCreated { instance, snapshots } => {
+            let tags = snapshots.first().map(|snapshot| &snapshot.tags);
+            let mut tags = tags.into_iter().flatten();
+            let marked = tags.clone().find(|(key, _)| key.ends_with("token")).or_else(|| tags.next());
+            let token = marked.map(|(_, value)| value.clone()).unwrap_or_default();
+            ("ec2:CreateSnapshots", one(instance), token, None)
+        }
+        DiskFact::SnapshotDeleted { snapshot } => {
+            ("ec2:DeleteSnapshot", Vec::new(), String::new(), Some(snapshot))
+        }
+        DiskFact::VolumeCreated { volume, machines, token } => {
+            ("ec2:CreateVolume", machines.clone(), token.token.clone(), Some(&volume.id))
+        }
+        DiskFact::VolumeDeleted { volume } => ("ec2:DeleteVolume", Vec::new(), String::new(), Some(volume)),
+        DiskFact::Attached { volume, held } => {
+            ("ec2:AttachVolume", one(&held.instance), String::new(), Some(volume))
+        }
+        DiskFact::Detached { volume, instance, .. } => {
+            ("ec2:DetachVolume", one(instance), String::new(), Some(volume))
+        }
+        DiskFact::TerminationSet { volume, instance, .. } => {
+            ("ec2:ModifyInstanceAttribute", one(instance), String::new(), Some(volume))
+        }
+        DiskFact::Tagged { resources, .. } => {
+            ("ec2:CreateTags", Vec::new(), String::new(), resources.first())
+        }
+        DiskFact::ImageDeregistered { image } => {
+            ("ec2:DeregisterImage", Vec::new(), String::new(), Some(image))
+        }
+    };
+    Call { resource: resource.cloned(), ..seen(line, name, machines, token) }
+}
+
+fn of_vaults(line: &Line, fact: &VaultFact) -> Call {
+    let (name, machine, token, resource) = match fact {
+        VaultFact::BackupStarted(job) => {
+            ("backup:StartBackupJob", &job.instance, job.token.token.clone(), &job.id)
+        }
+        VaultFact::RestoreStarted(job) => {
+            ("backup:StartRestoreJob", &job.source, job.token.token.clone(), &job.id)
+        }
+        VaultFact::RecoveryPointDeleted { recovery_point, instance, .. } => {
+            ("backup:DeleteRecoveryPoint", instance, String::new(), recovery_point)
+        }
+    };
+    Call { resource: Some(resource.clone()), ..seen(line, name, vec![machine.clone()], token) }
 }
 
 impl Line {

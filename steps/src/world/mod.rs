@@ -7,28 +7,49 @@
 //! no process lives, the world stands still.
 
 mod account;
+mod alarm;
 mod aws_backup;
+mod backup_job;
+mod beginning;
 mod chance;
 mod command;
+mod disk_fact;
 mod door;
-mod ec2;
+mod durations;
 mod elastic;
 mod fault_rule;
 mod fleet;
+mod fleet_port;
+mod foreign;
+mod hardware;
 mod host;
+mod image;
+mod instance;
 mod inventory;
 mod listing;
 mod log;
 mod machine;
+mod part;
 mod people;
 mod place;
+mod recovery_point;
+mod refusal;
+mod replacement;
+mod restore_job;
 mod roster;
 mod run_command;
+mod sending;
 mod serving;
+mod shelf;
+mod snapshot;
 mod state;
+mod strike;
 #[cfg(test)]
 mod tests;
 mod time;
+mod token;
+mod vault;
+mod volume;
 mod wire;
 
 use std::{
@@ -52,7 +73,7 @@ pub use self::{
 };
 use self::{
     door::Door,
-    fault_rule::{Label, RuleKind},
+    fault_rule::Label,
     log::{Line, LogFile},
     place::Place,
     roster::Roster,
@@ -228,8 +249,8 @@ impl World {
         let now = self.now();
         let inner = &mut *self.lock();
         let place = inner.state.roster.find(name)?;
-        let condition = inner.state.machines[place].now(now);
-        Some(condition.up && condition.healthy)
+        inner.state.settle(now);
+        Some(inner.state.machines[place].condition().is_well())
     }
 
     /// From now on the `n`-th call that writes (from 0) is the last: it, and every one after it, never returns. Tests
@@ -287,18 +308,17 @@ impl World {
         }
         let now = self.now();
         let inner = &mut *self.lock();
+        inner.state.settle(now);
         *inner.reads.entry(call).or_default() += 1;
         let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
         let mut struck = Struck::new();
-        if inner.state.strike_call(RuleKind::Throttled, call, false, &places, label, &mut struck) {
-            inner.state.note_strikes(&struck);
-            return Err(throttled(call));
-        }
-        if inner.state.strike_call(RuleKind::AnswerLost, call, false, &places, label, &mut struck)
-            || inner.state.strike_call(RuleKind::RequestLost, call, false, &places, label, &mut struck)
-        {
-            inner.state.note_strikes(&struck);
-            return Err(lost(call));
+        let state = &inner.state;
+        let fault = state
+            .refuse_call(call, false, &places, label, &mut struck)
+            .or_else(|| state.lose_answer(call, false, &places, label, &mut struck));
+        inner.state.note_strikes(&struck);
+        if let Some(fault) = fault {
+            return Err(fault);
         }
         answer(&mut inner.state, now)
     }
@@ -320,6 +340,17 @@ impl World {
         }
     }
 
+    /// A dry run: it proves a right, and changes nothing.
+    async fn prove(&self, label: Option<&Label>, call: &'static str) -> Result<(), Fault> {
+        self.read(label, "ec2:DryRun", &[], |state, _| {
+            let mut struck = Struck::new();
+            let refusal = state.refuse_right(call, label, &mut struck);
+            state.note_strikes(&struck);
+            refusal.map_or(Ok(()), Err)
+        })
+        .await
+    }
+
     /// `None`: the process "died".
     fn write_now<T>(
         &self,
@@ -333,19 +364,16 @@ impl World {
         }
         let now = self.now();
         let inner = &mut *self.lock();
+        inner.state.settle(now);
         let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
         let mut struck = Struck::new();
-        let not_executed = |fault| {
-            let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
-            Ok((fact, Err(fault)))
-        };
         let state = &mut inner.state;
-        let decided = if state.strike_call(RuleKind::Throttled, call, true, &places, label, &mut struck) {
-            not_executed(throttled(call))
-        } else if state.strike_call(RuleKind::RequestLost, call, true, &places, label, &mut struck) {
-            not_executed(lost(call))
-        } else {
-            decide(state, now, &mut struck).map(|(fact, answer)| (fact, Ok(answer)))
+        let decided = match state.refuse_call(call, true, &places, label, &mut struck) {
+            Some(fault) => {
+                let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
+                Ok((fact, Err(fault)))
+            }
+            None => decide(state, now, &mut struck).map(|(fact, answer)| (fact, Ok(answer))),
         };
         let (fact, mut answer) = match decided {
             Ok(decided) => decided,
@@ -366,10 +394,10 @@ impl World {
         }
         let mut line = Line::new(now, label, fact);
         if answer.is_ok()
-            && inner.state.strike_call(RuleKind::AnswerLost, call, true, &places, label, &mut struck)
+            && let Some(fault) = inner.state.lose_answer(call, true, &places, label, &mut struck)
         {
             line.answer_lost = true;
-            answer = Err(lost(call));
+            answer = Err(fault);
         }
         line.struck = struck;
         if let Err(error) = inner.write(&line, true) {
@@ -394,20 +422,5 @@ impl Inner {
         }
         self.recorded = self.recorded.max(line.at);
         Ok(())
-    }
-}
-
-fn throttled(call: &'static str) -> Fault {
-    // EC2 has its own word (DOMAIN 0.4).
-    let code = if call.starts_with("ec2:") { "RequestLimitExceeded" } else { "ThrottlingException" };
-    Fault { call, kind: FaultKind::Throttled, code: Some(code.into()), message: "rate exceeded".into() }
-}
-
-fn lost(call: &'static str) -> Fault {
-    Fault {
-        call,
-        kind: FaultKind::Ambiguous,
-        code: None,
-        message: "the connection broke before the answer came".into(),
     }
 }

@@ -129,13 +129,7 @@ impl Roster {
     }
 
     /// A new machine, like another one: the same things go wrong with it that do not by themselves.
-    pub fn add(
-        &mut self,
-        like: usize,
-        id: TargetId,
-        image: String,
-        tags: BTreeMap<String, String>,
-    ) -> usize {
+    pub fn add(&mut self, like: usize, id: TargetId, image: String, tags: BTreeMap<String, String>) -> usize {
         let machine = self.machines.len();
         let card = Card {
             name: id.to_string(),

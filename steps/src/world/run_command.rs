@@ -1,113 +1,92 @@
 //! Run Command of the simulated world.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 
 use super::{
-    account::Account,
-    command::{Command, Work, decide},
+    account::{Account, SendRequest, SentCommand},
+    command::Command,
+    machine::Power,
+    place::Place,
+    refusal::refused,
+    sending::{self, registered},
     state::{Fact, State},
-    time::later,
 };
 use crate::ports::{
-    fault::{Fault, FaultKind},
+    fault::Fault,
     ssm::{AgentInfo, CommandRow, Invocation, PatchState, SendCommand, Ssm},
 };
 
-/// The most instances of one command (DOMAIN 1.1).
-const MOST_INSTANCES: usize = 50;
-/// The longest comment.
-const LONGEST_COMMENT: usize = 100;
-/// Bounds of the delivery time-out.
-const DELIVERY: std::ops::RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(2_592_000);
-
-/// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
-const UPLOAD: Duration = Duration::from_secs(3);
 /// The most instances of a DescribeInstancePatchStates.
 const MOST_STATES: usize = 50;
+
+impl Account {
+    /// Sends a command (`SendCommand`). What is answered is visible to the caller at once.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn send(&self, request: SendRequest) -> Result<SentCommand, Fault> {
+        let (label, here) = (self.label().cloned(), self.place.clone());
+        let machines = request.instances.clone();
+        let send = move |state: &mut State, now: Timestamp, struck: &mut _| {
+            let (fact, command) = sending::send(state, now, &here, request, label.as_ref(), struck)?;
+            Ok((fact, command.show(now)))
+        };
+        self.world.write(self.label(), sending::CALL, &machines, send).await
+    }
+}
 
 #[async_trait]
 impl Ssm for Account {
     async fn send_command(&self, command: SendCommand) -> Result<String, Fault> {
-        const CALL: &str = "ssm:SendCommand";
-        let machines = command.instances.clone();
-        let label = self.label().cloned();
-        let send = move |state: &mut State, now: Timestamp, struck: &mut _| {
-            let invalid = |code: &str, message: String| Fault {
-                call: CALL,
-                kind: FaultKind::Invalid,
-                code: Some(code.into()),
-                message,
-            };
-            let SendCommand { document, instances, comment, delivery_timeout, .. } = &command;
-            if !(1..=MOST_INSTANCES).contains(&instances.len()) {
-                return Err(invalid(
-                    "ValidationException",
-                    format!("{} instances in one command", instances.len()),
-                ));
-            }
-            if instances.iter().collect::<BTreeSet<_>>().len() < instances.len() {
-                return Err(invalid("DuplicateInstanceId", "an instance is named twice".into()));
-            }
-            if comment.chars().count() > LONGEST_COMMENT {
-                return Err(invalid(
-                    "ValidationException",
-                    "the comment is longer than 100 characters".into(),
-                ));
-            }
-            if !DELIVERY.contains(delivery_timeout) {
-                return Err(invalid("ValidationException", "TimeoutSeconds is not in 30 to 2592000".into()));
-            }
-            let work = Work::read(&command).map_err(|message| invalid("InvalidParameters", message))?;
-            let mut parts = Vec::with_capacity(instances.len());
-            for id in instances {
-                // One instance that the service does not know fails the whole call (DOMAIN 1.1).
-                let machine = present(state, id, now, CALL)?;
-                state.machines[machine].now(now);
-                parts.push(decide(state, machine, &work, *delivery_timeout, now, label.as_ref(), struck));
-            }
-            let id = format!("c0ffee00-0000-4000-8000-{:012x}", state.next_name());
-            let (document, comment) = (document.clone(), comment.clone());
-            let command = Command { id: id.clone(), document, comment, at: now, work, parts };
-            Ok((Fact::CommandSent(command), id))
+        let SendCommand { document, instances, parameters, comment, delivery_timeout } = command;
+        // All at once, and no failure keeps the others from it.
+        let all = instances.len().max(1).to_string();
+        let request = SendRequest {
+            document,
+            instances,
+            targets: Vec::new(),
+            parameters,
+            comment,
+            delivery_timeout,
+            max_concurrency: all.clone(),
+            max_errors: all,
         };
-        self.world.write(self.label(), CALL, &machines, send).await
+        Ok(self.send(request).await?.id)
     }
 
     async fn list_commands(&self, document: &str, since: Timestamp) -> Result<Vec<CommandRow>, Fault> {
+        let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:ListCommands", &[], |state, now| {
-                let from = state.commands.partition_point(|command| command.at < since);
-                let visible = state.commands[from..]
-                    .iter()
-                    .filter(|command| command.document == document && is_visible(state, command.at, now));
-                Ok(visible.map(Command::row).collect())
+                let commands = seen(state, &here, since, now);
+                Ok(commands.filter(|command| command.document == document).map(Command::row).collect())
             })
             .await
     }
 
     async fn executing(&self) -> Result<Vec<CommandRow>, Fault> {
+        let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:ListCommands", &[], |state, now| {
-                let executing = state.commands.iter().filter(|command| {
-                    is_visible(state, command.at, now) && command.parts.iter().any(|part| part.shown > now)
-                });
-                Ok(executing.map(Command::row).collect())
+                let commands = seen(state, &here, Timestamp::MIN, now);
+                Ok(commands.filter(|command| command.is_executing(now)).map(Command::row).collect())
             })
             .await
     }
 
     async fn invocations(&self, command_id: &str, instances: &[TargetId]) -> Result<Vec<Invocation>, Fault> {
+        let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:ListCommandInvocations", instances, |state, now| {
                 // A command that is not visible yet has an empty list, as one that does not exist (DOMAIN 1.4).
-                let command = state.command(command_id).filter(|command| is_visible(state, command.at, now));
-                let parts = command.into_iter().flat_map(|command| &command.parts);
+                let parts = one(state, &here, command_id, now).into_iter().flat_map(|command| &command.parts);
                 let wanted: BTreeSet<_> = instances.iter().collect();
                 Ok(parts
+                    .filter(|part| part.is_seen(now))
                     .filter(|part| wanted.is_empty() || wanted.contains(&part.machine))
                     .map(|part| part.show(now, true))
                     .collect())
@@ -117,16 +96,16 @@ impl Ssm for Account {
 
     async fn invocation(&self, command_id: &str, instance: &TargetId) -> Result<Invocation, Fault> {
         const CALL: &str = "ssm:GetCommandInvocation";
+        let here = self.place.clone();
         self.world
             .read(self.label(), CALL, std::slice::from_ref(instance), |state, now| {
-                let command = state.command(command_id).filter(|command| is_visible(state, command.at, now));
-                let part =
-                    command.and_then(|command| command.parts.iter().find(|part| part.machine == *instance));
-                part.map(|part| part.show(now, true)).ok_or_else(|| Fault {
-                    call: CALL,
-                    kind: FaultKind::NotFound,
-                    code: Some("InvocationDoesNotExist".into()),
-                    message: format!("no command {command_id} on {instance}"),
+                let command = one(state, &here, command_id, now);
+                let part = command.and_then(|command| {
+                    command.parts.iter().find(|part| part.machine == *instance && part.is_seen(now))
+                });
+                part.map(|part| part.show(now, true)).ok_or_else(|| {
+                    let message = format!("no command {command_id} on {instance}");
+                    refused(CALL, "InvocationDoesNotExist", message)
                 })
             })
             .await
@@ -134,15 +113,15 @@ impl Ssm for Account {
 
     async fn cancel_command(&self, command_id: &str, instances: &[TargetId]) -> Result<(), Fault> {
         const CALL: &str = "ssm:CancelCommand";
-        let (id, machines) = (command_id.to_owned(), instances.to_vec());
+        let (id, machines, here) = (command_id.to_owned(), instances.to_vec(), self.place.clone());
         let cancel = move |state: &mut State, _, _: &mut _| {
-            if state.command(&id).is_none() {
-                return Err(Fault {
-                    call: CALL,
-                    kind: FaultKind::NotFound,
-                    code: Some("InvalidCommandId".into()),
-                    message: format!("no command {id}"),
-                });
+            let Some(command) = state.command(&id).filter(|command| here.sees(&command.place)) else {
+                return Err(refused(CALL, "InvalidCommandId", format!("no command {id}")));
+            };
+            if let Some(stranger) =
+                machines.iter().find(|id| !command.parts.iter().any(|part| part.machine == **id))
+            {
+                return Err(refused(CALL, "InvalidInstanceId", format!("{stranger} has no part of {id}")));
             }
             Ok((Fact::CommandCancelled { id, machines }, ()))
         };
@@ -150,22 +129,21 @@ impl Ssm for Account {
     }
 
     async fn agents(&self, instances: &[TargetId]) -> Result<Vec<AgentInfo>, Fault> {
+        let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:DescribeInstanceInformation", instances, |state, now| {
-                let mut agents = Vec::new();
-                for id in instances {
-                    // Machines that are gone are left out, not an error (DOMAIN 2.10).
-                    let Ok(machine) = present(state, id, now, "ssm:DescribeInstanceInformation") else {
-                        continue;
-                    };
-                    let condition = state.machines[machine].now(now);
-                    agents.push(AgentInfo {
-                        instance: id.clone(),
-                        online: condition.online(now),
-                        last_ping: Some(condition.last_ping(now)),
-                    });
-                }
-                Ok(agents)
+                // Machines that are gone or stopped are left out, not an error (DOMAIN 2.10).
+                let known = instances.iter().filter_map(|id| listed(state, &here, id, now));
+                Ok(known
+                    .map(|machine| {
+                        let condition = state.machines[machine].condition();
+                        AgentInfo {
+                            instance: state.roster.machines[machine].id.clone(),
+                            online: condition.online(now),
+                            last_ping: Some(condition.last_ping(now)),
+                        }
+                    })
+                    .collect())
             })
             .await
     }
@@ -173,38 +151,13 @@ impl Ssm for Account {
     async fn patch_states(&self, instances: &[TargetId]) -> Result<Vec<PatchState>, Fault> {
         let mut states = Vec::new();
         for some in instances.chunks(MOST_STATES) {
+            let here = self.place.clone();
             let read = |state: &mut State, now: Timestamp| {
-                let reported = later(now, Duration::ZERO).checked_sub(UPLOAD).unwrap_or(now);
-                let mut found = Vec::new();
-                for id in some {
-                    let Some(machine) = state.roster.by_id(id) else { continue };
-                    // Machines that never reported are left out (DOMAIN 2.7).
-                    let condition = state.machines[machine].now(now);
-                    let Some(report) = condition.report.as_ref().filter(|report| report.ended_at <= reported)
-                    else {
-                        continue;
-                    };
-                    let patches = report.patches;
-                    let other =
-                        (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
-                    found.push(PatchState {
-                        instance: id.clone(),
-                        patch_group: String::new(),
-                        baseline: String::new(),
-                        operation: report.operation.into(),
-                        snapshot_id: report.snapshot_id.clone(),
-                        started_at: None,
-                        ended_at: Some(report.ended_at),
-                        missing: patches.missing.into(),
-                        failed: report.failed.into(),
-                        pending_reboot: patches.pending_reboot.into(),
-                        critical: patches.critical.into(),
-                        security: patches.security.into(),
-                        other: other.into(),
-                        reboot_option: condition.reboot_option.map(str::to_owned),
-                    });
-                }
-                Ok(found)
+                let machines = some.iter().filter_map(|id| state.roster.by_id(id));
+                Ok(machines
+                    .filter(|machine| here.sees(state.roster.place(*machine)))
+                    .filter_map(|machine| patch_state(state, machine, now))
+                    .collect::<Vec<_>>())
             };
             states
                 .extend(self.world.read(self.label(), "ssm:DescribeInstancePatchStates", some, read).await?);
@@ -213,24 +166,53 @@ impl Ssm for Account {
     }
 }
 
-/// What was written a moment ago is not found by searches yet.
-pub(super) fn is_visible(state: &State, at: Timestamp, now: Timestamp) -> bool {
-    later(at, state.roster.file.lag.get()) <= now
+/// The patch state of a machine; machines that never reported have none (DOMAIN 2.7).
+pub(super) fn patch_state(state: &State, machine: usize, now: Timestamp) -> Option<PatchState> {
+    let condition = state.machines[machine].condition();
+    let report = condition.report_at(now)?;
+    let card = &state.roster.machines[machine];
+    let patches = report.patches;
+    let other = (patches.missing + report.failed).saturating_sub(patches.critical + patches.security);
+    let group = ["Patch Group", "PatchGroup"].iter().find_map(|key| card.tags.get(*key));
+    Some(PatchState {
+        instance: card.id.clone(),
+        patch_group: group.cloned().unwrap_or_default(),
+        baseline: "pb-00000000000000001".into(),
+        operation: report.operation.into(),
+        snapshot_id: report.snapshot_id.clone(),
+        started_at: Some(report.started_at),
+        ended_at: Some(report.ended_at),
+        missing: patches.missing.into(),
+        failed: report.failed.into(),
+        pending_reboot: patches.pending_reboot.into(),
+        critical: patches.critical.into(),
+        security: patches.security.into(),
+        other: other.into(),
+        reboot_option: condition.reboot_option.map(str::to_owned),
+    })
 }
 
-/// The machine with this id, if it is there.
-pub(super) fn present(
-    state: &State,
-    id: &TargetId,
+/// A node that lists have: one that is stopped is left out.
+pub(super) fn listed(state: &State, here: &Place, id: &TargetId, now: Timestamp) -> Option<usize> {
+    let machine = registered(state, here, id, now)?;
+    (state.machines[machine].condition().power != Power::Stopped).then_some(machine)
+}
+
+/// The commands that a read from here finds, sent since then.
+pub(super) fn seen<'a>(
+    state: &'a State,
+    here: &'a Place,
+    since: Timestamp,
     now: Timestamp,
-    call: &'static str,
-) -> Result<usize, Fault> {
-    state.roster.by_id(id).filter(|machine| !state.is_gone(*machine, now, true)).ok_or_else(|| Fault {
-        call,
-        kind: FaultKind::Target,
-        code: Some(
-            if call.starts_with("ec2:") { "InvalidInstanceID.NotFound" } else { "InvalidInstanceId" }.into(),
-        ),
-        message: format!("{id} is not there, or not managed"),
-    })
+) -> impl Iterator<Item = &'a Command> {
+    let from = |commands: &'a [Command]| &commands[commands.partition_point(|command| command.at < since)..];
+    let all = from(&state.foreign).iter().chain(from(&state.commands));
+    all.filter(move |command| command.seen_from <= now && here.sees(&command.place))
+}
+
+/// The command with this id, if a read from here finds it.
+pub(super) fn one<'a>(state: &'a State, here: &Place, id: &str, now: Timestamp) -> Option<&'a Command> {
+    let ours = state.command(id);
+    let command = ours.or_else(|| state.foreign.iter().find(|command| command.id == id))?;
+    (command.seen_from <= now && here.sees(&command.place)).then_some(command)
 }

@@ -1,16 +1,12 @@
 //! What a server of AWS's protocols asks of the world beside its calls.
 
-use super::{
-    Account, Call, World,
-    fleet::Platform,
-    place::{FIRST_ACCOUNT, Place},
-};
+use super::{Account, Call, World, fleet::Platform, place::Place};
 use crate::ports::fault::Fault;
 
 impl World {
     /// The account that whoever names none is in: that of machines whose group names none.
     pub fn first_account(&self) -> String {
-        FIRST_ACCOUNT.to_owned()
+        self.lock().state.roster.first_account().to_owned()
     }
 
     /// The Region that whoever names none is in: the first that the fleet file names.

@@ -153,7 +153,7 @@ pub(super) fn create(
         let message = format!("instance '{id}' has no volumes attached");
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
-    let mut hit = |kind| state.strike_with(machine, kind, label, struck, CALL);
+    let mut hit = |kind| state.strike(machine, kind, label, struck);
     if hit(RuleKind::ConcurrentSnapshots).is_some() {
         return Err(too_many(CALL));
     }
@@ -196,7 +196,11 @@ pub(super) fn create(
 }
 
 fn too_many(call: &'static str) -> Fault {
-    refused(call, "ConcurrentSnapshotLimitExceeded", "maximum allowed in-progress snapshots for a single volume exceeded")
+    refused(
+        call,
+        "ConcurrentSnapshotLimitExceeded",
+        "maximum allowed in-progress snapshots for a single volume exceeded",
+    )
 }
 
 /// Whether another snapshot of this volume can be taken now.

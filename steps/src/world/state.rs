@@ -10,16 +10,16 @@ use runbook_engine::ids::TargetId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    command::{Command, Work},
+    command::Command,
     disk_fact::{DiskFact, Disks},
-    fault_rule::{FaultRule, Label, RuleKind},
+    fault_rule::RuleKind,
     instance::Changes,
     machine::{Change, Content, Machine, Power},
     replacement::Replacement,
     roster::Roster,
     time::later,
-    vault::{Vaults, VaultFact},
-    volume::Volume,
+    vault::{VaultFact, Vaults},
+    volume::{Held, Volume},
 };
 
 /// One effect (or an attempt at one) on the world. What is decided by the world is in it, so that reading it again
@@ -114,7 +114,7 @@ pub(super) struct State {
     pub tokens: HashMap<String, (u64, String)>,
     pub programs: HashMap<String, Program>,
     /// How often each rule struck each machine, or a call.
-    strikes: HashMap<(u32, Option<TargetId>), u32>,
+    pub strikes: HashMap<(u32, Option<TargetId>), u32>,
     /// How many things were named: makes ids.
     pub named: u64,
     agenda: BinaryHeap<Reverse<(Timestamp, Due)>>,
@@ -162,12 +162,11 @@ impl State {
                 Change::Power(Power::Stopped) => self.put_down(machine),
                 Change::RootReplaced { volume, .. } => {
                     self.put_down(machine);
-                    self.drop_root(machine, at);
-                    self.take_root(machine, volume, at);
+                    self.change_root(machine, Some(volume), at);
                 }
                 Change::RootLost => {
                     self.put_down(machine);
-                    self.drop_root(machine, at);
+                    self.change_root(machine, None, at);
                 }
                 _ => {}
             }
@@ -183,22 +182,14 @@ impl State {
         }
     }
 
-    fn drop_root(&mut self, machine: usize, at: Timestamp) {
-        if let Some(root) = self.root(machine).cloned() {
-            self.release(&root, at);
+    /// A machine's root volume is taken away, and perhaps another one put in its place.
+    fn change_root(&mut self, machine: usize, new: Option<&str>, at: Timestamp) {
+        let old = self.root(machine).and_then(|id| self.disks.volumes.get(id));
+        let Some((id, held)) = old.and_then(|old| Some((old.id.clone(), old.held.clone()?))) else { return };
+        self.release(&id, at);
+        if let Some(new) = new {
+            self.hold(new, Held { ready: at, ..held });
         }
-    }
-
-    fn take_root(&mut self, machine: usize, volume: &str, at: Timestamp) {
-        let device = super::instance::root_device_name(&self.roster, machine);
-        let delete_on_termination = self.disks.volumes.get(volume).is_some_and(|volume| volume.deletes_with_root);
-        let held = super::volume::Held {
-            instance: self.roster.machines[machine].id.clone(),
-            device: device.to_owned(),
-            ready: at,
-            delete_on_termination,
-        };
-        self.hold(volume, held);
     }
 
     /// A machine's root volume.
@@ -231,10 +222,7 @@ impl State {
         self.settle(at);
         match fact {
             Fact::Began { seed, .. } => self.seed = *seed,
-            Fact::Passed
-            | Fact::MessagePosted { .. }
-            | Fact::Repeated { .. }
-            | Fact::NotExecuted { .. } => {}
+            Fact::Passed | Fact::MessagePosted { .. } | Fact::Repeated { .. } | Fact::NotExecuted { .. } => {}
             Fact::CommandSent(command) => self.command_sent(command),
             Fact::CommandCancelled { id, machines } => self.command_cancelled(at, id, machines),
             Fact::Disks(fact) => self.apply_to_disks(at, fact),
@@ -254,7 +242,9 @@ impl State {
                 self.disks.last_replacement.insert(task.instance.clone(), task.id.clone());
                 self.disks.replacements.insert((**task).clone());
             }
-            Fact::Stopped { machines } => self.each(machines, |state, machine| state.machines[machine].interrupt()),
+            Fact::Stopped { machines } => {
+                self.each(machines, |state, machine| state.machines[machine].interrupt())
+            }
             Fact::Started { machines } => self.each(machines, |state, machine| state.take_up(machine, at)),
             Fact::Rebooted { machines } => self.each(machines, |_, _| {}),
             Fact::ProgramStarted { token, ended, code, machine, changes } => {
@@ -299,7 +289,7 @@ impl State {
 
     fn command_sent(&mut self, command: &Command) {
         self.named += 1;
-        let patching = !matches!(command.work, Work::Other { .. } | Work::BootId { .. });
+        let patching = command.work.patches();
         for part in &command.parts {
             if let Some(machine) = self.touch(&part.machine) {
                 self.expect(machine, &part.changes);
@@ -332,57 +322,6 @@ impl State {
         }
     }
 
-    /// Notes that rules struck.
-    pub fn note_strikes(&mut self, struck: &Struck) {
-        for strike in struck {
-            *self.strikes.entry(strike.clone()).or_default() += 1;
-        }
-    }
-
-    /// The first rule of a kind that strikes this machine now; it is added to `struck`.
-    pub fn strike(
-        &self,
-        machine: usize,
-        kind: RuleKind,
-        label: Option<&Label>,
-        struck: &mut Struck,
-    ) -> Option<&FaultRule> {
-        let id = &self.roster.machines[machine].id;
-        let (number, rule) = self.roster.rules_for(machine, kind, label).find(|(number, rule)| {
-            rule.limit().is_none_or(|limit| self.struck_so_far(*number, Some(id)) < limit)
-        })?;
-        struck.push((number, Some(id.clone())));
-        Some(rule)
-    }
-
-    /// The first rule about calls that strikes this call now.
-    pub fn strike_call(
-        &self,
-        kind: RuleKind,
-        call: &str,
-        writes: bool,
-        machines: &[usize],
-        label: Option<&Label>,
-        struck: &mut Struck,
-    ) -> Option<&FaultRule> {
-        let (number, rule) = self.roster.call_rules(machines, label).find(|(number, rule)| {
-            rule.kind == kind
-                && rule.call.as_deref().map_or(writes, |wanted| wanted == call)
-                && rule.limit().is_none_or(|limit| self.struck_so_far(*number, None) < limit)
-        })?;
-        struck.push((number, None));
-        Some(rule)
-    }
-
-    /// Since when reads find what a call makes now.
-    pub fn seen_from(&self, call: &str, now: Timestamp, struck: &mut Struck) -> Timestamp {
-        let seen = later(now, self.roster.file.lag.get());
-        match self.strike_call(RuleKind::SlowListing, call, true, &[], None, struck) {
-            Some(rule) => later(seen, rule.after.unwrap_or_default().get()),
-            None => seen,
-        }
-    }
-
     /// The Availability Zone of a machine.
     pub fn zone(&self, machine: usize) -> String {
         format!("{}{}", self.roster.place(machine).region(), self.roster.group(machine).zone)
@@ -404,11 +343,6 @@ impl State {
 
     pub fn command(&self, id: &str) -> Option<&Command> {
         self.command_index.get(id).map(|place| &self.commands[*place])
-    }
-
-    /// A number for a new id.
-    pub fn next_name(&self) -> u64 {
-        self.named
     }
 
     /// A machine that something is done to.

@@ -93,7 +93,7 @@ impl Vaults {
     }
 
     /// The vaults that are seen from here.
-    pub fn all<'a>(&'a self, here: &'a Place) -> impl Iterator<Item = &'a Shown> {
+    pub fn all(&self, here: &Place) -> impl Iterator<Item = &Shown> {
         self.vaults.iter().filter(|vault| here.sees(&vault.place)).map(|vault| &vault.shown)
     }
 

@@ -253,14 +253,23 @@ fn check_performance(call: &'static str, request: &CreateVolume) -> Result<(), F
         }
     };
     if request.iops.is_some_and(|wanted| !iops.contains(&wanted)) {
-        return Err(refused(call, "InvalidParameterValue", format!("iops of {} are out of range", request.kind)));
+        return Err(refused(
+            call,
+            "InvalidParameterValue",
+            format!("iops of {} are out of range", request.kind),
+        ));
     }
     if request.iops.is_none() && request.kind != "gp3" {
         return Err(refused(call, "MissingParameter", format!("{} needs iops", request.kind)));
     }
-    let throughput = request.throughput.is_none_or(|wanted| request.kind == "gp3" && (125..=2000).contains(&wanted));
+    let throughput =
+        request.throughput.is_none_or(|wanted| request.kind == "gp3" && (125..=2000).contains(&wanted));
     if !throughput {
-        return Err(refused(call, "InvalidParameterValue", format!("throughput of {} is out of range", request.kind)));
+        return Err(refused(
+            call,
+            "InvalidParameterValue",
+            format!("throughput of {} is out of range", request.kind),
+        ));
     }
     Ok(())
 }
@@ -334,7 +343,8 @@ fn held<'a>(
     if fits {
         return Ok(held);
     }
-    let message = format!("the volume '{}' is not attached to '{}' as {}", volume.id, request.instance, request.device);
+    let message =
+        format!("the volume '{}' is not attached to '{}' as {}", volume.id, request.instance, request.device);
     Err(refused(call, "InvalidAttachment.NotFound", message))
 }
 
@@ -350,7 +360,8 @@ pub(super) fn detach(
     let machine = instance_at(state, here, &held.instance, now, CALL)?;
     let power = state.machines[machine].condition().power;
     if held.device == root_device_name(&state.roster, machine) && power != Power::Stopped {
-        let message = format!("unable to detach root volume '{}' from instance '{}'", request.volume, held.instance);
+        let message =
+            format!("unable to detach root volume '{}' from instance '{}'", request.volume, held.instance);
         let code = if power == Power::Running { "OperationNotPermitted" } else { "IncorrectState" };
         return Err(refused(CALL, code, message));
     }
