@@ -103,6 +103,7 @@ impl CallLog {
     /// # Errors
     /// The file cannot be written.
     pub fn note(&mut self, entry: Entry) -> io::Result<()> {
+        self.reached = self.reached.max(Some(entry.at));
         let written = self.write(&Line::Call(entry.clone()));
         self.entries.push(entry);
         written
@@ -113,6 +114,10 @@ impl CallLog {
     /// # Errors
     /// The file cannot be written.
     pub fn note_time(&mut self, at: Timestamp) -> io::Result<()> {
+        if self.reached >= Some(at) {
+            return Ok(());
+        }
+        self.reached = Some(at);
         self.write(&Line::Clock(at))
     }
 
