@@ -61,6 +61,7 @@ impl From<Fault> for Trouble {
             (FaultKind::Credentials, "ssm") => 400,
             (FaultKind::Credentials, _) => 401,
             (FaultKind::Capacity, "ec2") => 500,
+            (FaultKind::NotFound, "cloudwatch") => 404,
             _ => 400,
         };
         Self::Refused(Refusal { status, code, message: fault.message })

@@ -211,8 +211,8 @@ impl Account {
         let here = self.place.clone();
         self.world
             .read(self.label(), "cloudwatch:DescribeAlarms", &[], |state, now| {
-                let file = &state.roster.file;
-                Ok(file.alarms.iter().filter_map(|alarm| alarm.show(&here, file.start, now)).collect())
+                let (file, set) = (&state.roster.file, &state.alarms_set);
+                Ok(file.alarms.iter().filter_map(|alarm| alarm.show(&here, file.start, now, set)).collect())
             })
             .await
     }

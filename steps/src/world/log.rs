@@ -219,6 +219,7 @@ pub(super) fn call(line: &Line) -> Option<Call> {
             ("ssm:SendCommand", machines, command.comment.clone(), command.work.operation())
         }
         Fact::CommandCancelled { id, machines } => ("ssm:CancelCommand", machines.clone(), id.clone(), None),
+        Fact::AlarmSet(set) => ("cloudwatch:SetAlarmState", Vec::new(), set.name.clone(), None),
         Fact::Disks(fact) => return Some(of_disks(line, fact)),
         Fact::Vaults(fact) => return Some(of_vaults(line, fact)),
         Fact::RootReplacementBegun(task) => {

@@ -24,7 +24,9 @@ fn kind(code: &str) -> FaultKind {
         | "LimitExceededException" => FaultKind::Quota,
         "ExpiredTokenException" | "RequestExpired" => FaultKind::Credentials,
         "AccessDeniedException" | "UnauthorizedOperation" => FaultKind::Denied,
-        "InvocationDoesNotExist" | "InvalidCommandId" | "ResourceNotFoundException" => FaultKind::NotFound,
+        "InvocationDoesNotExist" | "InvalidCommandId" | "ResourceNotFoundException" | "ResourceNotFound" => {
+            FaultKind::NotFound
+        }
         "InvalidInstanceId" => FaultKind::Target,
         code if code.ends_with(".NotFound") => FaultKind::NotFound,
         _ => FaultKind::Invalid,

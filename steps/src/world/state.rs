@@ -10,6 +10,7 @@ use runbook_engine::ids::TargetId;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alarm::AlarmSet,
     command::Command,
     disk_fact::{DiskFact, Disks},
     fault_rule::RuleKind,
@@ -47,6 +48,8 @@ pub(super) enum Fact {
     Rebooted { machines: Changes },
     /// Of AWS Backup.
     Vaults(VaultFact),
+    /// `cloudwatch:SetAlarmState`.
+    AlarmSet(AlarmSet),
     /// A program on this machine.
     ProgramStarted {
         token: String,
@@ -110,6 +113,8 @@ pub(super) struct State {
     command_index: HashMap<String, usize>,
     pub disks: Disks,
     pub vaults: Vaults,
+    /// What alarms were set to, in the order of time.
+    pub alarms_set: Vec<(Timestamp, AlarmSet)>,
     /// What was asked for with each client token, and what was made.
     pub tokens: HashMap<String, (u64, String)>,
     pub programs: HashMap<String, Program>,
@@ -127,6 +132,7 @@ impl State {
             machines: Vec::with_capacity(roster.machines.len()),
             vaults: Vaults::new(&roster.file.vaults),
             roster,
+            alarms_set: Vec::new(),
             commands: Vec::new(),
             foreign: Vec::new(),
             command_index: HashMap::new(),
@@ -223,6 +229,7 @@ impl State {
         match fact {
             Fact::Began { seed, .. } => self.seed = *seed,
             Fact::Passed | Fact::MessagePosted { .. } | Fact::Repeated { .. } | Fact::NotExecuted { .. } => {}
+            Fact::AlarmSet(set) => self.alarms_set.push((at, set.clone())),
             Fact::CommandSent(command) => self.command_sent(command),
             Fact::CommandCancelled { id, machines } => self.command_cancelled(at, id, machines),
             Fact::Disks(fact) => self.apply_to_disks(at, fact),

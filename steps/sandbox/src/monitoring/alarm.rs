@@ -104,10 +104,9 @@ fn show(call: &Call<'_>, alarm: &Alarm) -> Value {
 /// `SetAlarmState`.
 pub(super) async fn set_alarm_state(call: &Call<'_>, mut asked: Members) -> Result<(), Trouble> {
     let name = asked.required("AlarmName", 255)?;
-    let state = asked.word("StateValue", &STATES)?.unwrap_or_default();
+    let state = asked.required("StateValue", 20)?;
     let reason = asked.required("StateReason", 1023)?;
     asked.text("StateReasonData", 4000)?;
     asked.finish()?;
-    let _ = (call, name, state, reason);
-    Err(Refusal::new("InvalidAction", "not yet").into())
+    Ok(call.home().set_alarm(&name, &state, &reason).await?)
 }

@@ -1,5 +1,6 @@
 //! The sandbox on the wire, asked by hand.
 
+mod alarms;
 mod commands;
 mod control;
 mod faults;
