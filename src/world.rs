@@ -1,7 +1,8 @@
-//! The world that commands plan and run in: the real one, or a simulated fleet.
+//! The world that commands plan and run in: the real one, a simulated fleet, or one that a sandbox serves.
 
 mod hosts;
 mod real;
+mod sandboxed;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,7 @@ use runbook_steps::{
 use sha2::{Digest, Sha256};
 use tokio::runtime::{self, Runtime};
 
+pub use self::sandboxed::Sandboxed;
 use crate::coordinator::{outside::Outside, refused::Refused, session::Setup};
 
 /// The folder of simulated worlds in the state folder.
@@ -34,7 +36,7 @@ const FACTS: &str = "world.jsonl";
 /// Which world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The real one.
+    /// The real one; or a sandbox that stands for it, where the environment names one (`RUNBOOK_SANDBOX`).
     Real,
     /// The simulated fleet of this file. The same file is the same world, which goes on where it stood still.
     Fleet(PathBuf),
@@ -73,7 +75,13 @@ impl Environment {
 /// The fleet file is wrong.
 pub fn planning(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Environment, Refused> {
     let Some(fleet) = Fleet::read(choice, setup)? else {
-        return Ok(Environment { runtime: plain_runtime()?, ports: real::ports(setup, folder) });
+        return match Sandboxed::open(setup, folder)? {
+            Some(sandbox) => Ok(Environment { runtime: jumping_runtime()?, ports: sandbox.ports() }),
+            None => Ok(Environment {
+                runtime: plain_runtime()?,
+                ports: real::ports(setup, folder, real::Around::real(&setup.vars)),
+            }),
+        };
     };
     // Whoever holds the store may be writing to the world's file: what is planned with is a copy.
     let facts = fleet.folder.join(FACTS);
@@ -120,13 +128,14 @@ pub(crate) fn environment(choice: &Choice, setup: &Setup) -> Result<String, Refu
 pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result<Live, Refused> {
     let environment = environment(choice, setup)?;
     let Some(fleet) = Fleet::read(choice, setup)? else {
-        return Ok(Live {
-            runtime: plain_runtime()?,
-            outside: Outside::Real(real::ports(setup, plan_folder)),
-            settings: setup.settings.clone(),
-            environment,
-            kept: None,
-        });
+        let (runtime, outside) = match Sandboxed::open(setup, plan_folder)? {
+            Some(sandbox) => (jumping_runtime()?, Outside::Sandboxed(sandbox)),
+            None => {
+                let ports = real::ports(setup, plan_folder, real::Around::real(&setup.vars));
+                (plain_runtime()?, Outside::Real(ports))
+            }
+        };
+        return Ok(Live { runtime, outside, settings: setup.settings.clone(), environment, kept: None });
     };
     fleet.keep()?;
     let asked = World::open(&fleet.text, None, WorldOptions::default()).map_err(|error| wrong(&error))?;

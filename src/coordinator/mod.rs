@@ -108,7 +108,7 @@ impl<'o> Coordinator<'o> {
         let (sender, queue) = unbounded_channel();
         let longest_sleep = match parts.outside {
             Outside::Real(_) => LONGEST_SLEEP,
-            Outside::Simulated(_) => Duration::MAX,
+            Outside::Simulated(_) | Outside::Sandboxed(_) => Duration::MAX,
         };
         Self {
             store: parts.store,

@@ -1,4 +1,4 @@
-//! The world that runs work in: the real one, or a simulated one.
+//! The world that runs work in: the real one, or a simulated one, in this process or in another.
 
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use runbook_steps::{
     world::{Answer, World},
 };
 
+use crate::world::Sandboxed;
+
 /// The world that the runs of one coordinator work in.
 #[derive(Clone)]
 pub enum Outside {
@@ -16,6 +18,8 @@ pub enum Outside {
     Real(Ports),
     /// A simulated one.
     Simulated(Arc<World>),
+    /// A simulated one that another process serves.
+    Sandboxed(Arc<Sandboxed>),
 }
 
 impl Outside {
@@ -24,6 +28,7 @@ impl Outside {
         match self {
             Self::Real(ports) => ports.clone(),
             Self::Simulated(world) => world.ports(),
+            Self::Sandboxed(sandbox) => sandbox.ports(),
         }
     }
 
@@ -32,6 +37,7 @@ impl Outside {
         match self {
             Self::Real(ports) => ports.clone(),
             Self::Simulated(world) => world.ports_for(task, attempt),
+            Self::Sandboxed(sandbox) => sandbox.ports(),
         }
     }
 
@@ -40,13 +46,16 @@ impl Outside {
         match self {
             Self::Real(_) => Vec::new(),
             Self::Simulated(world) => world.people_for(gate.as_str(), opened_at),
+            Self::Sandboxed(sandbox) => sandbox.people_for(gate.as_str(), opened_at),
         }
     }
 
     /// A simulated world does not stand before the last entry of a journal that goes on in it.
     pub(super) fn not_before(&self, at: Timestamp) {
-        if let Self::Simulated(world) = self {
-            world.advance_to(at);
+        match self {
+            Self::Real(_) => {}
+            Self::Simulated(world) => world.advance_to(at),
+            Self::Sandboxed(sandbox) => sandbox.not_before(at),
         }
     }
 }

@@ -4,7 +4,11 @@ use std::{path::Path, sync::Arc};
 
 use runbook_http::Network;
 use runbook_steps::{
-    ports::{Ports, clock::SystemClock},
+    ports::{
+        Ports,
+        clock::{Clock, SystemClock},
+        http::Http,
+    },
     programs::{Programs, outputs_folder},
 };
 
@@ -15,7 +19,8 @@ use crate::coordinator::{
 };
 
 /// What decides which account, role and endpoint a process works with.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 12] = [
+    super::sandboxed::VARIABLE,
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_REGION",
@@ -29,14 +34,43 @@ const TELLING: [&str; 11] = [
     "AWS_ACCESS_KEY_ID",
 ];
 
-/// The ports to the real world.
-pub(super) fn ports(setup: &Setup, folder: &Path) -> Ports {
+/// What a world has in place of this machine's clock, network and AWS.
+pub(super) struct Around {
+    pub clock: Arc<dyn Clock>,
+    pub http: Arc<dyn Http>,
+    #[cfg(feature = "aws")]
+    pub aws: runbook_aws::Aws,
+}
+
+impl Around {
+    /// The real ones.
+    pub fn real(
+        #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "for AWS"))] vars: &Vars,
+    ) -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            http: Arc::new(Network::new()),
+            #[cfg(feature = "aws")]
+            aws: runbook_aws::Aws::of_profile(profile(vars)),
+        }
+    }
+}
+
+/// The profile that credentials come from, as far as the environment says it.
+#[cfg(feature = "aws")]
+pub(super) fn profile(vars: &Vars) -> Option<String> {
+    let names = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+    names.iter().find_map(|name| vars.get(*name).filter(|value| !value.is_empty()).cloned())
+}
+
+/// The ports to the real world, or to what stands for it.
+pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
     let secrets = setup.vars.keys().filter(|name| name.starts_with(VARIABLE) || *name == FOLDER).cloned();
     let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder))
         .withholding(secrets);
     #[cfg(feature = "aws")]
-    let aws = Some(Arc::new(runbook_aws::Aws::new()));
+    let aws = Some(Arc::new(around.aws));
     #[cfg(feature = "aws")]
     let (inventory, factory) = (
         RealInventory::new(folder, aws.clone().map(|aws| aws as _)),
@@ -45,8 +79,8 @@ pub(super) fn ports(setup: &Setup, folder: &Path) -> Ports {
     #[cfg(not(feature = "aws"))]
     let (inventory, factory) = (RealInventory::new(folder, None), None);
     Ports {
-        clock: Arc::new(SystemClock),
-        http: Arc::new(Network::new()),
+        clock: around.clock,
+        http: around.http,
         process: Arc::new(programs),
         inventory: Arc::new(inventory),
         aws: factory,

@@ -119,8 +119,8 @@ impl Connection {
     pub fn refused(&self, mut fault: Fault) -> Fault {
         let whose = match (&self.shared.profile, &self.door.role) {
             (Some(profile), None) => format!("of profile `{profile}`"),
-            (Some(profile), Some(role)) => format!("of profile `{profile}`, with which {role} is assumed,"),
-            (None, Some(role)) => format!("with which {role} is assumed,"),
+            (Some(profile), Some(role)) => format!("of profile `{profile}`, with which {role} is assumed"),
+            (None, Some(role)) => format!("with which {role} is assumed"),
             (None, None) => "of this process".to_owned(),
         };
         let sign_in = match &self.shared.profile {
@@ -128,7 +128,7 @@ impl Connection {
             None => "aws sso login".to_owned(),
         };
         fault.message = format!(
-            "{}; renew the credentials {whose} for example with `{sign_in}`, and check the clock",
+            "{}; renew the credentials {whose}, for example with `{sign_in}`, and check the clock",
             fault.message
         );
         fault

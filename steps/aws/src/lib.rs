@@ -24,6 +24,7 @@ mod machine;
 mod patch_state;
 mod rate;
 mod run_command;
+mod sandbox;
 
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,8 @@ use base::Base;
 use connection::{Connection, Door, Shared};
 use runbook_engine::target::Home;
 use runbook_steps::ports::{AwsFactory, backup::Backup, ec2::Ec2, fault::Fault, fleet::Fleet, ssm::Ssm};
+
+pub use sandbox::Sandbox;
 
 /// AWS: every account, Region and role that a runbook names.
 #[derive(Default)]
@@ -66,6 +69,11 @@ impl Aws {
     /// The same, with the name of the profile that the credentials come from: for messages.
     pub fn of_profile(profile: Option<String>) -> Self {
         Self::starting_from(Base::default(), profile)
+    }
+
+    /// AWS as a sandbox on this machine plays it.
+    pub fn in_sandbox(sandbox: Sandbox, profile: Option<String>) -> Self {
+        Self::starting_from(Base::Process(Some(Box::new(move |loader| sandbox.adjust(loader)))), profile)
     }
 
     fn starting_from(base: Base, profile: Option<String>) -> Self {

@@ -4,6 +4,7 @@
 //! feature `tls` only `http://` can be spoken.
 
 mod phrase;
+mod proxied;
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -11,6 +12,8 @@ use async_trait::async_trait;
 use reqwest::{Client, Method, redirect::Policy};
 use runbook_steps::ports::http::{Http, Request};
 use tokio::{net::TcpStream, time::timeout};
+
+pub use proxied::Proxied;
 
 /// The network of this machine. Making it costs nothing: a client, which reads the certificates that this machine
 /// trusts, is made when it is first needed.

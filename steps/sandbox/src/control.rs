@@ -58,7 +58,8 @@ fn say(status: u16, body: &Value) -> Answer {
 }
 
 fn clock(sandbox: &Sandbox) -> Value {
-    json!({ "now": sandbox.world().now() })
+    let world = sandbox.world();
+    json!({ "now": world.now(), "account": world.first_account(), "region": world.first_region() })
 }
 
 fn set_clock(sandbox: &Sandbox, request: &Request) -> Result<Value, String> {

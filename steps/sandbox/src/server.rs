@@ -86,6 +86,12 @@ impl Sandbox {
 
     async fn respond(&self, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Unanswered> {
         let (parts, body) = request.into_parts();
+        if let Some(to) = parts.headers.get(CLOCK) {
+            match to.to_str().ok().and_then(|to| to.parse::<Timestamp>().ok()) {
+                Some(to) => self.world().advance_to(to),
+                None => return self.finish(Answer::new(400, "text/plain", "x-runbook-clock is no time")),
+            }
+        }
         if parts.method == hyper::Method::CONNECT {
             let tunnel = hyper::Request::from_parts(parts, body);
             return self.finish(proxy::connect(self, tunnel).await);
@@ -96,12 +102,6 @@ impl Sandbox {
         };
         let request =
             Request { method: parts.method, uri: parts.uri, headers: parts.headers, body: body.to_bytes() };
-        if let Some(to) = request.header(CLOCK) {
-            match to.parse::<Timestamp>() {
-                Ok(to) => self.world().advance_to(to),
-                Err(_) => return self.finish(Answer::new(400, "text/plain", "x-runbook-clock is no time")),
-            }
-        }
         let answer = if request.uri.authority().is_some() {
             // No entry of the call log will say how far time went.
             let _ = self.log().note_time(self.world().now());

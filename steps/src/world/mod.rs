@@ -34,6 +34,7 @@ mod people;
 mod place;
 mod recovery_point;
 mod refusal;
+mod remote;
 mod replacement;
 mod restore_job;
 mod roster;
@@ -67,6 +68,7 @@ pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
     log::{Call, CallLog},
     people::Answer,
+    remote::{Held, RemoteTime},
     roster::FleetError,
     time::runtime,
     wire::{StateChange, Tagged},

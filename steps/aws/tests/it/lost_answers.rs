@@ -40,7 +40,7 @@ async fn a_command_that_was_throttled_is_known_not_to_be_sent() {
     let wire = Microburst::start(&server.endpoint());
     let boxes = targets(&start_machines(&server.endpoint(), 1, &[]));
     let ssm = aws(&wire.endpoint()).await.ssm(&home());
-    let rule = |error: serde_json::Value| json!([{ "service": "ssm", "operation": "SendCommand", "times": 1, "error": error }]);
+    let rule = |error: serde_json::Value| json!([{ "service": "ssm", "operation": "SendCommand", "times": 2, "error": error }]);
     for (error, expected) in [
         (json!({ "code": "ThrottlingException" }), FaultKind::Throttled),
         (json!({ "code": "InternalServerError", "status": 500 }), FaultKind::Ambiguous),

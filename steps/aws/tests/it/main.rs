@@ -3,6 +3,7 @@
 mod ec2;
 mod inventory;
 mod lost_answers;
+mod manners;
 mod run_command;
 
 use aws_config::{BehaviorVersion, Region};
