@@ -120,6 +120,7 @@ pub(super) fn begin(
             attempt: attempt.number,
             queue: around.queue.clone(),
             finished_at: Arc::clone(&finished_at),
+            planned: planned(live.run(), &attempt.task),
         }),
         stop: stopped,
     };
@@ -177,10 +178,15 @@ fn targets_work(
     let plan::Work::Action(inputs) = &task.work else { return None };
     let shared = Arc::new(Inputs { values: inputs.shared.clone(), backup: None });
     let mut refused: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
+    let strategies = task.strategies();
     let mut targets = Vec::new();
     for id in live.run().open_targets(&task.name) {
-        let Some(target) = live.target(&id) else { continue };
-        let plain = inputs.late.is_empty() && !inputs.per_target.contains_key(&id);
+        let Some(mut target) = live.target(&id) else { continue };
+        let new = live.run().replacement(&task.name, &id);
+        if let Some(new) = new {
+            target = Arc::new(new.in_place_of(&target));
+        }
+        let plain = new.is_none() && inputs.late.is_empty() && !inputs.per_target.contains_key(&id);
         let backup = task.restores.as_ref().and_then(|_| live.run().backup_for(&task.name, &id).cloned());
         let own = if plain && backup.is_none() {
             Ok(Arc::clone(&shared))
@@ -191,6 +197,11 @@ fn targets_work(
                 .inputs(&task.name, Some(&id), Some(secrets))
                 .map(|values| Arc::new(Inputs { values, backup }))
         };
+        // `auto` was decided in the plan.
+        let own = own.map(|own| match strategies.get(&id) {
+            Some(strategy) => Arc::new(own.with("strategy", *strategy)),
+            None => own,
+        });
         match own {
             Ok(own) => targets.push((target, own)),
             Err(error) => refused.entry(words(&error)).or_default().push(id),
@@ -241,14 +252,23 @@ fn words(error: &RenderError) -> String {
     format!("{error}: {}", error.source)
 }
 
+/// The planned machines of an attempt in whose places new ones stand, by their new ids.
+fn planned(run: &Run, task: &TaskName) -> BTreeMap<TargetId, TargetId> {
+    let open = run.open_targets(task).into_iter();
+    open.filter_map(|id| Some((run.replacement(task, &id)?.instance.clone(), id))).collect()
+}
+
 fn memory(run: &Run, attempt: &Attempt) -> Memory {
     let Some(memory) = run.memory(&attempt.task) else { return Memory::default() };
+    let now = |id: &TargetId| {
+        run.replacement(&attempt.task, id).map_or_else(|| id.clone(), |new| new.instance.clone())
+    };
     let intents = memory.intents.iter().map(|(key, intent)| {
         let recorded = RecordedIntent {
             at: intent.at,
             call: intent.call.clone(),
             token: intent.token.clone(),
-            targets: intent.targets.clone(),
+            targets: intent.targets.iter().map(now).collect(),
         };
         (key.clone(), recorded)
     });

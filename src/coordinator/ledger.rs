@@ -29,9 +29,20 @@ pub(super) struct AttemptLedger {
     pub queue: UnboundedSender<Message>,
     /// What the action says of when the remote side finished; the first word holds.
     pub finished_at: Arc<OnceLock<Timestamp>>,
+    /// The planned machines in whose places new ones stand, by their new ids: actions speak of the new ones, the run
+    /// knows the planned ones.
+    pub planned: BTreeMap<TargetId, TargetId>,
 }
 
 impl AttemptLedger {
+    fn planned(&self, id: TargetId) -> TargetId {
+        self.planned.get(&id).cloned().unwrap_or(id)
+    }
+
+    fn all_planned(&self, ids: Vec<TargetId>) -> Vec<TargetId> {
+        ids.into_iter().map(|id| self.planned(id)).collect()
+    }
+
     async fn tell(&self, event: Event) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         let fact = Fact { event, answer: Answer::Ledger(answer) };
@@ -49,7 +60,7 @@ impl Ledger for AttemptLedger {
             key: intent.key,
             call: intent.call.to_owned(),
             token: intent.token,
-            targets: intent.targets,
+            targets: self.all_planned(intent.targets),
             makes: intent.makes,
         })
         .await
@@ -59,6 +70,10 @@ impl Ledger for AttemptLedger {
         if artifacts.is_empty() {
             return Ok(());
         }
+        let artifacts = artifacts
+            .into_iter()
+            .map(|artifact| Artifact { target: self.planned(artifact.target.clone()), ..artifact })
+            .collect();
         self.tell(Event::ArtifactsMade { task: self.task.clone(), attempt: self.attempt, artifacts }).await
     }
 
@@ -71,11 +86,13 @@ impl Ledger for AttemptLedger {
         if targets.is_empty() {
             return Ok(());
         }
+        let targets = self.all_planned(targets);
         self.tell(Event::TargetsReported { task: self.task.clone(), attempt: self.attempt, targets, report })
             .await
     }
 
     async fn outputs(&self, outputs: BTreeMap<TargetId, Value>) -> Result<(), Failure> {
+        let outputs = outputs.into_iter().map(|(id, value)| (self.planned(id), value)).collect();
         self.tell(Event::OutputsRecorded { task: self.task.clone(), outputs }).await
     }
 

@@ -268,7 +268,10 @@ impl<'a> View<'a> {
                             ways.push(format!("{}: no way back, because {why}", last(task.step.as_str())));
                         }
                     }
-                    Role::Branch { of } => ways.push(self.branch(task, of)),
+                    Role::Branch { of } => {
+                        ways.push(self.branch(task, of));
+                        ways.extend(self.ways(task));
+                    }
                     _ => {}
                 },
                 Unit::Scope(inner) => {
@@ -337,6 +340,20 @@ impl<'a> View<'a> {
             let _ = write!(text, "; if that fails → {}", then.join(", "));
         }
         text
+    }
+
+    /// How the machines of a restoring step are brought back, over all waves of its stage: what it costs.
+    fn ways(&self, task: &Task) -> Vec<String> {
+        let each = self.plan.ways_of(&task.step).into_iter();
+        each.map(|way| {
+            let machines = count(way.targets.len(), "machine");
+            let mut text = format!("  {machines} by {}, usually {}", way.strategy, way.usually);
+            if !way.loses.is_empty() {
+                let _ = write!(text, "; lost: {}", way.loses.join(", "));
+            }
+            text
+        })
+        .collect()
     }
 
     /// A task that stands alone: a gate, a step without targets.

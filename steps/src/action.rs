@@ -59,6 +59,14 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The same, with another value in one place.
+    #[must_use]
+    pub fn with(&self, key: &str, value: impl Into<Value>) -> Self {
+        let mut same = self.clone();
+        same.values.insert(key.to_owned(), value.into());
+        same
+    }
+
     /// A text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.values.get(key).and_then(Value::as_str)

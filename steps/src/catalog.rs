@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use runbook_engine::catalog::{ActionDoc, Catalog, gates};
+use runbook_engine::catalog::{ActionDoc, Catalog, WayBack, WayBackAsked, gates};
 
 use crate::{
     action::Action,
@@ -65,5 +65,9 @@ impl Catalog for Actions {
 
     fn names(&self) -> Vec<&str> {
         self.docs.keys().copied().collect()
+    }
+
+    fn way_back(&self, asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
+        (asked.action == "aws/restore").then(|| aws::restore::way_back(asked)).flatten()
     }
 }

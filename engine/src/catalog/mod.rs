@@ -2,11 +2,13 @@
 
 mod gates;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
 pub use self::gates::gates;
-use crate::{duration::Span, outcome::Effect};
+use crate::{duration::Span, outcome::Effect, target::Target};
 
 /// All actions that a runbook may use.
 pub trait Catalog {
@@ -15,6 +17,40 @@ pub trait Catalog {
 
     /// The names of all actions, sorted.
     fn names(&self) -> Vec<&str>;
+
+    /// How a restoring action brings one machine back; none where it does not choose.
+    ///
+    /// # Errors
+    /// Why that machine cannot be brought back so, as one lower-case sentence: the runbook cannot be planned.
+    fn way_back(&self, _asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
+        None
+    }
+}
+
+/// A machine that a step restores, as the planner knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct WayBackAsked<'a> {
+    /// The restoring action.
+    pub action: &'a str,
+    /// Its inputs for this machine; what needs a run is still an expression.
+    pub inputs: &'a BTreeMap<String, Value>,
+    /// The action of the step that makes the backup.
+    pub backup: &'a str,
+    /// That step's inputs for this machine.
+    pub backup_inputs: &'a BTreeMap<String, Value>,
+    /// The machine.
+    pub target: &'a Target,
+}
+
+/// How a machine is brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WayBack {
+    /// The strategy, in the action's words.
+    pub strategy: String,
+    /// What is gone afterwards.
+    pub loses: Vec<String>,
+    /// How long it usually takes, in words.
+    pub usually: String,
 }
 
 /// What an action says of itself.

@@ -33,6 +33,8 @@ pub fn rollback_of(
                 targets.retain(|id| wanted.contains(id));
                 machines.extend(targets.iter().cloned());
             }
+            task.ways.iter_mut().for_each(|way| way.targets.retain(|id| wanted.contains(id)));
+            task.ways.retain(|way| !way.targets.is_empty());
             if let Some(Only::ChangedIn(names)) = &mut task.only {
                 // They are tasks of the other run: every machine that is left was changed there.
                 names.clear();

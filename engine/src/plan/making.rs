@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{
     NotifyRule, PLAN_FORMAT, Plan, Task, expand::Expander, link, machines::Machines, problems::Problems,
-    render::Rendering, rollback, selection::selection, soak, verify,
+    render::Rendering, rollback, selection::selection, soak, verify, way_back,
 };
 use crate::{
     catalog::Catalog,
@@ -104,12 +104,13 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
     })?;
     rollback::add(&mut plan, undos);
     unique(&plan, &places)?;
+    way_back::decide(&mut plan, catalog, &places)?;
     mark_restorable(&mut plan);
     Ok(plan)
 }
 
 /// Where the step of each task stands.
-type Places = BTreeMap<TaskName, Place>;
+pub(super) type Places = BTreeMap<TaskName, Place>;
 
 /// Two tasks, or two scopes, of one name come from ids like `wave-1` or `soak`.
 fn unique(plan: &Plan, places: &Places) -> Result<(), Refusal> {

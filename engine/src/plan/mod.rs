@@ -25,6 +25,7 @@ mod summary;
 mod task;
 mod verify;
 mod waves;
+mod way_back;
 mod window;
 mod work;
 
@@ -43,6 +44,7 @@ pub use self::{
     scope::{Scope, ScopeKind},
     selection::queries,
     task::{Inputs, Only, RetryPolicy, Role, Task, Work},
+    way_back::Way,
     window::{Opening, Window, WindowError},
 };
 use crate::{

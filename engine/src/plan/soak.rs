@@ -206,6 +206,7 @@ fn wait(scope: &ScopeName, rollout: &str, span: Span) -> Task {
         skip: None,
         backs_up: false,
         restores: None,
+        ways: Vec::new(),
         no_way_back: None,
         restorable: false,
         params: BTreeMap::new(),

@@ -39,7 +39,7 @@ impl Plan {
 
     fn summary(&self, task: &Task) -> Value {
         let no_deadline = matches!(task.work, Work::Gate(Gate::WaitUntil { .. }));
-        json!({
+        let mut summary = json!({
             "task": task.name,
             "action": task.action,
             "needs": self.waits_for(task),
@@ -47,6 +47,10 @@ impl Plan {
             "targets": task.targets.as_deref().unwrap_or_default(),
             "effect": task.effect.as_str(),
             "timeout_s": (!no_deadline).then(|| task.timeout.as_secs()),
-        })
+        });
+        if !task.ways.is_empty() {
+            summary["ways"] = json!(task.ways);
+        }
+        summary
     }
 }

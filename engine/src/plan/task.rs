@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Gate;
+use super::{Gate, Way};
 use crate::{
     duration::Span,
     ids::{ActionName, ScopeName, StepPath, TargetId, TaskName},
@@ -58,6 +58,9 @@ pub struct Task {
     /// It restores its machines from the backup that this step made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<StepPath>,
+    /// How each of its machines is brought back, if it restores and its action chooses among strategies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
     /// `way_back: none`, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_way_back: Option<String>,

@@ -126,6 +126,7 @@ impl<'a> Expansion<'a> {
             skip: from.task.skip.clone(),
             backs_up: from.task.backs_up,
             restores: from.task.restores.clone(),
+            ways: Vec::new(),
             no_way_back: from.task.no_way_back.clone(),
             restorable: false,
             params: from.task.params.clone(),

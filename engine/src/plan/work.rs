@@ -84,6 +84,7 @@ impl<'a> Expander<'a> {
             skip: share.skip,
             backs_up: doc.backs_up || step.backs_up.as_ref().is_some_and(|flag| flag.value),
             restores: None,
+            ways: Vec::new(),
             no_way_back: step.no_way_back.as_ref().map(|reason| reason.value.clone()),
             restorable: false,
             params,

@@ -6,6 +6,7 @@ use super::{
     Cancel, Run,
     event::{Event, RunEnd},
     illegal::IllegalEvent,
+    replaced::Replacement,
     state::{Intent, TaskStatus, Wait},
 };
 use crate::{
@@ -88,6 +89,12 @@ impl Run {
                     return Err(IllegalEvent::new(format!(
                         "task `{task}` has not started, so it has no outputs"
                     )));
+                }
+                if self.plan.task_at(ix).restores.is_some() {
+                    let new = outputs
+                        .iter()
+                        .filter_map(|(target, value)| Some((target.clone(), Replacement::read(ix, value)?)));
+                    self.replaced.extend(new);
                 }
                 let state = &mut self.tasks[ix.at()];
                 state.outputs.extend(outputs.iter().map(|(target, value)| (target.clone(), value.clone())));

@@ -14,6 +14,7 @@ use crate::{
     expression::{ExpressionError, Expressions, Scope, Secrets},
     ids::{TargetId, TaskName},
     plan::{Inputs, ScopeKind, TargetWords, Work},
+    target::Target,
 };
 
 /// Why the inputs of a task cannot be rendered.
@@ -67,20 +68,32 @@ impl Run {
         secrets: Option<&dyn Secrets>,
     ) -> Result<BTreeMap<String, Value>, RenderError> {
         let values = target.and_then(|target| inputs.per_target.get(target)).unwrap_or(&inputs.shared);
-        if inputs.late.is_empty() {
-            return Ok(values.clone());
-        }
         let name = &self.plan.task_at(ix).name;
-        rendered(name.as_str(), inputs, values, with_secrets(self.scope_of(ix, target), secrets))
+        let new = target.and_then(|id| self.replacement_at(ix, id).zip(self.plan.targets.get(id)));
+        let Some((new, planned)) = new else {
+            if inputs.late.is_empty() {
+                return Ok(values.clone());
+            }
+            let scope = self.scope_of(ix, target, None);
+            return rendered(name.as_str(), inputs, values, with_secrets(scope, secrets));
+        };
+        let machine = new.in_place_of(planned);
+        let mut values = values.clone();
+        for (_, value) in values.iter_mut().filter(|(key, _)| !inputs.late.contains(key)) {
+            new.moved(value, planned);
+        }
+        let scope = self.scope_of(ix, target, Some(&machine));
+        rendered(name.as_str(), inputs, &values, with_secrets(scope, secrets))
     }
 
     /// `when:` that is decided now; none where the task has none. What cannot be computed is false.
     pub(super) fn when(&self, ix: TaskIx) -> Option<bool> {
         let when = self.plan.task_at(ix).when.as_ref()?;
-        Some(Expressions::new().test(when, &self.scope_of(ix, None)).unwrap_or(false))
+        Some(Expressions::new().test(when, &self.scope_of(ix, None, None)).unwrap_or(false))
     }
 
-    fn scope_of<'a>(&self, ix: TaskIx, target: Option<&TargetId>) -> Scope<'a> {
+    /// `machine` stands in the place of the planned `target`, where it does.
+    fn scope_of<'a>(&self, ix: TaskIx, target: Option<&TargetId>, machine: Option<&Target>) -> Scope<'a> {
         let task = self.plan.task_at(ix);
         let params = if task.params.is_empty() { &self.plan.params } else { &task.params };
         let scope = Scope::new()
@@ -89,7 +102,10 @@ impl Run {
             .run(self.run_facts())
             .steps(self.steps_seen_by(ix, target));
         match target.and_then(|id| self.plan.targets.get(id)) {
-            Some(target) => scope.target(TargetWords::new(target, self.wave_of(ix, &target.id))),
+            Some(planned) => {
+                let words = TargetWords::new(machine.unwrap_or(planned), self.wave_of(ix, &planned.id));
+                scope.target(words)
+            }
             None => scope,
         }
     }

@@ -16,6 +16,7 @@ mod gates;
 mod illegal;
 mod inputs;
 mod layout;
+mod replaced;
 mod settle;
 mod state;
 mod verdict;
@@ -38,12 +39,13 @@ pub use self::{
     illegal::IllegalEvent,
     inputs::RenderError,
     layout::DamagedPlan,
+    replaced::Replacement,
     state::{Intent, Memory, TaskStatus},
     view::{Status, TargetView, TaskView},
     waits::{WaitKind, WaitingOn},
 };
 use crate::{
-    ids::{RunId, StepPath},
+    ids::{RunId, StepPath, TargetId},
     plan::{Plan, Role, ScopeKind},
 };
 
@@ -68,6 +70,8 @@ pub struct Run {
     refused: BTreeMap<TargetIx, String>,
     /// Machines that a restoring task brought back.
     restored_by: BTreeMap<TargetIx, TaskIx>,
+    /// Machines that a restore brought back as new ones.
+    replaced: BTreeMap<TargetId, Replacement>,
     /// Machines whose last way back failed, with the cause.
     restore_failed: BTreeMap<TargetIx, String>,
     /// Backing-up tasks by step, for restores and for the proof of a way back.
@@ -191,6 +195,7 @@ impl Run {
             excluded: BTreeMap::new(),
             refused: BTreeMap::new(),
             restored_by: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             restore_failed: BTreeMap::new(),
             ending: BTreeSet::new(),
             over_budget: BTreeSet::new(),
@@ -242,7 +247,7 @@ impl Run {
         self.passage_at(rollout, target).map(|at| &mut self.scopes[rollout.at()].passages[at])
     }
 
-    fn target_name(&self, target: TargetIx) -> &crate::ids::TargetId {
+    fn target_name(&self, target: TargetIx) -> &TargetId {
         &self.layout.target_ids[target.at()]
     }
 }

@@ -32,7 +32,8 @@ pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
     .unwrap_or_else(|refusal| panic!("{refusal:#?}"))
 }
 
-fn machines(group: &str, count: usize) -> Vec<Target> {
+/// So many machines of a group.
+pub fn machines(group: &str, count: usize) -> Vec<Target> {
     (1..=count)
         .map(|number| {
             let name = format!("{group}-{number:03}");

@@ -11,4 +11,5 @@ mod inputs;
 mod laws;
 mod naming;
 mod waves;
+mod way_back;
 mod windows;

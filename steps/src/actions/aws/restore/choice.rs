@@ -1,6 +1,10 @@
 //! Which strategy brings a machine back: decided from facts alone, in the plan, with what is lost and how long it takes.
 
-use runbook_engine::target::Ec2Facts;
+use runbook_engine::{
+    catalog::{WayBack, WayBackAsked},
+    target::Ec2Facts,
+};
+use serde_json::Value;
 
 /// How a machine is brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +127,30 @@ pub fn choose(wanted: Option<Strategy>, facts: &Ec2Facts, backup: Backup) -> Res
         Backup::Snapshots { root_only: false } => Strategy::SwapVolumes,
     });
     strategy.fits(facts, backup).map(|()| strategy)
+}
+
+/// What the planner is told of one machine; nothing where the backup is not one of ours, or the machine no instance.
+pub fn way_back(asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
+    let facts = asked.target.ec2.as_ref()?;
+    let word = asked.inputs.get("strategy").and_then(Value::as_str).unwrap_or("auto");
+    let wanted = Strategy::named(word);
+    // An expression that only a run can fill in.
+    if wanted.is_none() && word != "auto" {
+        return None;
+    }
+    let backup = match asked.backup {
+        "aws/snapshot" => {
+            let volumes = asked.backup_inputs.get("volumes").and_then(Value::as_str);
+            Backup::Snapshots { root_only: volumes == Some("root") }
+        }
+        "aws/backup" => Backup::RecoveryPoint,
+        _ => return None,
+    };
+    Some(choose(wanted, facts, backup).map(|strategy| WayBack {
+        strategy: strategy.as_str().to_owned(),
+        loses: strategy.loses(facts),
+        usually: strategy.usually().to_owned(),
+    }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod sight;
 mod swap;
 
 use async_trait::async_trait;
+pub use choice::way_back;
 use runbook_engine::{
     catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, TimeoutDoc},
     duration::Span,
