@@ -121,6 +121,14 @@ pub(crate) fn environment(choice: &Choice, setup: &Setup) -> Result<String, Refu
     })
 }
 
+/// The name by which the state folder keeps a world; none: it is the real one.
+///
+/// # Errors
+/// The fleet file cannot be read.
+pub fn name(choice: &Choice, setup: &Setup) -> Result<Option<String>, Refused> {
+    Ok(Fleet::read(choice, setup)?.map(|fleet| fleet.name))
+}
+
 /// Opens a world that runs work in. The caller holds the store's lock.
 ///
 /// # Errors

@@ -73,6 +73,17 @@ impl Books {
         Ok(Self { store: store.id().to_owned(), stuck: holds::unseen(store, &runs)?, runs, rows, elsewhere })
     }
 
+    /// Those of a store that is not there.
+    pub fn empty() -> Self {
+        Self {
+            store: String::new(),
+            runs: Vec::new(),
+            rows: Vec::new(),
+            stuck: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
+        }
+    }
+
     /// A run's row.
     pub fn run(&self, run: &RunId) -> Option<&RunRow> {
         self.runs.iter().find(|row| row.run == *run)

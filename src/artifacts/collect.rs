@@ -32,14 +32,14 @@ pub struct Wishes {
     pub orphans: bool,
     /// How old an orphan is at least; absent: see [`orphan::is_old_enough`].
     pub older_than: Option<Duration>,
-    /// Nothing is deleted.
-    pub dry_run: bool,
     /// Where to look for orphans beside the places that the ledger knows.
     pub homes: BTreeSet<Home>,
     /// How many are deleted before the store is given back; absent: all.
     pub at_most: Option<usize>,
-    /// What was looked at before.
+    /// What was looked at before: [`gc`] keeps it.
     pub done: BTreeSet<Name>,
+    /// What AWS held when it was asked: [`gc`] keeps it.
+    pub survey: Option<(BTreeSet<Home>, Survey)>,
 }
 
 /// What finds a thing again: run, token and id.
@@ -111,6 +111,13 @@ fn appears_within(kind: ArtifactKind) -> Duration {
     }
 }
 
+/// What [`gc`] would delete.
+pub async fn due(books: &Books, world: Option<&str>, ports: &Ports, wishes: &mut Wishes) -> Report {
+    let (candidates, unasked) = candidates(books, world, ports, wishes, ports.clock.now()).await;
+    let collected = candidates.into_iter().map(Candidate::undecided).collect();
+    Report { collected, unasked, more: false }
+}
+
 /// Deletes what is due in one world, and records it. Each thing is read again before it is deleted: its tags must name
 /// the same run and token. The caller holds the store, so no run begins meanwhile that could need it.
 ///
@@ -120,20 +127,16 @@ pub async fn gc(
     store: &mut dyn RunStore,
     world: Option<&str>,
     ports: &Ports,
-    wishes: &Wishes,
+    wishes: &mut Wishes,
     by: &str,
 ) -> Result<Report, Refused> {
     let books = Books::read(store)?;
-    let now = ports.clock.now();
-    let (mut candidates, unasked) = candidates(&books, world, ports, wishes, now).await;
+    let (mut candidates, unasked) = candidates(&books, world, ports, wishes, ports.clock.now()).await;
     candidates.retain(|candidate| !wishes.done.contains(&candidate.name()));
     let most = wishes.at_most.unwrap_or(usize::MAX);
     let mut report = Report { unasked, more: candidates.len() > most, collected: Vec::new() };
     candidates.truncate(most);
-    if wishes.dry_run {
-        report.collected = candidates.into_iter().map(Candidate::undecided).collect();
-        return Ok(report);
-    }
+    wishes.done.extend(candidates.iter().map(Candidate::name));
     for (home, batch) in by_home(candidates) {
         let wanted: Vec<Deletion> = batch.iter().filter_map(Candidate::deletion).collect();
         let ends = delete::all(ports, &home, &wanted).await;
@@ -215,7 +218,7 @@ async fn candidates(
     books: &Books,
     world: Option<&str>,
     ports: &Ports,
-    wishes: &Wishes,
+    wishes: &mut Wishes,
     now: Timestamp,
 ) -> (Vec<Candidate>, Vec<Unasked>) {
     let needs = books.needs();
@@ -238,7 +241,13 @@ async fn candidates(
     if wishes.orphans {
         homes.extend(wishes.homes.iter().cloned());
     }
-    let Survey { held, unasked } = held::survey(ports, &homes).await;
+    // What is deleted is read again right before, so that one look is enough.
+    let survey = match wishes.survey.take().filter(|(of, _)| homes.is_subset(of)) {
+        Some((_, survey)) => survey,
+        None => held::survey(ports, &homes).await,
+    };
+    wishes.survey = Some((homes, survey.clone()));
+    let Survey { held, unasked } = survey;
     for row in unheard {
         found.extend(heard_of(row, &held, &unasked));
     }

@@ -2,7 +2,7 @@
 //! collection of what no run needs any more.
 //!
 //! The ledger is in the store ([`runbook_state::artifact`]); [`books`] reads it together with what says which runs still
-//! need theirs. [`held`] asks AWS. [`orphan`] compares the two, [`collect`] deletes.
+//! need theirs. [`held`] asks AWS. [`orphan`] compares the two, [`collect`] deletes. The command line calls [`session`].
 
 pub mod books;
 pub mod collect;
@@ -10,3 +10,4 @@ mod delete;
 pub mod held;
 pub mod orphan;
 pub mod price;
+pub mod session;

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod approve;
+mod artifacts;
 mod cancel;
 mod check;
 mod completions;
@@ -103,6 +104,7 @@ enum Command {
     Retry(retry::Retry),
     Resolve(resolve::Resolve),
     Sandbox(sandbox::Sandbox),
+    Artifacts(artifacts::Artifacts),
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
@@ -188,6 +190,7 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Retry(command) => command.run(session),
         Command::Resolve(command) => command.run(session),
         Command::Sandbox(command) => command.run(session),
+        Command::Artifacts(command) => command.run(session),
         Command::Schema(command) => command.run(session),
         Command::Completions(command) => command.run(session),
         Command::Man(command) => command.run(session),

@@ -1,6 +1,8 @@
 //! What people and programs see: plans, runs and events as text and as JSON. Nothing here prints.
 
 pub mod action_reference;
+pub mod artifact_json;
+pub mod artifact_page;
 pub mod columns;
 pub mod command_reference;
 pub mod estimate;
