@@ -11,3 +11,5 @@ pub mod held;
 pub mod orphan;
 pub mod price;
 pub mod session;
+#[cfg(test)]
+mod tests;

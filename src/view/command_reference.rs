@@ -24,25 +24,33 @@ pub fn page(mut root: Command) -> String {
         let _ = writeln!(page, "\n## Exit codes\n\n{}", exit_table(&exits.to_string()));
     }
     for command in commands {
-        let _ = writeln!(page, "## runbook {}\n", command.get_name());
-        let about = command.get_long_about().or_else(|| command.get_about());
-        if let Some(about) = about {
-            let _ = writeln!(page, "{}\n", about.to_string().trim());
-        }
-        let usage = command.clone().render_usage().to_string();
-        let _ = writeln!(page, "```\n{}\n```\n", usage.trim_start_matches("Usage: ").trim());
-        let before = page.len();
-        options(&mut page, command.get_arguments().filter(|arg| !arg.is_global_set()));
-        if page.len() > before {
-            page.push('\n');
-        }
-        if let Some(more) = command.get_after_help() {
-            let _ = writeln!(page, "{more}\n");
-        }
+        section(&mut page, command, command.get_name());
     }
     page.truncate(page.trim_end().len());
     page.push('\n');
     page
+}
+
+/// A command, and then those below it.
+fn section(page: &mut String, command: &Command, name: &str) {
+    let _ = writeln!(page, "## runbook {name}\n");
+    let about = command.get_long_about().or_else(|| command.get_about());
+    if let Some(about) = about {
+        let _ = writeln!(page, "{}\n", about.to_string().trim());
+    }
+    let usage = command.clone().render_usage().to_string();
+    let _ = writeln!(page, "```\n{}\n```\n", usage.trim_start_matches("Usage: ").trim());
+    let before = page.len();
+    options(page, command.get_arguments().filter(|arg| !arg.is_global_set()));
+    if page.len() > before {
+        page.push('\n');
+    }
+    if let Some(more) = command.get_after_help() {
+        let _ = writeln!(page, "{more}\n");
+    }
+    for below in command.get_subcommands().filter(|command| !is_hidden(command)) {
+        section(page, below, &format!("{name} {}", below.get_name()));
+    }
 }
 
 fn is_hidden(command: &Command) -> bool {

@@ -5,4 +5,4 @@ mod fleets;
 mod in_turn;
 mod person;
 mod refusals;
-mod rig;
+pub(crate) mod rig;

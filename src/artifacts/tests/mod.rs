@@ -1,0 +1,6 @@
+//! What is found and collected.
+
+mod examples;
+mod laws;
+mod scene;
+mod shelf;
