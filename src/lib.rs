@@ -3,5 +3,6 @@
 pub mod artifacts;
 pub mod control;
 pub mod coordinator;
+pub mod policy;
 pub mod view;
 pub mod world;

@@ -9,6 +9,7 @@ mod ending;
 mod events;
 mod exclude;
 mod exit;
+mod iam_policy;
 mod init;
 mod list;
 mod logs;
@@ -105,6 +106,7 @@ enum Command {
     Resolve(resolve::Resolve),
     Sandbox(sandbox::Sandbox),
     Artifacts(artifacts::Artifacts),
+    IamPolicy(iam_policy::IamPolicy),
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
@@ -191,6 +193,7 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Resolve(command) => command.run(session),
         Command::Sandbox(command) => command.run(session),
         Command::Artifacts(command) => command.run(session),
+        Command::IamPolicy(command) => command.run(session),
         Command::Schema(command) => command.run(session),
         Command::Completions(command) => command.run(session),
         Command::Man(command) => command.run(session),
