@@ -5,13 +5,18 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use runbook::policy::{
     document::{self, Document, MOST_CHARACTERS},
-    stand_in,
     used::{self, Identity},
 };
 use runbook_steps::catalog::Actions;
 use serde_json::{Value, json};
 
-use super::{Done, Session, exit::Exit, planning::{self, Values}, problem::Problem, source};
+use super::{
+    Done, Session,
+    exit::Exit,
+    planning::{self, Values},
+    problem::Problem,
+    source,
+};
 
 /// Write the least IAM policy for exactly this runbook, one for each account
 ///
@@ -50,9 +55,12 @@ impl IamPolicy {
         }
         for document in &documents {
             let groups: Vec<&str> = document.groups.iter().map(|group| group.as_str()).collect();
-            let groups = if groups.is_empty() { String::new() } else { format!(", for {}", groups.join(", ")) };
+            let groups =
+                if groups.is_empty() { String::new() } else { format!(", for {}", groups.join(", ")) };
             let size = document.characters;
-            session.screen.note(&format!("policy of {}{groups}: {size} characters\n", who(&document.identity)));
+            session
+                .screen
+                .note(&format!("policy of {}{groups}: {size} characters\n", who(&document.identity)));
             if size > MOST_CHARACTERS {
                 session.screen.note(&format!(
                     "warning: a managed policy has at most {MOST_CHARACTERS} characters: split it by its statements, \
@@ -105,7 +113,8 @@ fn write(folder: &PathBuf, document: &Document) -> Result<(), Problem> {
         }
     };
     let file = folder.join(name);
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, format!("{:#}\n", document.policy)));
+    let written =
+        fs::create_dir_all(folder).and_then(|()| fs::write(&file, format!("{:#}\n", document.policy)));
     written.map_err(|error| {
         Problem::new(Exit::Usage, format!("the policy cannot be written: {}", source::reason(&error)))
             .at(file.display().to_string())

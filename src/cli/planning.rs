@@ -6,10 +6,13 @@ use std::{
 };
 
 use clap::Args;
-use runbook::world::{self, Choice, Environment};
+use runbook::{
+    policy::stand_in,
+    world::{self, Choice, Environment},
+};
 use runbook_engine::{
-    diagnostic::{self, Severity},
-    document::{self, Reading, Sources, params},
+    diagnostic::{self, Diagnostic, Severity},
+    document::{self, Reading, Sources, model::Runbook, params},
     ids::GroupName,
     plan::{self, Making, Plan, Refusal},
     target::{Target, TargetQuery},
@@ -24,15 +27,22 @@ use super::{
     source::{self, Folder},
 };
 
-/// What is planned, for which machines.
+/// Values of parameters.
 #[derive(Debug, Args)]
-pub struct Wishes {
+pub struct Values {
     /// A value of a parameter; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub param: Vec<String>,
     /// A YAML or JSON file with values of parameters; `--param` goes before it
     #[arg(long, value_name = "FILE")]
     pub params: Option<PathBuf>,
+}
+
+/// What is planned, for which machines.
+#[derive(Debug, Args)]
+pub struct Wishes {
+    #[command(flatten)]
+    pub values: Values,
     /// Only these machines: a target group, or a machine's id; may be repeated
     #[arg(long, value_name = "GROUP|ID")]
     pub limit: Vec<String>,
@@ -44,7 +54,7 @@ pub struct Wishes {
 impl Wishes {
     /// Whether anything was said that only a runbook can take, and not a plan.
     fn are_for_runbooks(&self) -> bool {
-        !self.param.is_empty() || self.params.is_some() || !self.limit.is_empty()
+        !self.values.param.is_empty() || self.values.params.is_some() || !self.limit.is_empty()
     }
 
     /// The world that is meant.
@@ -99,49 +109,92 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
 }
 
 fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
-    let catalog = Actions::standard();
-    let name = source::name(file);
-    let given = given(wishes)?;
-    let Reading { sources, runbook, diagnostics } =
-        document::read(&name, bytes, &Folder::of(file)).checked(&catalog);
-    let invalid = |diagnostics| {
-        Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
-            .at(name.as_str())
-            .next(format!("runbook check {name}"))
-    };
-    let errors = diagnostics.iter().any(|each| each.severity == Severity::Error);
-    let Some(runbook) = runbook.filter(|_| !errors) else { return Err(invalid(diagnostics)) };
-    if !diagnostics.is_empty() && !session.screen.json {
-        let text = diagnostic::render(&diagnostics, &sources, session.screen.error_color);
-        session.screen.note(&format!("{}\n\n", text.trim_end()));
+    let asked = Asked::read(session, file, bytes, &wishes.values)?;
+    let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
+    let resolved = resolve(&environment, &asked.queries)?;
+    asked.plan(resolved, wishes.limit.clone())
+}
+
+/// Plans every step of a runbook, in one wave, on machines that are not there: one of each group on AWS, which is not
+/// asked. With these, by group.
+///
+/// # Errors
+/// Everything that is wrong with the file and the parameters.
+pub fn with_stand_ins(
+    session: &Session,
+    file: &Path,
+    values: &Values,
+) -> Result<(Plan, BTreeMap<GroupName, Vec<Target>>), Problem> {
+    let bytes = source::bytes(file).map_err(|error| {
+        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
+    })?;
+    let mut asked = Asked::read(session, file, &bytes, values)?;
+    let (aws, hosts): (Vec<_>, Vec<_>) =
+        asked.queries.iter().cloned().partition(|(_, query)| matches!(query, TargetQuery::Aws { .. }));
+    let texts: Vec<&str> = asked.sources.files.iter().map(|(_, text)| text.as_str()).collect();
+    let machines = stand_in::machines(&asked.runbook, &aws, &texts);
+    let environment = world::planning(&Choice::Real, &session.setup()?, Folder::of(file).path())?;
+    let mut resolved = resolve(&environment, &hosts)?;
+    resolved.extend(machines.clone());
+    asked.runbook = stand_in::simplified(asked.runbook);
+    Ok((asked.plan(resolved, Vec::new())?, machines))
+}
+
+/// A runbook with the values of its parameters, and what its groups ask the inventories.
+struct Asked {
+    name: String,
+    sources: Sources,
+    named: Sources,
+    runbook: Runbook,
+    params: BTreeMap<String, Value>,
+    env: BTreeMap<String, String>,
+    queries: Vec<(GroupName, TargetQuery)>,
+}
+
+impl Asked {
+    fn read(session: &Session, file: &Path, bytes: &[u8], values: &Values) -> Result<Self, Problem> {
+        let name = source::name(file);
+        let given = given(values)?;
+        let Reading { sources, runbook, diagnostics } =
+            document::read(&name, bytes, &Folder::of(file)).checked(&Actions::standard());
+        let errors = diagnostics.iter().any(|each| each.severity == Severity::Error);
+        let Some(runbook) = runbook.filter(|_| !errors) else {
+            return Err(invalid(&name, &sources, diagnostics));
+        };
+        if !diagnostics.is_empty() && !session.screen.json {
+            let text = diagnostic::render(&diagnostics, &sources, session.screen.error_color);
+            session.screen.note(&format!("{}\n\n", text.trim_end()));
+        }
+        let params = params::resolve(&runbook, &given).map_err(|diagnostics| {
+            Problem::invalid("the parameters do not fit the runbook", diagnostics, sources.clone())
+                .at(name.as_str())
+                .next(format!("runbook plan {name} --param NAME=VALUE"))
+        })?;
+        let env = session.surroundings.variables.clone();
+        let queries = plan::queries(&runbook, &params, &env)
+            .map_err(|diagnostics| invalid(&name, &sources, diagnostics))?;
+        let named = short_names(&sources, file);
+        Ok(Self { name, sources, named, runbook, params, env, queries })
     }
 
-    let params = params::resolve(&runbook, &given).map_err(|diagnostics| {
-        Problem::invalid("the parameters do not fit the runbook", diagnostics, sources.clone())
-            .at(name.as_str())
-            .next(format!("runbook plan {name} --param NAME=VALUE"))
-    })?;
-    let env = session.surroundings.variables.clone();
-    let queries = plan::queries(&runbook, &params, &env).map_err(&invalid)?;
-    let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
-    let resolved = resolve(&environment, &queries)?;
-    let named = short_names(&sources, file);
-    let making = Making {
-        runbook: &runbook,
-        sources: &named,
-        catalog: &catalog,
-        params,
-        env,
-        resolved,
-        limit: wishes.limit.clone(),
-    };
-    let plan = plan::make(making).map_err(|refusal| match refusal {
-        Refusal::Invalid(diagnostics) => invalid(diagnostics),
-        refusal @ Refusal::NoTargets { .. } => Problem::from_error(Exit::Refused, &refusal)
-            .at(name.as_str())
-            .next(format!("runbook check {name}")),
-    })?;
-    Ok(plan)
+    fn plan(self, resolved: BTreeMap<GroupName, Vec<Target>>, limit: Vec<String>) -> Result<Plan, Problem> {
+        let Self { name, sources, named, runbook, params, env, queries: _ } = self;
+        let catalog = Actions::standard();
+        let making =
+            Making { runbook: &runbook, sources: &named, catalog: &catalog, params, env, resolved, limit };
+        plan::make(making).map_err(|refusal| match refusal {
+            Refusal::Invalid(diagnostics) => invalid(&name, &sources, diagnostics),
+            refusal @ Refusal::NoTargets { .. } => Problem::from_error(Exit::Refused, &refusal)
+                .at(name.as_str())
+                .next(format!("runbook check {name}")),
+        })
+    }
+}
+
+fn invalid(name: &str, sources: &Sources, diagnostics: Vec<Diagnostic>) -> Problem {
+    Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
+        .at(name)
+        .next(format!("runbook check {name}"))
 }
 
 /// Sources without the folder that the runbook was read from: the same runbook has the same digest wherever one
@@ -178,9 +231,9 @@ pub fn resolve(
 }
 
 /// The values of `--params` and `--param`.
-fn given(wishes: &Wishes) -> Result<BTreeMap<String, Value>, Problem> {
+fn given(values: &Values) -> Result<BTreeMap<String, Value>, Problem> {
     let mut given: BTreeMap<String, Value> = BTreeMap::new();
-    if let Some(file) = &wishes.params {
+    if let Some(file) = &values.params {
         let at = source::name(file);
         let bytes = source::bytes(file)
             .map_err(|error| Problem::new(Exit::Invalid, source::reason(&error)).at(at.as_str()))?;
@@ -188,7 +241,7 @@ fn given(wishes: &Wishes) -> Result<BTreeMap<String, Value>, Problem> {
             Problem::new(Exit::Invalid, format!("it is not a mapping of parameters: {error}")).at(at.as_str())
         })?;
     }
-    for text in &wishes.param {
+    for text in &values.param {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Problem::new(Exit::Usage, format!("`{text}` is not NAME=VALUE"))
                 .at("--param")

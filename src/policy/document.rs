@@ -144,22 +144,42 @@ impl Writer<'_> {
             On::Anything => vec![Limit::new("Anything", vec!["*".to_owned()])],
             On::Machines => self.machines(groups),
             On::Documents => vec![Limit::new("Documents", self.documents(groups))],
-            On::Existing(thing) => vec![Limit::new(name(thing, ["Snapshots", "Images", "Volumes", "Replacements"]), self.things(thing, groups))],
+            On::Existing(thing) => vec![Limit::new(
+                name(thing, ["Snapshots", "Images", "Volumes", "Replacements"]),
+                self.things(thing, groups),
+            )],
             On::New(thing) => {
                 let name = name(thing, ["NewSnapshots", "NewImages", "NewVolumes", "NewReplacements"]);
                 let key = format!("aws:RequestTag/{run}");
-                vec![Limit::new(name, self.things(thing, groups)).when("StringLike", key, vec!["*".to_owned()])]
+                vec![Limit::new(name, self.things(thing, groups)).when(
+                    "StringLike",
+                    key,
+                    vec!["*".to_owned()],
+                )]
             }
             On::Ours(thing) => {
                 let name = name(thing, ["OwnSnapshots", "OwnImages", "OwnVolumes", "OwnReplacements"]);
                 let key = format!("aws:ResourceTag/{run}");
-                vec![Limit::new(name, self.things(thing, groups)).when("StringLike", key, vec!["*".to_owned()])]
+                vec![Limit::new(name, self.things(thing, groups)).when(
+                    "StringLike",
+                    key,
+                    vec!["*".to_owned()],
+                )]
             }
             On::Tagged => self.tagged(groups),
             On::Vaults => {
-                let vaults = if self.used.vaults.contains("*") { vec!["*"] } else { self.used.vaults.iter().map(String::as_str).collect() };
+                let vaults = if self.used.vaults.contains("*") {
+                    vec!["*"]
+                } else {
+                    self.used.vaults.iter().map(String::as_str).collect()
+                };
                 let arn = |region: &str| {
-                    vaults.iter().map(|vault| self.arn("backup", region, self.account, &format!("backup-vault:{vault}"))).collect::<Vec<_>>()
+                    vaults
+                        .iter()
+                        .map(|vault| {
+                            self.arn("backup", region, self.account, &format!("backup-vault:{vault}"))
+                        })
+                        .collect::<Vec<_>>()
                 };
                 vec![Limit::new("Vaults", self.each_region(groups, arn))]
             }
@@ -212,7 +232,9 @@ impl Writer<'_> {
                     if !ids.is_empty() && ids.len() <= MOST_IDS =>
                 {
                     let region = region.as_deref().unwrap_or("*");
-                    named.extend(ids.iter().map(|id| self.arn("ec2", region, self.account, &format!("instance/{id}"))));
+                    named.extend(
+                        ids.iter().map(|id| self.arn("ec2", region, self.account, &format!("instance/{id}"))),
+                    );
                 }
                 _ => drop(any.insert(group.clone())),
             }
@@ -228,14 +250,19 @@ impl Writer<'_> {
             let of: BTreeSet<GroupName> = tagged.iter().map(|(_, group)| group.clone()).collect();
             let mut limit = Limit::new("Machines", self.instances(&of));
             for key in first.keys().filter(|key| others.iter().all(|(tags, _)| tags.contains_key(*key))) {
-                let values: BTreeSet<&String> = tagged.iter().filter_map(|(tags, _)| tags.get(key)).flatten().collect();
+                let values: BTreeSet<&String> =
+                    tagged.iter().filter_map(|(tags, _)| tags.get(key)).flatten().collect();
                 // `${` begins a variable of the policy's.
                 if key.contains("${") || values.iter().any(|value| value.contains("${")) {
                     continue;
                 }
                 let pattern = values.iter().any(|value| value.contains(['*', '?']));
                 let operator = if pattern { "StringLike" } else { "StringEquals" };
-                limit = limit.when(operator, format!("aws:ResourceTag/{key}"), values.into_iter().cloned().collect());
+                limit = limit.when(
+                    operator,
+                    format!("aws:ResourceTag/{key}"),
+                    values.into_iter().cloned().collect(),
+                );
             }
             limits.push(limit);
         }
@@ -281,7 +308,8 @@ impl Writer<'_> {
         let mut limits = Vec::new();
         if !used.is_empty() {
             let things = used.iter().flat_map(|(_, thing)| self.things(*thing, groups)).collect();
-            let calls = used.iter().filter_map(|(right, _)| Some(right.split_once(':')?.1.to_owned())).collect();
+            let calls =
+                used.iter().filter_map(|(right, _)| Some(right.split_once(':')?.1.to_owned())).collect();
             limits.push(Limit::new("TagsOfNew", things).when("StringEquals", "ec2:CreateAction", calls));
         }
         if self.used.tags_volumes {
@@ -295,7 +323,8 @@ impl Writer<'_> {
 
     /// Once for each Region that these groups are in; `*` where one does not say.
     fn each_region(&self, groups: &BTreeSet<GroupName>, arns: impl Fn(&str) -> Vec<String>) -> Vec<String> {
-        let regions: BTreeSet<&str> = self.queries(groups).map(|query| region(query).unwrap_or("*")).collect();
+        let regions: BTreeSet<&str> =
+            self.queries(groups).map(|query| region(query).unwrap_or("*")).collect();
         if regions.contains("*") {
             return arns("*");
         }

@@ -41,6 +41,11 @@ pub fn machines(
     let read: BTreeSet<String> = texts.iter().flat_map(|text| tags_read(text)).collect();
     let mut machines: BTreeMap<GroupName, Vec<Target>> = BTreeMap::new();
     for (number, members) in sets(groups.len(), combined).into_iter().enumerate() {
+        // A machine is in one place.
+        let places: BTreeSet<_> = members.iter().map(|member| place(&groups[*member].1)).collect();
+        if places.len() > 1 {
+            continue;
+        }
         let id = TargetId::new(format!("i-{:017x}", number + 1));
         for member in members {
             let (group, query) = groups[member];
@@ -48,6 +53,14 @@ pub fn machines(
         }
     }
     machines
+}
+
+/// Region and role.
+fn place(query: &TargetQuery) -> (Option<&str>, Option<&str>) {
+    match query {
+        TargetQuery::Aws { region, role, .. } => (region.as_deref(), role.as_deref()),
+        _ => (None, None),
+    }
 }
 
 /// Which groups each stand-in is in.
@@ -64,11 +77,15 @@ fn sets(groups: usize, combined: bool) -> Vec<Vec<usize>> {
     singles.chain(without).chain([(0..groups).collect()]).collect()
 }
 
-fn of_query(group: &GroupName, query: &TargetQuery, id: &TargetId, read: &BTreeSet<String>) -> Option<Target> {
-    let TargetQuery::Aws { tags, ids, region, role, external_id, .. } = query else { return None };
+fn of_query(
+    group: &GroupName,
+    query: &TargetQuery,
+    id: &TargetId,
+    read: &BTreeSet<String>,
+) -> Option<Target> {
+    let TargetQuery::Aws { tags, region, role, external_id, .. } = query else { return None };
     let mut own: BTreeMap<String, String> = read.iter().map(|tag| (tag.clone(), "x".to_owned())).collect();
     own.extend(tags.iter().filter_map(|(tag, values)| Some((tag.clone(), values.first()?.clone()))));
-    let _ = ids;
     Some(Target {
         id: id.clone(),
         name: id.to_string(),
@@ -115,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_tags_that_expressions_read_are_found() {
-        let text = r#"url: "{{ target.tags.Port }}/{{ target.tags["Patch Group"] }}{{ target.tags['a b'] | sh }}""#;
+        let text =
+            r#"url: "{{ target.tags.Port }}/{{ target.tags["Patch Group"] }}{{ target.tags['a b'] | sh }}""#;
         assert_eq!(tags_read(text), ["Port", "Patch Group", "a b"]);
     }
 

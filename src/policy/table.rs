@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn every_right_of_every_action_has_a_row() {
         let actions = Actions::standard();
-        let docs = actions.names().into_iter().filter_map(|name| actions.action(name).cloned()).collect::<Vec<_>>();
+        let docs =
+            actions.names().into_iter().filter_map(|name| actions.action(name).cloned()).collect::<Vec<_>>();
         let all = docs.iter().flat_map(|doc| doc.rights.iter()).chain(COLLECTING);
         let missing: Vec<_> = all.filter(|right| row_of(right).is_none()).collect();
         assert!(missing.is_empty(), "{missing:?}");

@@ -1,6 +1,7 @@
 //! End to end: what a user sees.
 
 mod arrows;
+mod artifacts;
 #[cfg(feature = "aws")]
 mod aws_command;
 mod check;
@@ -8,6 +9,7 @@ mod command_line;
 mod deploy_local;
 mod full_drive;
 mod holder;
+mod iam_policy;
 mod json_shapes;
 mod killed;
 mod people;
