@@ -138,8 +138,8 @@ impl<'a> Detail<'a> {
 
     /// Whether volumes of the machine are replaced.
     fn replaces_volumes(&self) -> bool {
-        !self.says("strategy", "backup-restore")
-            && !(self.backup == Some("aws/backup") && self.says("strategy", "auto"))
+        let of_backup = self.backup == Some("aws/backup") && self.says("strategy", "auto");
+        !of_backup && !self.says("strategy", "backup-restore")
     }
 
     /// Whether the task may use this right of its action.
