@@ -15,4 +15,5 @@ mod killed;
 mod people;
 mod program;
 mod reference;
+mod sandbox_clients;
 mod secrets;

@@ -56,6 +56,24 @@ pub fn boto3(endpoint: &str, line: &str) -> Value {
     python(endpoint, &["-c".into(), program])
 }
 
+/// Runs a Python program with what is installed here, in this environment and nobody else's; what it printed, on
+/// standard output and then on standard error.
+///
+/// # Panics
+/// When it does not start.
+pub fn script(path: &Path, variables: &[(&str, &str)]) -> String {
+    let output = Command::new(program("python"))
+        .arg(path)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        // It writes nothing beside the sources.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("python starts");
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
 fn python(endpoint: &str, arguments: &[String]) -> Value {
     let output = Command::new(program("python"))
         .args(arguments)

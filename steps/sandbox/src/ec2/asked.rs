@@ -42,11 +42,14 @@ impl<'a> Asked<'a> {
         Ok(Self { call, account, form, dry_run })
     }
 
-    /// All parameters of an operation that reads were taken.
-    pub fn reads(&mut self) -> Result<(), Refusal> {
+    /// All parameters were taken; a dry run ends here. `call`: the right that it proves, where no port does.
+    pub async fn taken(&mut self, call: &'static str) -> Result<(), Trouble> {
         std::mem::take(&mut self.form).finish()?;
-        // Everybody may read here.
-        if self.dry_run { Err(dry_run()) } else { Ok(()) }
+        if !self.dry_run {
+            return Ok(());
+        }
+        self.account.call(call).await?;
+        Err(dry_run().into())
     }
 
     /// All parameters of an operation that writes were taken; a dry run ends here.
@@ -57,10 +60,5 @@ impl<'a> Asked<'a> {
         }
         self.account.prove(&right()).await?;
         Err(dry_run().into())
-    }
-
-    /// The same for an operation whose right nobody proves by a dry run.
-    pub fn writes_unproved(&mut self) -> Result<(), Refusal> {
-        self.reads()
     }
 }

@@ -18,7 +18,7 @@ const MALFORMED: &str = "InvalidInstanceID.Malformed";
 pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let id = page::required_id(&mut asked.form, "InstanceId", "i-", MALFORMED)?;
     let attribute = asked.form.required("Attribute")?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeInstanceAttribute").await?;
     let all = asked.account.all_instances().await?;
     let Some(instance) = all.iter().find(|instance| instance.id == id) else {
         return Err(not_found("InvalidInstanceID.NotFound", "instance ID", &[&id]).into());

@@ -26,7 +26,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     asked.form.flag("IncludeDisabled")?;
     let filters = Filters::take::<Image>(&mut asked.form)?;
     let range = Range::take(&mut asked.form, 1, 1_000)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeImages").await?;
     let ours = owners.is_empty() || owners.iter().any(|owner| owner == "self" || owner == asked.call.account);
     let found = asked
         .page("ec2:DescribeImages", &range, &ids, async {
@@ -45,7 +45,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
 pub(super) async fn deregister(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let id = page::required_id(&mut asked.form, "ImageId", "ami-", MALFORMED)?;
     asked.form.word("DeleteAssociatedSnapshots", &["false"])?;
-    asked.writes_unproved()?;
+    asked.taken("ec2:DeregisterImage").await?;
     asked.account.deregister_image(&id).await?;
     Ok(done())
 }

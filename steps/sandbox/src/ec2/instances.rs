@@ -24,7 +24,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     range.excludes("instancesSet", &ids)?;
     // Instances that other services manage: there are none.
     asked.form.flag("IncludeManagedResources")?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeInstances").await?;
     let found = asked
         .page("ec2:DescribeInstances", &range, &ids, async {
             let all = asked.account.all_instances().await?;

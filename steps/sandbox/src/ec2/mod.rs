@@ -72,8 +72,8 @@ impl Service for Ec2Service {
             "DescribeReplaceRootVolumeTasks" => replace_root::describe(asked).await?,
             "CreateTags" => tags::create(asked).await?,
             "DescribeTags" => tags::describe(asked).await?,
-            "DescribeRegions" => places::regions(asked)?,
-            "DescribeAvailabilityZones" => places::zones(asked)?,
+            "DescribeRegions" => places::regions(asked).await?,
+            "DescribeAvailabilityZones" => places::zones(asked).await?,
             other => return Err(self.unknown_operation(Some(other)).into()),
         };
         Ok(Answer::new(200, CONTENT_TYPE, Xml::response(call.operation, call.request_id, &body)))

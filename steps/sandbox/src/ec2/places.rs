@@ -61,11 +61,11 @@ impl Place {
     }
 }
 
-pub(super) fn regions(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
+pub(super) async fn regions(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let names = asked.form.texts("RegionName")?;
     asked.form.flag("AllRegions")?;
     let filters = Filters::take::<Place>(&mut asked.form)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeRegions").await?;
     let all = REGIONS.map(|region| Place { region: region.to_owned(), zone: None });
     let found = filters.keep(with_names(all.into(), &names, "region")?);
     let mut xml = Xml::default();
@@ -78,12 +78,12 @@ pub(super) fn regions(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
 }
 
 /// Three zones a Region.
-pub(super) fn zones(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
+pub(super) async fn zones(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let names = asked.form.texts("ZoneName")?;
     let ids = asked.form.texts("ZoneId")?;
     asked.form.flag("AllAvailabilityZones")?;
     let filters = Filters::take::<Place>(&mut asked.form)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeAvailabilityZones").await?;
     let all = ['a', 'b', 'c'].map(|zone| Place { region: asked.call.region.to_owned(), zone: Some(zone) });
     let mut found = filters.keep(with_names(all.into(), &names, "availability zone")?);
     found.retain(|place| ids.is_empty() || ids.contains(&place.zone_id()));

@@ -43,7 +43,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     )?;
     let filters = Filters::take::<ReplaceTask>(&mut asked.form)?;
     let range = Range::take(&mut asked.form, 1, 50)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeReplaceRootVolumeTasks").await?;
     let found = asked
         .page("ec2:DescribeReplaceRootVolumeTasks", &range, &ids, async {
             let all = asked.account.all_replace_tasks().await?;

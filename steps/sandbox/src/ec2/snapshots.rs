@@ -27,7 +27,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let filters = Filters::take::<Snapshot>(&mut asked.form)?;
     let range = Range::take(&mut asked.form, 5, 1_000)?;
     range.excludes("snapshotSet", &ids)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeSnapshots").await?;
     let ours = owners.is_empty() || owners.iter().any(|owner| owner == "self" || owner == asked.call.account);
     let found = asked
         .page("ec2:DescribeSnapshots", &range, &ids, async {
@@ -70,7 +70,7 @@ pub(super) async fn create(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let description = asked.form.text("Description")?.unwrap_or_default();
     asked.form.word("Location", &["regional"])?;
     let [tags] = tagging::of_new(&mut asked.form, ["snapshot"])?;
-    asked.writes_unproved()?;
+    asked.taken("ec2:CreateSnapshot").await?;
     let made = asked.account.create_snapshot(&volume, &description, &tags).await?;
     let mut xml = Xml::default();
     show(&mut xml, &made, asked.call.account, "status");

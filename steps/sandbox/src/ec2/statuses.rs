@@ -24,7 +24,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     range.excludes("instancesSet", &ids)?;
     let stopped_too = asked.form.flag("IncludeAllInstances")?;
     asked.form.flag("IncludeManagedResources")?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeInstanceStatus").await?;
     let found = asked
         .page("ec2:DescribeInstanceStatus", &range, &ids, async {
             let all = asked.account.all_statuses().await?;

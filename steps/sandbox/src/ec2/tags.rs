@@ -50,7 +50,7 @@ fn resources(asked: &mut Asked<'_>) -> Result<Vec<String>, Refusal> {
 pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let filters = Filters::take::<Tag>(&mut asked.form)?;
     let range = Range::take(&mut asked.form, 5, 1_000)?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeTags").await?;
     let found = asked
         .page("ec2:DescribeTags", &range, &[], async {
             let all = asked.account.all_tags().await?;

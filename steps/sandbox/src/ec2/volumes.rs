@@ -25,7 +25,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let range = Range::take(&mut asked.form, 5, 1_000)?;
     range.excludes("volumeSet", &ids)?;
     asked.form.flag("IncludeManagedResources")?;
-    asked.reads()?;
+    asked.taken("ec2:DescribeVolumes").await?;
     let found = asked
         .page("ec2:DescribeVolumes", &range, &ids, async {
             let all = asked.account.all_volumes().await?;
