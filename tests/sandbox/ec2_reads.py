@@ -17,7 +17,7 @@ def all_instances(**parameters):
 def instances_are_described_in_full():
     found = all_instances()
     same(len(found), ALL)
-    one = next(instance for instance in found if tags(instance)["Name"] == "web-1")
+    one = next(instance for instance in found if tags(instance)["Name"] == "web-01")
     same(one["State"], {"Code": 16, "Name": "running"})
     same(one["RootDeviceType"], "ebs")
     same(one["RootDeviceName"], one["BlockDeviceMappings"][0]["DeviceName"])
@@ -50,7 +50,7 @@ def an_unknown_id_fails_the_whole_call():
 
 @case
 def a_malformed_id_is_refused():
-    refused("InvalidInstanceID.Malformed", 400, ec2.describe_instances, InstanceIds=["web-1"])
+    refused("InvalidInstanceID.Malformed", 400, ec2.describe_instances, InstanceIds=["web-01"])
 
 
 @case

@@ -61,7 +61,7 @@ impl Account {
     }
 
     /// The machine that holds a volume.
-    fn holder(&self, volume: &str) -> Vec<TargetId> {
+    pub(super) fn holder(&self, volume: &str) -> Vec<TargetId> {
         let inner = self.world.lock();
         let volume = inner.state.disks.volumes.get(volume);
         volume.and_then(|volume| volume.held.as_ref()).map(|held| held.instance.clone()).into_iter().collect()

@@ -18,7 +18,7 @@ use crate::ports::{
 };
 
 /// The machines that are seen from here, whoever says that they will be gone at their wave.
-fn machines<'a>(
+pub(super) fn machines<'a>(
     state: &'a State,
     here: &'a super::place::Place,
     now: Timestamp,

@@ -21,6 +21,7 @@ use super::{
     shelf::Item,
     state::{Fact, State, Struck},
     time::later,
+    volume::Volume,
 };
 use crate::ports::{
     ec2::{CreateSnapshots, Snapshot as Shown},
@@ -153,12 +154,56 @@ pub(super) fn create(
         let message = format!("instance '{id}' has no volumes attached");
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
+    let volumes = volumes.into_iter().filter_map(|volume| state.disks.volumes.get(volume)).collect();
+    let (snapshots, shown) = take(state, now, CALL, machine, volumes, &request.tags, label, struck)?;
+    Ok((Fact::Disks(DiskFact::SnapshotsCreated { instance: id, snapshots }), shown))
+}
+
+/// `CreateSnapshot`: of one volume, which a machine must hold.
+pub(super) fn create_of_volume(
+    state: &State,
+    now: Timestamp,
+    here: &Place,
+    volume: &str,
+    tags: &BTreeMap<String, String>,
+    label: Option<&Label>,
+    struck: &mut Struck,
+) -> Result<(Fact, Shown), Fault> {
+    const CALL: &str = "ec2:CreateSnapshot";
+    let there = state.disks.volumes.get(volume).filter(|volume| here.sees(&volume.place));
+    let Some(volume) = there.filter(|volume| volume.deleted.is_none()) else {
+        let message = format!("the volume '{volume}' does not exist");
+        return Err(refused(CALL, "InvalidVolume.NotFound", message));
+    };
+    let Some(held) = &volume.held else {
+        let message = "this simulation takes snapshots of attached volumes only";
+        return Err(refused(CALL, "UnsupportedOperation", message));
+    };
+    let machine = instance_at(state, here, &held.instance, now, CALL)?;
+    let (snapshots, mut shown) = take(state, now, CALL, machine, vec![volume], tags, label, struck)?;
+    let Some(shown) = shown.pop() else {
+        return Err(refused(CALL, "InternalError", "no snapshot was taken"));
+    };
+    Ok((Fact::Disks(DiskFact::SnapshotsCreated { instance: held.instance.clone(), snapshots }), shown))
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are what a decision of the world sees")]
+fn take(
+    state: &State,
+    now: Timestamp,
+    call: &'static str,
+    machine: usize,
+    volumes: Vec<&Volume>,
+    tags: &BTreeMap<String, String>,
+    label: Option<&Label>,
+    struck: &mut Struck,
+) -> Result<(Vec<Snapshot>, Vec<Shown>), Fault> {
     let mut hit = |kind| state.strike(machine, kind, label, struck);
     if hit(RuleKind::ConcurrentSnapshots).is_some() {
-        return Err(too_many(CALL));
+        return Err(too_many(call));
     }
     for volume in &volumes {
-        room(state, CALL, volume, now)?;
+        room(state, call, &volume.id, now)?;
     }
     let nth = state.machines[machine].effects;
     let error = hit(RuleKind::SnapshotError).map(|rule| {
@@ -168,10 +213,9 @@ pub(super) fn create(
     if let Some(rule) = hit(RuleKind::SnapshotSlow) {
         ready = later(ready, rule.after.map_or(Duration::from_secs(4 * 3600), |after| after.get()));
     }
-    let seen_from = state.seen_from(CALL, now, struck);
+    let seen_from = state.seen_from(call, now, struck);
     let mut snapshots = Vec::with_capacity(volumes.len());
     for (number, volume) in volumes.into_iter().enumerate() {
-        let Some(volume) = state.disks.volumes.get(volume) else { continue };
         snapshots.push(Snapshot {
             id: state.nth_name("snap-", number as u64),
             volume: volume.id.clone(),
@@ -183,8 +227,8 @@ pub(super) fn create(
             size_gib: volume.size_gib,
             encrypted: volume.encrypted,
             kms_key: volume.kms_key.clone(),
-            tags: request.tags.clone(),
-            instance: Some(id.clone()),
+            tags: tags.clone(),
+            instance: Some(state.roster.machines[machine].id.clone()),
             image: None,
             root_of: volume.root_of.clone(),
             content: state.content(volume),
@@ -192,7 +236,7 @@ pub(super) fn create(
         });
     }
     let shown = snapshots.iter().map(|snapshot| snapshot.show(now)).collect();
-    Ok((Fact::Disks(DiskFact::SnapshotsCreated { instance: id, snapshots }), shown))
+    Ok((snapshots, shown))
 }
 
 fn too_many(call: &'static str) -> Fault {

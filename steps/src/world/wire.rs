@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use runbook_engine::ids::TargetId;
 
-use super::account::Account;
+use super::{
+    account::Account, instance, listing::machines, machine::Power, shelf::Item, snapshot, state::State,
+};
 use crate::ports::{
-    ec2::{CreateSnapshots, Ec2, InstanceStatus, Snapshot},
-    fault::{Fault, FaultKind},
+    ec2::{InstanceStatus, Snapshot},
+    fault::Fault,
 };
 
 /// What starting or stopping an instance did (`StartInstances`, `StopInstances`).
@@ -30,24 +32,37 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn all_statuses(&self) -> Result<Vec<InstanceStatus>, Fault> {
-        let ids: Vec<_> =
-            self.all_instances().await?.into_iter().map(|instance| TargetId::from(instance.id)).collect();
-        self.statuses(&ids).await
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeInstanceStatus", &[], |state, now| {
+                Ok(machines(state, &here, now).map(|machine| instance::status(state, machine, now)).collect())
+            })
+            .await
     }
 
-    /// The tags of every resource that has some (`DescribeTags`).
+    /// The tags of every resource (`DescribeTags`).
     ///
     /// # Errors
     /// [`Fault`].
     pub async fn all_tags(&self) -> Result<Vec<Tagged>, Fault> {
-        let mut all = Vec::new();
-        all.extend(self.all_instances().await?.into_iter().map(|instance| (instance.id, instance.tags)));
-        all.extend(self.all_volumes().await?.into_iter().map(|volume| (volume.id, volume.tags)));
-        all.extend(self.all_snapshots().await?.into_iter().map(|snapshot| (snapshot.id, snapshot.tags)));
-        all.extend(self.all_images().await?.into_iter().map(|image| (image.id, image.tags)));
-        all.extend(self.all_replace_tasks().await?.into_iter().map(|task| (task.id, task.tags)));
-        all.retain(|(_, tags)| !tags.is_empty());
-        Ok(all)
+        fn of<'a, T: Item + 'a>(items: impl Iterator<Item = &'a T>) -> impl Iterator<Item = Tagged> {
+            items.map(|item| (item.id().to_owned(), item.tags().clone()))
+        }
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ec2:DescribeTags", &[], |state, now| {
+                let mut all: Vec<Tagged> = machines(state, &here, now)
+                    .map(|machine| &state.roster.machines[machine])
+                    .map(|card| (card.id.to_string(), card.tags.clone()))
+                    .collect();
+                let disks = &state.disks;
+                all.extend(of(disks.volumes.all(&here, now)));
+                all.extend(of(disks.snapshots.all(&here, now)));
+                all.extend(of(disks.images.all(&here, now)));
+                all.extend(of(disks.replacements.all(&here, now)));
+                Ok(all)
+            })
+            .await
     }
 
     /// Starts instances, and says what that did to each.
@@ -55,9 +70,11 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn start(&self, ids: &[TargetId]) -> Result<Vec<StateChange>, Fault> {
-        let before = self.states(ids).await?;
-        self.start_instances(ids).await?;
-        self.changes(ids, before).await
+        self.act("ec2:StartInstances", ids, |state, now, here, struck| {
+            let (fact, ()) = instance::start(state, now, here, ids, self.label(), struck)?;
+            Ok((fact, changes(state, ids, Power::Stopped, Power::Pending)))
+        })
+        .await
     }
 
     /// Stops instances, and says what that did to each.
@@ -65,27 +82,11 @@ impl Account {
     /// # Errors
     /// [`Fault`].
     pub async fn stop(&self, ids: &[TargetId]) -> Result<Vec<StateChange>, Fault> {
-        let before = self.states(ids).await?;
-        self.stop_instances(ids).await?;
-        self.changes(ids, before).await
-    }
-
-    async fn states(&self, ids: &[TargetId]) -> Result<BTreeMap<TargetId, String>, Fault> {
-        let instances = self.instances(ids).await?;
-        Ok(instances.into_iter().map(|instance| (TargetId::from(instance.id), instance.state)).collect())
-    }
-
-    async fn changes(
-        &self,
-        ids: &[TargetId],
-        mut before: BTreeMap<TargetId, String>,
-    ) -> Result<Vec<StateChange>, Fault> {
-        let mut now = self.states(ids).await?;
-        let change = |id: &TargetId| {
-            let (previous, current) = (before.remove(id)?, now.remove(id)?);
-            Some(StateChange { instance: id.clone(), previous, current })
-        };
-        Ok(ids.iter().filter_map(change).collect())
+        self.act("ec2:StopInstances", ids, |state, now, here, _| {
+            let (fact, ()) = instance::stop(state, now, here, ids)?;
+            Ok((fact, changes(state, ids, Power::Running, Power::Stopping)))
+        })
+        .await
     }
 
     /// Takes a snapshot of one volume (`CreateSnapshot`).
@@ -95,33 +96,26 @@ impl Account {
     pub async fn create_snapshot(
         &self,
         volume: &str,
-        description: &str,
         tags: &BTreeMap<String, String>,
     ) -> Result<Snapshot, Fault> {
-        const CALL: &str = "ec2:CreateSnapshot";
-        let refused =
-            |kind, code: &str, message| Fault { call: CALL, kind, code: Some(code.into()), message };
-        let volumes = self.all_volumes().await?;
-        let Some(known) = volumes.iter().find(|known| known.id == volume) else {
-            let message = format!("The volume '{volume}' does not exist.");
-            return Err(refused(FaultKind::NotFound, "InvalidVolume.NotFound", message));
-        };
-        let Some(attachment) = known.attachments.first() else {
-            let message = "This sandbox takes snapshots of attached volumes only.".to_owned();
-            return Err(refused(FaultKind::Unsupported, "UnsupportedOperation", message));
-        };
-        let is_other = |other: &&crate::ports::ec2::Volume| {
-            other.id != volume && other.attachments.iter().any(|held| held.instance == attachment.instance)
-        };
-        let request = CreateSnapshots {
-            instance: attachment.instance.clone(),
-            without: volumes.iter().filter(is_other).map(|other| other.id.clone()).collect(),
-            description: description.to_owned(),
-            tags: tags.clone(),
-        };
-        let made = self.create_snapshots(&request).await?;
-        made.into_iter().find(|snapshot| snapshot.volume == volume).ok_or_else(|| {
-            refused(FaultKind::Unsupported, "UnsupportedOperation", "the world took no snapshot of it".into())
+        let machines = self.holder(volume);
+        self.act("ec2:CreateSnapshot", &machines, |state, now, here, struck| {
+            snapshot::create_of_volume(state, now, here, volume, tags, self.label(), struck)
         })
+        .await
     }
+}
+
+/// Those that were in one state are in the other now; the rest stay as they are.
+fn changes(state: &State, ids: &[TargetId], from: Power, to: Power) -> Vec<StateChange> {
+    let change = |id: &TargetId| {
+        let previous = state.machines[state.roster.by_id(id)?].condition().power;
+        let current = if previous == from { to } else { previous };
+        Some(StateChange {
+            instance: id.clone(),
+            previous: previous.as_str().to_owned(),
+            current: current.as_str().to_owned(),
+        })
+    };
+    ids.iter().filter_map(change).collect()
 }

@@ -67,11 +67,11 @@ pub(super) async fn create_of_instance(mut asked: Asked<'_>) -> Result<Xml, Trou
 /// One volume.
 pub(super) async fn create(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let volume = page::required_id(&mut asked.form, "VolumeId", "vol-", MALFORMED_VOLUME)?;
-    let description = asked.form.text("Description")?.unwrap_or_default();
+    asked.form.text("Description")?;
     asked.form.word("Location", &["regional"])?;
     let [tags] = tagging::of_new(&mut asked.form, ["snapshot"])?;
     asked.taken("ec2:CreateSnapshot").await?;
-    let made = asked.account.create_snapshot(&volume, &description, &tags).await?;
+    let made = asked.account.create_snapshot(&volume, &tags).await?;
     let mut xml = Xml::default();
     show(&mut xml, &made, asked.call.account, "status");
     Ok(xml)
