@@ -87,14 +87,15 @@ def unknown_members_are_refused():
     with altered(backup, colour):
         message = refused("InvalidParameterValueException", 400, start, instance=instances("web")[6])
     assert "Colour" in message
-    with altered(backup, lambda request: request["url_path"] and request["query_string"].update({"colour": "red"})):
+    with altered(backup, lambda request: request.update(url=request["url"] + "?colour=red")):
         refused("InvalidParameterValueException", 400, backup.list_backup_jobs)
 
 
 @case
 def jobs_are_listed_by_filter_and_page():
-    before = backup.describe_backup_job(BackupJobId=start(instances("web")[7])["BackupJobId"])["CreationDate"]
+    first = start(instances("web")[7])["BackupJobId"]
     later("30s")
+    before = backup.describe_backup_job(BackupJobId=first)["CreationDate"]
     ids = {start(instance)["BackupJobId"] for instance in instances("web")[8:12]}
     later("5s")
     found, count = pages(backup, "list_backup_jobs", "BackupJobs", 2, ByCreatedAfter=before)
@@ -106,6 +107,21 @@ def jobs_are_listed_by_filter_and_page():
         same(finished(job)[1]["State"], "COMPLETED")
     done, _ = pages(backup, "list_backup_jobs", "BackupJobs", 3, ByState="COMPLETED")
     assert ids <= {job["BackupJobId"] for job in done}
+
+
+@case
+def a_job_is_stopped():
+    instance = instances("web")[5]
+    job = start(instance)["BackupJobId"]
+    later("70s")
+    same(backup.describe_backup_job(BackupJobId=job)["State"], "RUNNING")
+    backup.stop_backup_job(BackupJobId=job)
+    seen, found = finished(job)
+    same((found["State"], "RecoveryPointArn" in found), ("ABORTED", False))
+    call = backup.list_recovery_points_by_resource
+    same(call(ResourceArn=arn(instance))["RecoveryPoints"], [])
+    refused("InvalidRequestException", 400, backup.stop_backup_job, BackupJobId=job)
+    refused("ResourceNotFoundException", 400, backup.stop_backup_job, BackupJobId="nothing")
 
 
 @case
@@ -135,7 +151,7 @@ def a_recovery_point_is_restored_to_a_new_instance():
         "Metadata": metadata["RestoreMetadata"],
         "IamRoleArn": ROLE,
         "IdempotencyToken": "restore-once",
-        "CopySourceTagsToRestoredResource": True,
+        "CopySourceTagsToRestoredResource": False,
     }
     started = backup.start_restore_job(**request)["RestoreJobId"]
     assert backup.start_restore_job(**request).get("RestoreJobId") in (None, started)

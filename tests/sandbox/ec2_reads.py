@@ -74,7 +74,7 @@ def filters_by_tag_state_and_pattern():
 
     same(count(("tag:Group", ["web"])), 12)
     same(count(("tag:Group", ["web", "db"])), 18)
-    same(count(("tag:Group", ["w*"])), 12)
+    same(count(("tag:Group", ["w*"])), 16)
     same(count(("tag:Group", ["?b"])), 6)
     same(count(("tag:Group", ["Web"])), 0)
     same(count(("tag-key", ["Note"])), 12)

@@ -20,8 +20,8 @@ from harness import (
 ec2 = client("ec2")
 
 
-def specification(kind, **values):
-    return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in values.items()]}]
+def specification(resource, **values):
+    return [{"ResourceType": resource, "Tags": [{"Key": key, "Value": value} for key, value in values.items()]}]
 
 
 def volumes_of(instance):
@@ -46,6 +46,15 @@ def completed_snapshots(instance):
     later("10s")
     wait(ec2, "snapshot_completed", 15, SnapshotIds=[snapshot["SnapshotId"] for snapshot in made])
     return {snapshot["VolumeId"]: snapshot["SnapshotId"] for snapshot in made}
+
+
+@case
+def a_right_that_is_missing():
+    # The fleet denies the first two.
+    instance = instances("locked")[0]
+    refused("UnauthorizedOperation", 403, ec2.reboot_instances, InstanceIds=[instance], DryRun=True)
+    refused("UnauthorizedOperation", 403, ec2.reboot_instances, InstanceIds=[instance])
+    refused("DryRunOperation", 412, ec2.reboot_instances, InstanceIds=[instance], DryRun=True)
 
 
 @case
@@ -357,6 +366,25 @@ def tags_are_put_and_overwritten():
 
 
 @case
+def tags_are_deleted():
+    instance = instances("db")[4]
+    ec2.create_tags(Resources=[instance], Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+
+    def has():
+        later("10s")
+        return tags(ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0])
+
+    # With another value than it has, a tag stays.
+    ec2.delete_tags(Resources=[instance], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
+    now = has()
+    same((now.get("a"), now.get("b"), now["Group"]), ("1", None, "db"))
+    ec2.delete_tags(Resources=[instance], Tags=[{"Key": "a", "Value": "1"}])
+    assert "a" not in has()
+    refused("DryRunOperation", 412, ec2.delete_tags, Resources=[instance], DryRun=True)
+    refused("InvalidInstanceID.NotFound", 400, ec2.delete_tags, Resources=["i-0123456789abcdef0"])
+
+
+@case
 def dry_runs_prove_rights_and_change_nothing():
     instance = instances("db")[5]
     device, root = root_of(instance)
@@ -389,13 +417,6 @@ def dry_runs_prove_rights_and_change_nothing():
         refused("DryRunOperation", 412, call, **parameters, DryRun=True)
     after = len([call for call in control("calls") if call["writes"] and call["took_effect"]])
     same((state_of(instance), after), ("running", before))
-
-
-@case
-def a_right_that_is_missing():
-    instance = instances("locked")[0]
-    refused("UnauthorizedOperation", 403, ec2.reboot_instances, InstanceIds=[instance], DryRun=True)
-    refused("UnauthorizedOperation", 403, ec2.reboot_instances, InstanceIds=[instance])
 
 
 @case

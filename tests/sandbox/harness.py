@@ -4,6 +4,7 @@ Nothing here is made of the sandbox's own code: clients, paginators and waiters 
 """
 
 import contextlib
+import functools
 import json
 import os
 import traceback
@@ -135,10 +136,16 @@ def tags(of):
     return {tag["Key"]: tag["Value"] for tag in of.get("Tags", [])}
 
 
+@functools.cache
+def ours():
+    """A client is slow to make."""
+    return client("ec2")
+
+
 def instances(group, ec2=None):
     """Ids of the machines of a group, by name."""
     filters = [{"Name": "tag:Group", "Values": [group]}]
-    answer = (ec2 or client("ec2")).describe_instances(Filters=filters)
+    answer = (ec2 or ours()).describe_instances(Filters=filters)
     found = [instance for reservation in answer["Reservations"] for instance in reservation["Instances"]]
     found.sort(key=lambda instance: tags(instance)["Name"])
     return [instance["InstanceId"] for instance in found]

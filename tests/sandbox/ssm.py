@@ -178,7 +178,7 @@ def patches_are_scanned():
     same({state["InstanceId"] for state in group}, set(machines))
     same(ssm.describe_patch_group_state(PatchGroup="Linux")["InstancesWithMissingPatches"], 3)
     patches, _ = pages(ssm, "describe_instance_patches", "Patches", 10, InstanceId=machines[0])
-    missing = [patch for patch in patches if patch["State"] == "Missing"]
+    missing = [patch for patch in patches if patch["State"] == "MISSING"]
     same(len(missing), states[0]["MissingCount"])
 
 

@@ -199,7 +199,7 @@ pub struct CreateVolume {
     pub snapshot: String,
     /// The Availability Zone.
     pub zone: String,
-    /// In GiB; at least the snapshot's.
+    /// In GiB; at least the snapshot's, and just that where it is 0.
     pub size_gib: u32,
     /// The type: always stated, because AWS's default is `gp2`.
     pub kind: String,

@@ -75,6 +75,8 @@ pub(super) enum JobEnd {
     Expired,
     /// It did not complete within its window.
     Aborted,
+    /// Somebody stopped it.
+    Stopped,
 }
 
 impl Item for BackupJob {
@@ -116,7 +118,7 @@ impl BackupJob {
             JobEnd::Completed | JobEnd::CompletedWithIssues(_) => "COMPLETED",
             JobEnd::Failed(_) => "FAILED",
             JobEnd::Expired => "EXPIRED",
-            JobEnd::Aborted => "ABORTED",
+            JobEnd::Aborted | JobEnd::Stopped => "ABORTED",
         };
         let (message, category) = match &self.end {
             JobEnd::Completed => (None, "SUCCESS"),
@@ -126,6 +128,7 @@ impl BackupJob {
                 (Some("the job was not started within its start window".to_owned()), "FAILURE")
             }
             JobEnd::Aborted => (Some("the job did not complete within its window".to_owned()), "FAILURE"),
+            JobEnd::Stopped => (Some("the job was stopped".to_owned()), "FAILURE"),
         };
         Shown {
             id: self.id.clone(),
@@ -236,10 +239,27 @@ pub(super) fn start(
     Ok((Fact::Vaults(VaultFact::BackupStarted(Box::new(job))), answer))
 }
 
+/// `StopBackupJob`: what it made so far goes away.
+pub(super) fn stop(state: &State, now: Timestamp, here: &Place, id: &str) -> Result<(Fact, ()), Fault> {
+    const CALL: &str = "backup:StopBackupJob";
+    let there = state.vaults.backups.get(id).filter(|job| here.sees(&job.place));
+    let job =
+        there.ok_or_else(|| refused(CALL, "ResourceNotFoundException", format!("no backup job {id}")))?;
+    if now >= job.ends {
+        return Err(refused(CALL, "InvalidRequestException", format!("backup job {id} has ended")));
+    }
+    let fact = VaultFact::BackupStopped { backup: id.to_owned(), instance: job.instance.clone() };
+    Ok((Fact::Vaults(fact), ()))
+}
+
 impl State {
     /// A job starts: this is the instant that its recovery point is of.
     pub(super) fn begin_backup(&mut self, id: &str, at: Timestamp) {
         let Some(job) = self.vaults.backups.get(id).cloned() else { return };
+        // It was stopped before it began.
+        if !job.makes_a_point() {
+            return;
+        }
         let Some(machine) = self.roster.by_id(&job.instance) else { return };
         let root = self.root(machine).cloned();
         let mut held: Vec<_> = self.machines[machine].volumes.values().cloned().collect();

@@ -39,6 +39,8 @@ pub(super) enum DiskFact {
     TerminationSet { volume: String, instance: TargetId, value: bool },
     /// `ec2:CreateTags`.
     Tagged { resources: Vec<String>, tags: BTreeMap<String, String> },
+    /// `ec2:DeleteTags`: these keys, where stated only with this value; none: all.
+    Untagged { resources: Vec<String>, tags: BTreeMap<String, Option<String>> },
     /// `ec2:DeregisterImage`.
     ImageDeregistered { image: String },
 }
@@ -116,6 +118,11 @@ impl State {
                     self.tag(id, tags);
                 }
             }
+            DiskFact::Untagged { resources, tags } => {
+                for id in resources {
+                    self.untag(id, tags);
+                }
+            }
             DiskFact::ImageDeregistered { image } => {
                 if let Some(image) = self.disks.images.get_mut(image) {
                     image.deregistered = Some(at);
@@ -171,6 +178,25 @@ impl State {
             || disks.replacements.tag(id, tags);
         if let Some(machine) = self.roster.find(id) {
             self.roster.machines[machine].tags.extend(tags.clone());
+        }
+    }
+
+    fn untag(&mut self, id: &str, tags: &BTreeMap<String, Option<String>>) {
+        let keeps = |key: &String, value: &String| {
+            // Those of AWS itself stay.
+            key.starts_with("aws:")
+                || !(tags.is_empty()
+                    || tags
+                        .get(key)
+                        .is_some_and(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == value)))
+        };
+        let disks = &mut self.disks;
+        let _ = disks.volumes.untag(id, keeps)
+            || disks.snapshots.untag(id, keeps)
+            || disks.images.untag(id, keeps)
+            || disks.replacements.untag(id, keeps);
+        if let Some(machine) = self.roster.find(id) {
+            self.roster.machines[machine].tags.retain(|key, value| keeps(key, value));
         }
     }
 

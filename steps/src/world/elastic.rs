@@ -210,12 +210,7 @@ impl Ec2 for Account {
                 let message = format!("tag keys starting with 'aws:' are reserved: '{key}'");
                 return Err(refused(CALL, "InvalidParameterValue", message));
             }
-            for id in &resources {
-                if !state.has(here, id) {
-                    let message = format!("the ID '{id}' does not exist");
-                    return Err(refused(CALL, &unknown(id), message));
-                }
-            }
+            all_there(state, here, CALL, &resources)?;
             Ok((Fact::Disks(DiskFact::Tagged { resources, tags }), ()))
         })
         .await
@@ -237,6 +232,19 @@ impl Ec2 for Account {
 
     async fn prove(&self, right: &Proof) -> Result<(), Fault> {
         self.world.prove(self.label(), right.call()).await
+    }
+}
+
+/// One id that is not there fails the whole call.
+pub(super) fn all_there(
+    state: &State,
+    here: &Place,
+    call: &'static str,
+    ids: &[String],
+) -> Result<(), Fault> {
+    match ids.iter().find(|id| !state.has(here, id)) {
+        Some(id) => Err(refused(call, &unknown(id), format!("the ID '{id}' does not exist"))),
+        None => Ok(()),
     }
 }
 

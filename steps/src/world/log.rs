@@ -147,7 +147,10 @@ pub struct Call {
 impl Call {
     /// Whether repeating it changes nothing (DOMAIN 0.1).
     fn may_repeat(&self) -> bool {
-        matches!(self.call.as_str(), "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:ModifyInstanceAttribute")
+        matches!(
+            self.call.as_str(),
+            "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:DeleteTags" | "ec2:ModifyInstanceAttribute"
+        )
     }
 }
 
@@ -291,6 +294,9 @@ fn of_disks(line: &Line, fact: &DiskFact) -> Call {
         DiskFact::Tagged { resources, .. } => {
             ("ec2:CreateTags", Vec::new(), String::new(), resources.first())
         }
+        DiskFact::Untagged { resources, .. } => {
+            ("ec2:DeleteTags", Vec::new(), String::new(), resources.first())
+        }
         DiskFact::ImageDeregistered { image } => {
             ("ec2:DeregisterImage", Vec::new(), String::new(), Some(image))
         }
@@ -302,6 +308,9 @@ fn of_vaults(line: &Line, fact: &VaultFact) -> Call {
     let (name, machine, token, resource) = match fact {
         VaultFact::BackupStarted(job) => {
             ("backup:StartBackupJob", &job.instance, job.token.token.clone(), &job.id)
+        }
+        VaultFact::BackupStopped { backup, instance } => {
+            ("backup:StopBackupJob", instance, String::new(), backup)
         }
         VaultFact::RestoreStarted(job) => {
             ("backup:StartRestoreJob", &job.source, job.token.token.clone(), &job.id)

@@ -62,6 +62,20 @@ impl<T: Item> Shelf<T> {
         true
     }
 
+    /// Takes off it the tags that are not kept; whether it is here.
+    pub fn untag(&mut self, id: &str, keeps: impl Fn(&String, &String) -> bool) -> bool {
+        let Some(item) = self.items.get_mut(id) else { return false };
+        let tagged = &mut self.tagged;
+        item.tags_mut().retain(|key, value| {
+            let kept = keeps(key, value);
+            if !kept && let Some(ids) = tagged.get_mut(key).and_then(|values| values.get_mut(value)) {
+                ids.remove(id);
+            }
+            kept
+        });
+        true
+    }
+
     /// What a read from here finds now.
     pub fn find(&self, here: &Place, id: &str, now: Timestamp) -> Option<&T> {
         self.get(id).filter(|item| is_seen(*item, here, now))

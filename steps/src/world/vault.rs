@@ -7,7 +7,7 @@ use runbook_engine::ids::TargetId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    backup_job::BackupJob,
+    backup_job::{BackupJob, JobEnd},
     place::Place,
     recovery_point::RecoveryPoint,
     refusal::refused,
@@ -53,6 +53,8 @@ pub(super) struct Vault {
 pub(super) enum VaultFact {
     /// `backup:StartBackupJob`.
     BackupStarted(Box<BackupJob>),
+    /// `backup:StopBackupJob`.
+    BackupStopped { backup: String, instance: TargetId },
     /// `backup:StartRestoreJob`.
     RestoreStarted(Box<RestoreJob>),
     /// `backup:DeleteRecoveryPoint`.
@@ -118,6 +120,15 @@ impl State {
                 }
                 self.vaults.backups.insert((**job).clone());
             }
+            VaultFact::BackupStopped { backup, instance } => {
+                let Some(job) = self.vaults.backups.get_mut(backup) else { return };
+                job.end = JobEnd::Stopped;
+                job.ends = at;
+                job.starts = job.starts.min(at);
+                let point = job.recovery_point.clone();
+                self.vaults.busy_until.insert(instance.clone(), at);
+                self.drop_point(&point, at);
+            }
             VaultFact::RestoreStarted(job) => {
                 self.named += 1;
                 self.keep(&job.token, &job.id);
@@ -132,15 +143,21 @@ impl State {
                     point.stuck = true;
                     return;
                 }
-                point.deleted = Some(at);
-                let image = point.image.clone();
-                let Some(image) = self.disks.images.get_mut(&image) else { return };
-                image.deregistered = Some(at);
-                for snapshot in image.snapshots.clone() {
-                    if let Some(snapshot) = self.disks.snapshots.get_mut(&snapshot) {
-                        snapshot.deleted = Some(at);
-                    }
-                }
+                self.drop_point(recovery_point, at);
+            }
+        }
+    }
+
+    /// A recovery point goes, and what is behind it.
+    fn drop_point(&mut self, recovery_point: &str, at: Timestamp) {
+        let Some(point) = self.vaults.points.get_mut(recovery_point) else { return };
+        point.deleted = Some(at);
+        let image = point.image.clone();
+        let Some(image) = self.disks.images.get_mut(&image) else { return };
+        image.deregistered = Some(at);
+        for snapshot in image.snapshots.clone() {
+            if let Some(snapshot) = self.disks.snapshots.get_mut(&snapshot) {
+                snapshot.deleted = Some(at);
             }
         }
     }

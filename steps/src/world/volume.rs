@@ -195,7 +195,9 @@ pub(super) fn create(
             return Err(refused(CALL, "IncorrectState", message));
         }
     }
-    if request.size_gib < snapshot.size_gib {
+    // Who states no size gets the snapshot's.
+    let size_gib = if request.size_gib == 0 { snapshot.size_gib } else { request.size_gib };
+    if size_gib < snapshot.size_gib {
         let message = format!("the size is smaller than that of the snapshot, {} GiB", snapshot.size_gib);
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
@@ -209,7 +211,7 @@ pub(super) fn create(
     let volume = Volume {
         id: state.name("vol-"),
         place: snapshot.place.clone(),
-        size_gib: request.size_gib,
+        size_gib,
         kind: request.kind.clone(),
         iops: request.iops.or(gp3.then_some(3000)),
         throughput: request.throughput.or(gp3.then_some(125)),

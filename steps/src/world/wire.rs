@@ -5,7 +5,16 @@ use std::collections::BTreeMap;
 use runbook_engine::ids::TargetId;
 
 use super::{
-    account::Account, instance, listing::machines, machine::Power, shelf::Item, snapshot, state::State,
+    account::Account,
+    backup_job,
+    disk_fact::DiskFact,
+    elastic::all_there,
+    instance,
+    listing::machines,
+    machine::Power,
+    shelf::Item,
+    snapshot,
+    state::{Fact, State},
 };
 use crate::ports::{
     ec2::{InstanceStatus, Snapshot},
@@ -103,6 +112,32 @@ impl Account {
             snapshot::create_of_volume(state, now, here, volume, tags, self.label(), struck)
         })
         .await
+    }
+
+    /// Takes tags off resources (`DeleteTags`): these keys, where stated only with this value; none: all.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn delete_tags(
+        &self,
+        resources: &[String],
+        tags: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), Fault> {
+        self.act("ec2:DeleteTags", &[], |state, _, here, _| {
+            all_there(state, here, "ec2:DeleteTags", resources)?;
+            let fact = DiskFact::Untagged { resources: resources.to_vec(), tags: tags.clone() };
+            Ok((Fact::Disks(fact), ()))
+        })
+        .await
+    }
+
+    /// Stops a backup job (`StopBackupJob`). What it made so far goes away.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn stop_backup(&self, id: &str) -> Result<(), Fault> {
+        self.act("backup:StopBackupJob", &[], |state, now, here, _| backup_job::stop(state, now, here, id))
+            .await
     }
 }
 

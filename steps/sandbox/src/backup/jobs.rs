@@ -1,4 +1,4 @@
-//! Backup jobs: StartBackupJob, DescribeBackupJob, ListBackupJobs.
+//! Backup jobs: StartBackupJob, DescribeBackupJob, ListBackupJobs, StopBackupJob.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -83,6 +83,13 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Answer, Trouble> {
     asked.finish()?;
     let job = asked.account.backup_job(&id).await?;
     Ok(answer(show(&asked, &job)))
+}
+
+pub(super) async fn stop(mut asked: Asked<'_>) -> Result<Answer, Trouble> {
+    let id = asked.name();
+    asked.finish()?;
+    asked.account.stop_backup(&id).await?;
+    Ok(Answer::new(200, "application/json", ""))
 }
 
 pub(super) async fn list(mut asked: Asked<'_>) -> Result<Answer, Trouble> {

@@ -42,6 +42,7 @@ impl Service for BackupService {
             "StartBackupJob" => jobs::start(asked).await,
             "DescribeBackupJob" => jobs::describe(asked).await,
             "ListBackupJobs" => jobs::list(asked).await,
+            "StopBackupJob" => jobs::stop(asked).await,
             "DescribeBackupVault" => vaults::describe(asked).await,
             "ListBackupVaults" => vaults::list(asked).await,
             "DescribeRegionSettings" => vaults::region_settings(asked),

@@ -3,10 +3,11 @@
 use hyper::Method;
 
 /// The operations and their paths; `*` is a name. A slash at the end says nothing.
-const ROUTES: [(&str, &[&str], &str); 16] = [
+const ROUTES: [(&str, &[&str], &str); 17] = [
     ("PUT", &["backup-jobs"], "StartBackupJob"),
     ("GET", &["backup-jobs"], "ListBackupJobs"),
     ("GET", &["backup-jobs", "*"], "DescribeBackupJob"),
+    ("POST", &["backup-jobs", "*"], "StopBackupJob"),
     ("GET", &["backup-vaults"], "ListBackupVaults"),
     ("GET", &["backup-vaults", "*"], "DescribeBackupVault"),
     ("GET", &["backup-vaults", "*", "recovery-points"], "ListRecoveryPointsByBackupVault"),

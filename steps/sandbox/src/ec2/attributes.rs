@@ -27,7 +27,7 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     xml.text("instanceId", &id);
     let value = match attribute.as_str() {
         "blockDeviceMapping" => {
-            show_volumes(&mut xml, &instance.volumes);
+            show_volumes(&mut xml, instance);
             return Ok(xml);
         }
         "instanceType" => instance.kind.clone(),

@@ -68,8 +68,10 @@ pub(super) fn show_state(xml: &mut Xml, name: &str, state: &str) {
     });
 }
 
-/// The volumes of an instance as an element.
-pub(super) fn show_volumes(xml: &mut Xml, volumes: &[Attachment]) {
+/// The volumes of an instance as an element, the root first.
+pub(super) fn show_volumes(xml: &mut Xml, instance: &Instance) {
+    let mut volumes: Vec<_> = instance.volumes.iter().collect();
+    volumes.sort_by_key(|volume| volume.device != instance.root_device);
     xml.list("blockDeviceMapping", volumes, |item, volume| {
         item.text("deviceName", &volume.device);
         item.part("ebs", |ebs| {
@@ -103,7 +105,7 @@ fn show(xml: &mut Xml, instance: &Instance, owner: &str) {
     xml.text("sourceDestCheck", true).list("groupSet", [(); 0], |_, ()| ());
     xml.text("architecture", architecture(&instance.kind));
     xml.text("rootDeviceType", &instance.root_device_type).text("rootDeviceName", &instance.root_device);
-    show_volumes(xml, &instance.volumes);
+    show_volumes(xml, instance);
     xml.text("virtualizationType", "hvm")
         .text("hypervisor", "xen")
         .text("ebsOptimized", true)

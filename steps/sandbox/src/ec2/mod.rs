@@ -71,6 +71,7 @@ impl Service for Ec2Service {
             "CreateReplaceRootVolumeTask" => replace_root::create(asked).await?,
             "DescribeReplaceRootVolumeTasks" => replace_root::describe(asked).await?,
             "CreateTags" => tags::create(asked).await?,
+            "DeleteTags" => tags::delete(asked).await?,
             "DescribeTags" => tags::describe(asked).await?,
             "DescribeRegions" => places::regions(asked).await?,
             "DescribeAvailabilityZones" => places::zones(asked).await?,

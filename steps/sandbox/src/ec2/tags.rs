@@ -1,4 +1,4 @@
-//! CreateTags, DescribeTags.
+//! CreateTags, DeleteTags, DescribeTags.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,15 @@ pub(super) async fn create(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     }
     asked.writes(|| Proof::CreateTags(resources.clone())).await?;
     asked.account.create_tags(&resources, &tags).await?;
+    Ok(done())
+}
+
+/// A tag that is named with a value is deleted only where it has that value; without any tag all are.
+pub(super) async fn delete(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
+    let resources = resources(&mut asked)?;
+    let tags = tagging::pairs(&mut asked.form)?;
+    asked.taken("ec2:DeleteTags").await?;
+    asked.account.delete_tags(&resources, &tags).await?;
     Ok(done())
 }
 

@@ -56,7 +56,6 @@ pub(super) async fn create(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     let kms_key = form.text("KmsKeyId")?;
     let token = token(form)?;
     let [tags] = tagging::of_new(form, ["volume"])?;
-    limits(&kind, iops, throughput)?;
     if kms_key.is_some() && !encrypted {
         let message = "The parameter KmsKeyId requires the parameter Encrypted to be set.";
         return Err(refused("InvalidParameterDependency", message).into());
@@ -91,43 +90,6 @@ pub(super) fn token(form: &mut super::form::Form) -> Result<String, crate::fault
         Some(token) if token.len() > 64 || !token.is_ascii() => Err(form.invalid("ClientToken", &token)),
         Some(token) if !token.is_empty() => Ok(token),
         _ => Ok(uuid::Uuid::new_v4().to_string()),
-    }
-}
-
-/// What the types take (DOMAIN 4.5).
-fn limits(kind: &str, iops: Option<u32>, throughput: Option<u32>) -> Result<(), crate::fault::Refusal> {
-    let range = match kind {
-        "gp3" => Some(3_000..=80_000),
-        "io1" => Some(100..=64_000),
-        "io2" => Some(100..=256_000),
-        _ => None,
-    };
-    match (iops, range) {
-        (Some(_), None) => {
-            let message = format!("The parameter iops is not supported for {kind} volumes.");
-            return Err(refused("InvalidParameterCombination", message));
-        }
-        (Some(iops), Some(range)) if !range.contains(&iops) => {
-            let message =
-                format!("Volume iops of {iops} is not between {} and {}.", range.start(), range.end());
-            return Err(refused("InvalidParameterValue", message));
-        }
-        (None, Some(_)) if kind != "gp3" => {
-            let message = format!("The parameter iops must be specified for {kind} volumes.");
-            return Err(refused("MissingParameter", message));
-        }
-        _ => {}
-    }
-    match throughput {
-        Some(_) if kind != "gp3" => {
-            let message = format!("The parameter throughput is not supported for {kind} volumes.");
-            Err(refused("InvalidParameterCombination", message))
-        }
-        Some(throughput) if !(125..=2_000).contains(&throughput) => {
-            let message = format!("Volume throughput of {throughput} is not between 125 and 2000.");
-            Err(refused("InvalidParameterValue", message))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -180,23 +142,5 @@ impl Filtered for Volume {
 
     fn tags(&self) -> Option<&BTreeMap<String, String>> {
         Some(&self.tags)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::limits;
-
-    #[test]
-    fn limits_of_the_types() {
-        let refused =
-            |kind, iops, throughput| limits(kind, iops, throughput).err().map(|refusal| refusal.code);
-        assert_eq!(refused("gp3", Some(3_000), Some(125)), None);
-        assert_eq!(refused("gp3", None, None), None);
-        assert_eq!(refused("gp3", Some(2_999), None).as_deref(), Some("InvalidParameterValue"));
-        assert_eq!(refused("gp3", None, Some(2_001)).as_deref(), Some("InvalidParameterValue"));
-        assert_eq!(refused("gp2", Some(3_000), None).as_deref(), Some("InvalidParameterCombination"));
-        assert_eq!(refused("io2", None, None).as_deref(), Some("MissingParameter"));
-        assert_eq!(refused("io2", Some(5_000), Some(200)).as_deref(), Some("InvalidParameterCombination"));
     }
 }
