@@ -85,6 +85,9 @@ def alarms_change_with_time():
     same(state(), "OK")
     later("30d")
     same(state(), "ALARM")
+    cloudwatch.set_alarm_state(AlarmName="web-4", StateValue="OK", StateReason="looked at")
+    same(state(), "OK")
+    refused("ResourceNotFound", 404, cloudwatch.set_alarm_state, AlarmName="none", StateValue="OK", StateReason="x")
 
 
 @case

@@ -187,6 +187,10 @@ def images_stand_behind_recovery_points():
     listed, count = pages(ec2, "describe_images", "Images", 2, Owners=["self"])
     complete([one["ImageId"] for one in listed], everything, count, 2)
     refused("InvalidAMIID.NotFound", 400, ec2.describe_images, ImageIds=["ami-0123456789abcdef0"])
+    other = (everything - {image}).pop()
+    ec2.deregister_image(ImageId=other)
+    later("10s")
+    refused("InvalidAMIID.NotFound", 400, ec2.describe_images, ImageIds=[other])
 
 
 @case

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from harness import ACCOUNT, ENDPOINT, OPERATIONS, REGION, case, instances, later, same
+from harness import ACCOUNT, COMMANDS, ENDPOINT, REGION, case, instances, later, same
 
 AWS = os.path.join(os.path.dirname(sys.executable), "aws")
 ENVIRONMENT = {
@@ -26,7 +26,7 @@ ENVIRONMENT = {
 def run(*words):
     """A command line: exit code, standard output, standard error."""
     done = subprocess.run([AWS, *words], env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
-    OPERATIONS.add(f"cli:{words[0]} {words[1]}")
+    COMMANDS.add(" ".join(words[: 3 if words[1] == "wait" else 2]))
     return done.returncode, done.stdout, done.stderr
 
 

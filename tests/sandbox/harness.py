@@ -21,6 +21,7 @@ OTHER_ACCOUNT = "222222222222"
 
 CASES = []
 OPERATIONS = set()
+COMMANDS = set()
 
 
 def case(function):
@@ -47,8 +48,10 @@ def client(service, account=ACCOUNT, region=REGION, retries=1, keys=None):
     return made
 
 
-def note(model, **_):
-    OPERATIONS.add(f"{model.service_model.service_name}:{model.name}")
+def note(model, http_response, **_):
+    """An operation counts when it was carried out, not when it was refused."""
+    if http_response.status_code == 200:
+        OPERATIONS.add(f"{model.service_model.service_name}:{model.name}")
 
 
 def control(path, body=None):
@@ -162,6 +165,11 @@ def run():
         except Exception:  # noqa: BLE001 - whatever it is, the case failed
             failed.append(name)
             print(f"FAILED {name}\n{traceback.format_exc()}", flush=True)
-    summary = {"cases": len(CASES), "failed": failed, "operations": sorted(OPERATIONS)}
+    summary = {
+        "cases": len(CASES),
+        "failed": failed,
+        "operations": sorted(OPERATIONS),
+        "commands": sorted(COMMANDS),
+    }
     print(f"summary {json.dumps(summary)}", flush=True)
     return 1 if failed else 0

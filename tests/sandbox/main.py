@@ -8,7 +8,9 @@ import harness
 import accounts  # noqa: F401
 import ec2_reads  # noqa: F401
 import ssm  # noqa: F401
-import ec2_writes  # noqa: F401
+import ec2_snapshots  # noqa: F401
+import ec2_volumes  # noqa: F401
+import ec2_instances  # noqa: F401
 import backup  # noqa: F401
 import cli  # noqa: F401
 
