@@ -1,6 +1,7 @@
 //! Reads that list everything of one account and Region: what a server of AWS's protocols filters and pages.
 
 use jiff::Timestamp;
+use runbook_engine::ids::TargetId;
 
 use super::{
     account::{Account, Agent, Alarm, SentCommand},
@@ -132,6 +133,20 @@ impl Account {
             .read(self.label(), "ssm:DescribeInstanceInformation", &[], |state, now| {
                 let ids = machines(state, &here, now).map(|machine| &state.roster.machines[machine].id);
                 let known = ids.filter_map(|id| listed(state, &here, id, now));
+                Ok(known.map(|machine| agent(state, machine, now)).collect())
+            })
+            .await
+    }
+
+    /// Those of these machines that are registered nodes (`DescribeInstanceInformation` by id).
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub async fn agents_of(&self, ids: &[TargetId]) -> Result<Vec<Agent>, Fault> {
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), "ssm:DescribeInstanceInformation", ids, |state, now| {
+                let known = ids.iter().filter_map(|id| listed(state, &here, id, now));
                 Ok(known.map(|machine| agent(state, machine, now)).collect())
             })
             .await

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use runbook_steps::ports::ec2::{Attachment, Instance};
+use runbook_engine::ids::TargetId;
+use runbook_steps::ports::ec2::{Attachment, Ec2, Instance};
 
 use super::{
     asked::Asked,
@@ -27,7 +28,13 @@ pub(super) async fn describe(mut asked: Asked<'_>) -> Result<Xml, Trouble> {
     asked.taken("ec2:DescribeInstances").await?;
     let found = asked
         .page("ec2:DescribeInstances", &range, &ids, async {
-            let all = asked.account.all_instances().await?;
+            // One by one where they are named: a call for a thousand of ten thousand costs a thousand.
+            let all = if ids.is_empty() {
+                asked.account.all_instances().await?
+            } else {
+                let named: Vec<_> = ids.iter().cloned().map(TargetId::from).collect();
+                asked.account.instances(&named).await?
+            };
             Ok(filters.keep(page::with_ids(
                 all,
                 &ids,

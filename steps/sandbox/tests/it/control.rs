@@ -7,13 +7,13 @@ use crate::rig::{FLEET, Rig, eventually, ssm};
 #[tokio::test]
 async fn time_stands_still_until_it_is_moved() {
     let rig = Rig::start(FLEET).await;
-    assert_eq!(rig.get("/_sandbox/clock").await, json!({ "now": "2026-01-05T08:00:00Z" }));
+    assert_eq!(rig.get("/_sandbox/clock").await["now"], json!("2026-01-05T08:00:00Z"));
     let moved = rig.post("/_sandbox/clock", &json!({ "by": "1h" })).await;
-    assert_eq!(moved, json!({ "now": "2026-01-05T09:00:00Z" }));
+    assert_eq!(moved["now"], json!("2026-01-05T09:00:00Z"));
     rig.post("/_sandbox/clock", &json!({ "to": "2026-01-05T10:00:00Z" })).await;
     // It never goes back.
     rig.post("/_sandbox/clock", &json!({ "to": "2026-01-05T07:00:00Z" })).await;
-    assert_eq!(rig.get("/_sandbox/clock").await, json!({ "now": "2026-01-05T10:00:00Z" }));
+    assert_eq!(rig.get("/_sandbox/clock").await["now"], json!("2026-01-05T10:00:00Z"));
     let wrong = rig.send("POST /_sandbox/clock", r#"{"by":"1h","to":"2026-01-05T07:00:00Z"}"#).await.unwrap();
     assert_eq!(wrong.status, 400);
 }
