@@ -46,7 +46,7 @@ pub struct Entry {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Call(Entry),
+    Call(Box<Entry>),
     /// The world's time was moved.
     Clock(Timestamp),
 }
@@ -76,7 +76,7 @@ impl CallLog {
                 Line::Call(entry) => {
                     log.numbered = log.numbered.max(entry.n);
                     log.reached = log.reached.max(Some(entry.at));
-                    log.entries.push(entry);
+                    log.entries.push(*entry);
                 }
                 Line::Clock(at) => log.reached = log.reached.max(Some(at)),
             }
@@ -104,7 +104,7 @@ impl CallLog {
     /// The file cannot be written.
     pub fn note(&mut self, entry: Entry) -> io::Result<()> {
         self.reached = self.reached.max(Some(entry.at));
-        let written = self.write(&Line::Call(entry.clone()));
+        let written = self.write(&Line::Call(Box::new(entry.clone())));
         self.entries.push(entry);
         written
     }

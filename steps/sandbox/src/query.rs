@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(members.integer("MaxRecords", 1, 100).unwrap(), Some(5));
         members.finish().unwrap();
         assert_eq!(
-            super::Form { fields: vec![("Version".into(), "x".into())] }.members("v").unwrap_err().code,
+            Form { fields: vec![("Version".into(), "x".into())] }.members("v").unwrap_err().code,
             "NoSuchVersion"
         );
     }
