@@ -375,7 +375,14 @@ impl World {
                 let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
                 Ok((fact, Err(fault)))
             }
-            None => decide(state, now, &mut struck).map(|(fact, answer)| (fact, Ok(answer))),
+            None => match decide(state, now, &mut struck) {
+                // A fault that strikes so many times is counted also where it refuses the call.
+                Err(fault) if !struck.is_empty() => {
+                    let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
+                    Ok((fact, Err(fault)))
+                }
+                decided => decided.map(|(fact, answer)| (fact, Ok(answer))),
+            },
         };
         let (fact, mut answer) = match decided {
             Ok(decided) => decided,

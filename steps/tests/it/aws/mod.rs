@@ -4,6 +4,7 @@ mod command;
 mod large;
 mod patch;
 mod per_machine;
+mod restore;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -74,6 +74,12 @@ impl Attempt {
         self
     }
 
+    /// The inputs of one of its machines.
+    pub fn inputs_of(&self, id: &TargetId) -> &Inputs {
+        let found = self.machines.iter().find(|(machine, _)| machine.id == *id);
+        &found.expect("one of its machines").1
+    }
+
     /// Whether its task has no machines.
     pub fn has_no_machines(&self) -> bool {
         self.machines.is_empty()
