@@ -14,7 +14,10 @@ use runbook_steps::{
         kept::{Kept, KeptVolume},
         restore::Restore,
     },
-    ports::ec2::{CreateSnapshots, Ec2, Instance, Volume, Which},
+    ports::{
+        backup::StartBackup,
+        ec2::{CreateSnapshots, Ec2, Instance, Volume, Which},
+    },
     world::World,
 };
 use serde_json::{Value, json};
@@ -260,4 +263,79 @@ async fn a_snapshot_that_is_not_complete_is_waited_for() {
     let faults = "{ kind: snapshot_slow, targets: [web/1], after: 1h }";
     let (world, attempt) = backed_up_world(faults, "swap-volumes");
     assert_eq!(ends(&world, &attempt).await, SUCCEEDED);
+}
+
+/// The same with recovery points of AWS Backup.
+fn recovery_points(faults: &str) -> (Arc<World>, Attempt) {
+    let world = world(faults);
+    let ports = world.ports();
+    let all = machines(&ports);
+    let role = "arn:aws:iam::000000000000:role/backup".to_owned();
+    let backup = ports.aws.as_ref().and_then(|aws| aws.backup(&all[0].home)).expect("AWS Backup");
+    let started: Vec<_> = all
+        .iter()
+        .map(|machine| {
+            let request = StartBackup {
+                vault: "Default".into(),
+                resource: format!("arn:aws:ec2:eu-central-1:000000000000:instance/{}", machine.id),
+                role: role.clone(),
+                start_within: Duration::from_secs(3600),
+                token: machine.id.to_string(),
+                ..StartBackup::default()
+            };
+            at_once(backup.start_backup(&request)).expect("a job").expect("its id")
+        })
+        .collect();
+    world.advance_to(world.now().checked_add(Duration::from_secs(6 * 3600)).expect("a time"));
+    let mut attempt = Attempt::new(ports.clone(), json!({}));
+    attempt.settings.settle = world.settle();
+    attempt.timeout = Duration::from_secs(6 * 3600);
+    for (machine, job) in all.into_iter().zip(started) {
+        let job = at_once(backup.backup_job(&job)).expect("the job");
+        assert_eq!(job.state, "COMPLETED");
+        let kept = Kept {
+            snapshots: Vec::new(),
+            volumes: Vec::new(),
+            recovery_point: job.recovery_point,
+            vault: Some("Default".into()),
+            role: Some(role.clone()),
+            expires: None,
+        };
+        let inputs = json!({ "from": "backup", "strategy": "backup-restore", "keep": "14d" });
+        attempt = attempt.and(machine, backed_up(inputs, serde_json::to_value(kept).expect("JSON")));
+    }
+    (world, attempt)
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_instances_are_made_once_through_every_crash() {
+    let effects = [("backup:StartRestoreJob", 1)];
+    survives(&Restore::default(), || recovery_points(""), &SUCCEEDED, &effects).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_instance_is_said_loudly_and_the_old_one_stays() {
+    let (world, attempt) = recovery_points("{ kind: answer_lost, call: 'backup:StartRestoreJob', times: 3 }");
+    assert_eq!(ends(&world, &attempt).await, SUCCEEDED);
+    assert_eq!(world.calls().doubled(), Vec::<String>::new());
+    let machine = machines(&world.ports()).remove(0);
+    let recorded = attempt.journal.recorded();
+    let outputs = &recorded.outputs[&machine.id];
+    let new = outputs["replaced_by"]["instance"].as_str().expect("an id");
+    assert_ne!(new, machine.id.as_str());
+    assert_eq!(outputs["left"], machine.id.as_str());
+    let ec2 = ec2(&world, &machine);
+    let both = at_once(ec2.instances(&[machine.id.clone(), new.into()])).expect("instances");
+    assert_eq!(both.iter().map(|one| one.state.as_str()).collect::<Vec<_>>(), ["running", "running"]);
+    let made = both.iter().find(|one| one.id == new).expect("the new one");
+    assert_eq!(made.tags.get("runbook:replaces").map(String::as_str), Some(machine.id.as_str()));
+    assert_eq!(outputs["replaced_by"]["private_ip"].as_str(), made.private_ip.as_deref());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_job_that_fails_says_why() {
+    let (world, attempt) = recovery_points("{ kind: restore_failed, targets: [web/1] }");
+    let reports = ends(&world, &attempt).await;
+    assert!(reports[0].ends_with(" failed: the restore failed"), "{}", reports[0]);
+    assert_eq!(reports[1..], SUCCEEDED[1..]);
 }

@@ -44,6 +44,28 @@ impl Strategy {
         }
     }
 
+    /// The rights that it needs, beside those to see what it does.
+    pub fn rights(self) -> &'static [&'static str] {
+        match self {
+            Self::ReplaceRootVolume => &[
+                "ec2:CreateReplaceRootVolumeTask",
+                "ec2:CreateTags",
+                "ec2:ModifyInstanceAttribute",
+                "ec2:StartInstances",
+            ],
+            Self::SwapVolumes => &[
+                "ec2:AttachVolume",
+                "ec2:CreateTags",
+                "ec2:CreateVolume",
+                "ec2:DetachVolume",
+                "ec2:ModifyInstanceAttribute",
+                "ec2:StartInstances",
+                "ec2:StopInstances",
+            ],
+            Self::BackupRestore => &["backup:StartRestoreJob", "ec2:CreateTags", "iam:PassRole"],
+        }
+    }
+
     /// What is gone afterwards, for such a machine.
     pub fn loses(self, facts: &Ec2Facts) -> Vec<String> {
         let mut lost = vec!["what was written since the backup", "what was in memory"];
