@@ -24,6 +24,7 @@ impl Actions {
             actions.docs.insert(doc.name, doc);
         }
         actions
+            .with(aws::backup::Backup::default())
             .with(aws::command::Command::default())
             .with(aws::compliance::Compliance::default())
             .with(aws::patch::Patch::default())

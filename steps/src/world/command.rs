@@ -154,18 +154,19 @@ impl Work {
         }
     }
 
-    /// `Install` or `Scan`.
+    /// `Install`, `Scan`, or `Boot` for a script that says which boot it is.
     pub fn operation(&self) -> Option<&'static str> {
         match self {
             Self::Install { .. } => Some("Install"),
             Self::Scan { .. } => Some("Scan"),
-            Self::BootId { .. } | Self::Twice { .. } | Self::Other { .. } => None,
+            Self::BootId { .. } => Some("Boot"),
+            Self::Twice { .. } | Self::Other { .. } => None,
         }
     }
 
     /// Whether it is a patch operation.
     pub fn patches(&self) -> bool {
-        self.operation().is_some()
+        matches!(self, Self::Install { .. } | Self::Scan { .. })
     }
 
     pub fn snapshot_id(&self) -> Option<String> {

@@ -132,7 +132,7 @@ pub struct Call {
     pub token: String,
     /// What it made or changed: a volume, a snapshot, a job; of several the first.
     pub resource: Option<String>,
-    /// `Install` and `Scan`, for patch commands.
+    /// `Install` and `Scan`, for patch commands; `Boot` for one that reads which boot it is.
     pub operation: Option<&'static str>,
     /// The task that asked, where known.
     pub task: Option<String>,
@@ -147,10 +147,12 @@ pub struct Call {
 impl Call {
     /// Whether repeating it changes nothing (DOMAIN 0.1).
     fn may_repeat(&self) -> bool {
-        matches!(
-            self.call.as_str(),
-            "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:DeleteTags" | "ec2:ModifyInstanceAttribute"
-        )
+        // A boot is read anew by each life.
+        self.operation == Some("Boot")
+            || matches!(
+                self.call.as_str(),
+                "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:DeleteTags" | "ec2:ModifyInstanceAttribute"
+            )
     }
 }
 

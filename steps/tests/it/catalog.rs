@@ -10,7 +10,8 @@ use runbook_engine::{
 use runbook_steps::catalog::Actions;
 use serde_json::Value;
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
+    "aws/backup",
     "aws/command",
     "aws/compliance",
     "aws/patch",
@@ -70,7 +71,8 @@ fn a_default_is_of_the_kind_that_its_input_takes() {
                 (InputKind::Duration, Value::String(text)) => Span::parse(text).is_some(),
                 (InputKind::Integer, value) => value.is_u64(),
                 (InputKind::Enum(words), Value::String(text)) => words.contains(&text.as_str()),
-                (InputKind::TimeZone, Value::String(_)) => true,
+                (InputKind::String | InputKind::TimeZone, Value::String(_)) => true,
+                (InputKind::Bool, value) => value.is_boolean(),
                 _ => false,
             };
             let needless = input.required && !input.default.is_null();
@@ -100,7 +102,7 @@ fn effects_are_those_of_the_language() {
             _ => EffectDoc::Always(Effect::Reads),
         };
         assert_eq!(doc.effect, expected, "{}", doc.name);
-        assert_eq!(doc.backs_up, doc.name == "aws/snapshot");
+        assert_eq!(doc.backs_up, matches!(doc.name, "aws/backup" | "aws/snapshot"));
         assert_eq!(doc.restores, doc.name == "aws/restore");
     }
 }

@@ -146,6 +146,11 @@ impl Seen {
         agent.is_some_and(|agent| agent.online && agent.last_ping.is_some_and(|ping| ping > since))
     }
 
+    /// Its agent is known, and is not heard.
+    pub fn is_silent(&self) -> bool {
+        self.agent.as_ref().and_then(Option::as_ref).is_some_and(|agent| !agent.online)
+    }
+
     /// EC2 sees nothing wrong with it; where EC2 said nothing, that is not known.
     fn is_sound(&self) -> bool {
         let sound = |word: &str| !matches!(word, "impaired" | "initializing");
@@ -192,6 +197,12 @@ pub(super) fn not_back(what: &str, since: Timestamp, seen: Option<&Seen>, now: T
         let _ = write!(cause, ", {seen}");
     }
     let _ = write!(cause, ", not back by {}", clock(now));
+    Report::failed(Outcome::Unreachable, ErrorClass::Failed, cause)
+}
+
+/// What is reported of a machine that went silent while something ran on it.
+pub(super) fn silent(seen: &Seen, now: Timestamp) -> Report {
+    let cause = format!("the machine is silent, {seen}, not back by {}", clock(now));
     Report::failed(Outcome::Unreachable, ErrorClass::Failed, cause)
 }
 

@@ -160,6 +160,9 @@ impl Run {
             reboots: false,
             asks_first: true,
             prints: true,
+            alone: false,
+            boots: BTreeMap::new(),
+            note: None,
         })
     }
 }

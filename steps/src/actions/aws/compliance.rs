@@ -1,6 +1,13 @@
 //! `aws/compliance`: whether a machine's patch state is good enough.
+//!
+//! Systems Manager keeps the report of the last operation only, whoever began it and against whichever baseline it went.
+//! So a state counts where it is a scan of this stage, by patch snapshot and time; a machine whose last operation was
+//! another one is scanned first.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use runbook_engine::{
@@ -9,14 +16,17 @@ use runbook_engine::{
     ids::TargetId,
     outcome::{ErrorClass, Outcome},
     run::event::Report,
-    target::Home,
+    target::{Home, Target},
 };
 use serde_json::{Value, json};
 
 use super::{
     errand::MOST,
+    patch_list::PatchList,
+    patch_state::Awaited,
+    patching::{Patching, Purpose},
     patience::{cancelled, read, refusal},
-    relay::instances,
+    relay::{self, instances},
 };
 use crate::{
     action::{Action, Failure, Inputs, Work},
@@ -41,7 +51,16 @@ pub fn doc() -> ActionDoc {
             limit("max_security", "How many security patches may be missing."),
             limit("max_other", "How many other patches may be missing."),
         ],
-        rights: vec!["ssm:DescribeInstancePatchStates"],
+        rights: vec![
+            "ec2:DescribeInstanceStatus",
+            "ssm:CancelCommand",
+            "ssm:DescribeInstanceInformation",
+            "ssm:DescribeInstancePatchStates",
+            "ssm:GetCommandInvocation",
+            "ssm:ListCommandInvocations",
+            "ssm:ListCommands",
+            "ssm:SendCommand",
+        ],
         outputs: vec![
             ("missing", "MissingCount"),
             ("failed", "FailedCount"),
@@ -52,7 +71,7 @@ pub fn doc() -> ActionDoc {
         ],
         ..ActionDoc::new(
             "aws/compliance",
-            "Fails a machine whose patch state, as Systems Manager last saw it, is over a limit.",
+            "Fails a machine whose patch state is over a limit. What counts is a scan of this stage: where the last patch operation was another one, the machine is scanned.",
             TimeoutDoc::Fixed(Span::from_mins(30)),
         )
     }
@@ -77,15 +96,37 @@ impl Action for Compliance {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        if ctx.resumed {
-            // It only reads, and reads anew.
-            ctx.ledger.looked_up().await?;
+        let mut machines = instances(ctx, work).await?;
+        let known = self.judge_known(ctx, &machines).await?;
+        machines.retain(|id, _| !known.contains(id));
+        if machines.is_empty() {
+            if ctx.resumed {
+                ctx.ledger.looked_up().await?;
+            }
+            return Ok(Value::Null);
         }
-        let machines = instances(ctx, work).await?;
+        // Never reported, or somebody else's report lies over ours: it is asked for anew.
+        let ids: Vec<_> = machines.keys().cloned().collect();
+        let course = Patching::new(ctx, machines, PatchList::choose(ctx).await?, Purpose::Judge);
+        relay::run(ctx, &ids, course).await?;
+        Ok(Value::Null)
+    }
+}
+
+impl Compliance {
+    /// Judges the machines whose last operation was a scan of this stage; gives all that are reported.
+    async fn judge_known(
+        &self,
+        ctx: &Context,
+        machines: &BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)>,
+    ) -> Result<BTreeSet<TargetId>, Failure> {
+        let lists = PatchList::all(ctx).into_iter().map(|list| list.id).collect();
+        let ours = Awaited { operation: "Scan", lists, ended_at: Some(ctx.stage_began) };
         let mut homes: BTreeMap<Home, Vec<TargetId>> = BTreeMap::new();
-        for (id, (target, _)) in &machines {
+        for (id, (target, _)) in machines {
             homes.entry(target.home.clone()).or_default().push(id.clone());
         }
+        let mut reported = BTreeSet::new();
         for (home, ids) in homes {
             let Some(ssm) = ctx.ports.aws.as_ref().map(|aws| aws.ssm(&home)) else {
                 return Err(Failure::failed("this run has no access to AWS"));
@@ -94,13 +135,14 @@ impl Action for Compliance {
                 let token = ctx.token(some[0].as_str(), "ssm:DescribeInstancePatchStates");
                 let report = match read(ctx, token, || ssm.patch_states(some)).await? {
                     Some(Ok(states)) => {
-                        let mut states: BTreeMap<_, _> =
-                            states.into_iter().map(|state| (state.instance.clone(), state)).collect();
-                        let judged = some.iter().filter_map(|id| {
-                            let inputs = &machines.get(id)?.1;
-                            Some((id.clone(), judge(inputs, states.remove(id))))
-                        });
-                        journal(ctx, judged.collect()).await?;
+                        let judged =
+                            states.into_iter().filter(|state| ours.is_told_by(state)).filter_map(|state| {
+                                let inputs = &machines.get(&state.instance)?.1;
+                                Some((state.instance.clone(), judge(inputs, &state)))
+                            });
+                        let judged: Vec<_> = judged.collect();
+                        reported.extend(judged.iter().map(|(id, _)| id.clone()));
+                        journal(ctx, judged).await?;
                         continue;
                     }
                     Some(Err(fault)) => refusal(&fault),
@@ -111,20 +153,17 @@ impl Action for Compliance {
                         "the patch state could not be read in time",
                     ),
                 };
+                reported.extend(some.iter().cloned());
                 ctx.ledger.report(some.to_vec(), report).await?;
             }
         }
-        Ok(Value::Null)
+        Ok(reported)
     }
 }
 
-fn judge(inputs: &Inputs, state: Option<PatchState>) -> Done {
+/// Holds a state against the limits.
+pub(super) fn judge(inputs: &Inputs, state: &PatchState) -> Done {
     let failed = |cause| Report::failed(Outcome::Failed, ErrorClass::Failed, cause);
-    let Some(state) = state else {
-        return Done::of(failed(
-            "Systems Manager has no patch state of the machine: it was never scanned".to_owned(),
-        ));
-    };
     let limit = |name| Some(inputs.integer(name).unwrap_or(0));
     let pending_reboot = match inputs.integer("max_pending_reboot") {
         Some(stated) => Some(stated),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,11 +17,15 @@ use runbook_engine::{
     target::Home,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::{
-    patience::{Said, Stopping, cancelled, put_off, read, refusal, share, write},
+    back::{self, SILENCE, Signs},
+    boot::Platform,
+    others::Others,
+    patience::{Said, Stopping, cancelled, needs_person, put_off, read, refusal, share, write},
     relay::Event,
 };
 use crate::{
@@ -42,8 +49,12 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// How far our clock and the service's may be apart in a search.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// A machine that reboots and is not heard for so long does not come back by itself.
-const SILENCE: Duration = Duration::from_secs(30 * 60);
+/// How often is looked for machines that went silent. Agents are heard every five minutes (DOMAIN 1.7).
+const HEARING: Duration = Duration::from_secs(300);
+
+/// Each command that is watched may be looked at once in so many of these: all of them together stay below the five
+/// calls a second that an account has (DOMAIN 1.4).
+const SHARE: Duration = Duration::from_millis(250);
 
 const CALL: &str = "ssm:SendCommand";
 
@@ -70,6 +81,12 @@ pub(super) struct Errand {
     pub asks_first: bool,
     /// What it printed is wanted, also where it succeeded.
     pub prints: bool,
+    /// No patch operation of somebody else may run on the machines meanwhile.
+    pub alone: bool,
+    /// Machines whose boot is read before, so that a reboot can be proved.
+    pub boots: BTreeMap<TargetId, Platform>,
+    /// What a later life must know as well: key and value of a checkpoint that is durable before it is sent.
+    pub note: Option<(String, Value)>,
 }
 
 /// How a command ended on a machine.
@@ -107,6 +124,9 @@ pub(super) struct Road {
     pub ctx: Context,
     /// Few calls at a time: the service's limits are low (DOMAIN 1.4).
     pub calls: Arc<Semaphore>,
+    pub others: Others,
+    /// How many commands are being watched.
+    pub watched: Arc<AtomicUsize>,
     pub events: mpsc::UnboundedSender<Event>,
 }
 
@@ -122,7 +142,7 @@ impl Road {
         let _ = self.events.send(Event::Ended { leg, machine, ending });
     }
 
-    fn tell_all(&self, leg: &'static str, machines: impl IntoIterator<Item = TargetId>, report: &Report) {
+    pub fn tell_all(&self, leg: &'static str, machines: impl IntoIterator<Item = TargetId>, report: &Report) {
         for machine in machines {
             self.tell(leg, machine, Ending::Known(report.clone()));
         }
@@ -130,7 +150,7 @@ impl Road {
 }
 
 impl Errand {
-    fn token(&self, ctx: &Context) -> Uuid {
+    pub fn token(&self, ctx: &Context) -> Uuid {
         ctx.token(&self.key, CALL)
     }
 
@@ -160,15 +180,24 @@ impl Errand {
             targets: self.targets.clone(),
             makes: None,
         };
-        ctx.ledger.intent(intent).await?;
+        // Few are on their way at a time, so that few are in doubt when the process dies.
+        let permit = road.calls.acquire().await;
+        match self.note.clone() {
+            // Both at once, so that they share a batch; the note comes first.
+            Some((key, note)) => {
+                let (noted, meant) =
+                    tokio::join!(ctx.ledger.checkpoint(&key, note), ctx.ledger.intent(intent));
+                noted.and(meant)?;
+            }
+            None => ctx.ledger.intent(intent).await?,
+        }
+        let mut permit = Some(permit);
         loop {
-            let call = || async {
-                let _permit = road.calls.acquire().await;
-                ssm.send_command(self.request(ctx)).await
-            };
+            let call = || ssm.send_command(self.request(ctx));
             match write(ctx, self.token(ctx), call).await? {
                 Said::Done(command) => return self.keep(ctx, Sent { command, at }).await,
                 Said::Unclear(fault) => {
+                    drop(permit.take());
                     tracing::warn!(key = self.key, %fault, "nobody knows whether the command was sent: looking for it");
                     match self.search(road, at).await? {
                         Some(delivery) => return Ok(delivery),
@@ -241,61 +270,15 @@ impl Errand {
         unknown(format!("{} may have been sent, cannot be found, and must not run twice", self.document))
     }
 
-    fn halves(&self) -> Vec<Self> {
-        let (first, second) = self.targets.split_at(self.targets.len() / 2);
-        [first, second]
-            .into_iter()
-            .map(|half| Self { key: key(self.leg, &half[0]), targets: half.to_vec(), ..self.clone() })
-            .collect()
+    /// The same for some of its machines.
+    pub fn part(&self, targets: Vec<TargetId>) -> Self {
+        let key = targets.first().map_or_else(|| self.key.clone(), |first| key(self.leg, first));
+        Self { key, targets, ..self.clone() }
     }
 
-    /// Takes the machines out whose agents are not heard: a command to them would wait in vain, and nobody could tell
-    /// later whether it ran.
-    pub async fn leave_silent_ones(&mut self, road: &Road) -> Result<(), Failure> {
-        if !self.asks_first {
-            return Ok(());
-        }
-        let ctx = &road.ctx;
-        let ssm = road.ssm(&self.home)?;
-        let ask = || async {
-            let _permit = road.calls.acquire().await;
-            ssm.agents(&self.targets).await
-        };
-        let agents = match read(ctx, self.token(ctx), ask).await? {
-            Some(Ok(agents)) => agents,
-            Some(Err(fault)) if fault.kind == FaultKind::Unsupported => return Ok(()),
-            Some(Err(fault)) => {
-                road.tell_all(self.leg, std::mem::take(&mut self.targets), &refusal(&fault));
-                return Ok(());
-            }
-            None => {
-                let report = match ctx.stopping() {
-                    StopReason::Cancelled => cancelled(),
-                    _ => Report::failed(
-                        Outcome::TimedOut,
-                        ErrorClass::TimedOut,
-                        "the service did not say in time whether the agent is heard",
-                    ),
-                };
-                road.tell_all(self.leg, std::mem::take(&mut self.targets), &report);
-                return Ok(());
-            }
-        };
-        let mut agents: BTreeMap<_, _> =
-            agents.into_iter().map(|agent| (agent.instance.clone(), agent)).collect();
-        for machine in std::mem::take(&mut self.targets) {
-            let cause = match agents.remove(&machine) {
-                Some(agent) if agent.online => {
-                    self.targets.push(machine);
-                    continue;
-                }
-                Some(agent) => format!("the agent is not heard{}", since(agent.last_ping)),
-                None => "Systems Manager does not know the machine, or it is stopped".into(),
-            };
-            let report = Report::failed(Outcome::Unreachable, ErrorClass::Undeliverable, cause);
-            road.tell(self.leg, machine, Ending::Known(report));
-        }
-        Ok(())
+    fn halves(&self) -> Vec<Self> {
+        let (first, second) = self.targets.split_at(self.targets.len() / 2);
+        [first, second].into_iter().map(|half| self.part(half.to_vec())).collect()
     }
 
     /// Watches it until every machine's part has ended, and tells each.
@@ -309,13 +292,15 @@ impl Errand {
         let mut stopping = Stopping::default();
         let mut looked = 0_u32;
         let mut heard_of = ctx.now();
+        let _watched = Watched::one(road);
         while !left.is_empty() {
             let passed = since_then(sent.at, ctx.now());
             // The first look of a life is made at once where the command is older than a first look may be.
             let wait = if looked == 0 {
                 Duration::from_secs(3).saturating_sub(passed)
             } else {
-                cadence(passed).mul_f64(0.8 + 0.4 * share(token, looked))
+                let fair = SHARE.mul_f64(road.watched.load(Ordering::Relaxed) as f64);
+                cadence(passed).max(fair).mul_f64(0.8 + 0.4 * share(token, looked))
             };
             looked += 1;
             let stopped = stopping.pause(ctx, wait).await?;
@@ -346,13 +331,14 @@ impl Errand {
                     }
                     None
                 }
+                Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
                 // What runs there runs on, whether we see it or not.
                 Err(fault) => Some(fault),
             };
             let now = ctx.now();
-            if self.reboots && since_then(heard_of, now) >= Duration::from_secs(60) {
+            if self.reboots && since_then(heard_of, now) >= HEARING {
                 heard_of = now;
-                self.give_up_silent_ones(road, &ssm, sent, &mut left).await;
+                self.give_up_silent_ones(road, &ssm, sent, &mut left).await?;
             }
             // A look that was not answered says nothing; a time-out ends the asking.
             if now >= horizon && (fault.is_none() || stopping.0 == StopReason::TimedOut) {
@@ -391,9 +377,10 @@ impl Errand {
                 "the time was over, and the command was cancelled".into(),
             ),
             InvocationStatus::Unclear => {
-                let agents = ssm.agents(std::slice::from_ref(&part.instance)).await.unwrap_or_default();
-                Ok(match agents.into_iter().find(|agent| !agent.online) {
-                    Some(agent) => Ending::Known(silent(agent.last_ping, road.ctx.now())),
+                let signs = Signs::of(&road.ctx, &self.home)?;
+                let seen = signs.last_seen(std::slice::from_ref(&part.instance)).await;
+                Ok(match seen.get(&part.instance).filter(|seen| seen.is_silent()) {
+                    Some(seen) => Ending::Known(back::silent(seen, road.ctx.now())),
                     None => Ending::Unclear(part.details),
                 })
             }
@@ -431,22 +418,47 @@ impl Errand {
         ssm: &Arc<dyn Ssm>,
         sent: &Sent,
         left: &mut BTreeSet<TargetId>,
-    ) {
+    ) -> Result<(), Failure> {
         let some: Vec<_> = left.iter().cloned().collect();
-        let Ok(agents) = ssm.agents(&some).await else { return };
+        let Ok(agents) = ssm.agents(&some).await else { return Ok(()) };
         let now = road.ctx.now();
-        for agent in agents.into_iter().filter(|agent| !agent.online) {
+        let silent: Vec<_> = agents
+            .into_iter()
             // A machine that was silent before the command is given time from the command on.
-            let heard = agent.last_ping.map_or(sent.at, |ping| ping.max(sent.at));
-            if since_then(heard, now) < SILENCE || !left.remove(&agent.instance) {
-                continue;
-            }
-            let machine = agent.instance;
-            if let Err(fault) = ssm.cancel_command(&sent.command, std::slice::from_ref(&machine)).await {
-                tracing::warn!(%machine, %fault, "the command of a silent machine could not be cancelled");
-            }
-            road.tell(self.leg, machine, Ending::Known(silent(agent.last_ping, now)));
+            .filter(|agent| {
+                let heard = agent.last_ping.map_or(sent.at, |ping| ping.max(sent.at));
+                !agent.online && since_then(heard, now) >= SILENCE
+            })
+            .map(|agent| agent.instance)
+            .filter(|machine| left.remove(machine))
+            .collect();
+        if silent.is_empty() {
+            return Ok(());
         }
+        if let Err(fault) = ssm.cancel_command(&sent.command, &silent).await {
+            tracing::warn!(%fault, "the command of silent machines could not be cancelled");
+        }
+        let seen = Signs::of(&road.ctx, &self.home)?.last_seen(&silent).await;
+        for (machine, seen) in seen {
+            road.tell(self.leg, machine, Ending::Known(back::silent(&seen, now)));
+        }
+        Ok(())
+    }
+}
+
+/// A command that is being watched counts among the others.
+struct Watched<'a>(&'a AtomicUsize);
+
+impl<'a> Watched<'a> {
+    fn one(road: &'a Road) -> Self {
+        road.watched.fetch_add(1, Ordering::Relaxed);
+        Self(&road.watched)
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -456,16 +468,6 @@ fn never_ran(report: Report) -> Report {
         Some(ErrorClass::Failed) => Report { class: Some(ErrorClass::Undeliverable), ..report },
         _ => report,
     }
-}
-
-/// What is reported of a machine that does not come back.
-pub(super) fn silent(heard: Option<Timestamp>, now: Timestamp) -> Report {
-    let cause = format!("the machine is silent{}, not back by {}", since(heard), clock(now));
-    Report::failed(Outcome::Unreachable, ErrorClass::Failed, cause)
-}
-
-fn since(heard: Option<Timestamp>) -> String {
-    heard.map_or_else(String::new, |heard| format!(", last heard {}", clock(heard)))
 }
 
 /// A moment, as a cause names it.

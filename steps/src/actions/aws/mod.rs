@@ -1,6 +1,7 @@
 //! Actions on EC2 machines, through Systems Manager and EC2.
 
 mod back;
+pub mod backup;
 mod boot;
 pub mod command;
 pub mod compliance;
@@ -8,7 +9,12 @@ mod errand;
 pub mod kept;
 mod making;
 mod marks;
+mod others;
+mod outset;
 pub mod patch;
+mod patch_list;
+mod patch_state;
+mod patching;
 mod patience;
 pub mod reboot;
 mod relay;

@@ -1,6 +1,13 @@
 //! `aws/reboot`: reboots a machine and waits until it is back.
+//!
+//! `RebootInstances` has no client token and is asked for fifty machines at once. What proves that it took place is the
+//! boot id: it is read before and journaled, so that a later life can tell a machine that was rebooted from one that was
+//! not, and is read again afterwards ([`back`](super::back)).
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -10,26 +17,27 @@ use runbook_engine::{
     ids::TargetId,
     outcome::{Effect, ErrorClass, Outcome},
     run::event::Report,
-    target::Target,
+    target::{Home, Target},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::{Value, json, to_value};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::yield_now,
+};
 
 use super::{
-    errand::{clock, later},
-    patience::{Said, put_off, read, refusal, write},
-    relay::instances,
-    remote::{self, Begun, Remote},
+    back::{self, Back, Down, SILENCE, Signs},
+    boot::{Platform, boots},
+    errand::{MOST, key},
+    patience::{Said, Stopping, cancelled, put_off, read, refusal, write},
+    relay::{instances, together},
 };
 use crate::{
-    action::{Action, Failure, Inputs, Work},
+    action::{Action, Failure, Work},
     context::{Context, Intent, StopReason},
-    fanout::Done,
-    ports::{
-        fault::Fault,
-        fleet::{BootInfo, Fleet},
-    },
+    fanout::{Done, journal},
+    ports::{ec2::Ec2, fault::FaultKind},
 };
 
 /// Its documentation.
@@ -37,25 +45,25 @@ pub fn doc() -> ActionDoc {
     ActionDoc {
         effect: EffectDoc::Always(Effect::Changes),
         rights: vec![
-            "ec2:DescribeInstances",
+            "ec2:DescribeInstanceStatus",
             "ec2:RebootInstances",
             "ssm:DescribeInstanceInformation",
-            "ssm:GetCommandInvocation",
+            "ssm:ListCommandInvocations",
             "ssm:SendCommand",
         ],
         outputs: vec![("boot_id", "the boot id after the reboot")],
         ..ActionDoc::new(
             "aws/reboot",
             "Reboots a machine, once, and waits until its boot id has changed and its agent is heard.",
-            TimeoutDoc::Fixed(Span::from_mins(30)),
+            TimeoutDoc::Fixed(Span::from_mins(45)),
         )
     }
 }
 
 const CALL: &str = "ec2:RebootInstances";
 
-/// A machine that is not back after so long does not come back by itself.
-const SILENCE: Duration = Duration::from_secs(30 * 60);
+/// What the keys of the journal begin with.
+const REBOOT: &str = "reboot";
 
 /// The action.
 #[derive(Clone, Debug)]
@@ -75,164 +83,322 @@ impl Action for Reboot {
         &self.doc
     }
 
-    fn begins_with_intent(&self) -> bool {
-        true
-    }
-
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        remote::run(ctx, instances(ctx, work).await?, Rebooting).await?;
-        Ok(Value::Null)
+        let mut homes: BTreeMap<Home, BTreeMap<TargetId, Arc<Target>>> = BTreeMap::new();
+        for (id, (target, _)) in instances(ctx, work).await? {
+            homes.entry(target.home.clone()).or_default().insert(id, target);
+        }
+        let mut rebooting = Vec::new();
+        for (home, machines) in homes {
+            rebooting.push(Rebooting::new(ctx, &home, machines)?);
+        }
+        let mut fresh = Vec::new();
+        for place in &mut rebooting {
+            fresh.push(place.take_up().await?);
+        }
+        if ctx.resumed {
+            ctx.ledger.looked_up().await?;
+        }
+        for (place, machines) in rebooting.iter_mut().zip(fresh) {
+            place.begin(machines).await?;
+        }
+        let places = rebooting.into_iter().map(Rebooting::wait);
+        // Each place is waited for beside the others.
+        let mut waiting = tokio::task::JoinSet::new();
+        for place in places {
+            waiting.spawn(place);
+        }
+        let mut end = Ok(());
+        while let Some(joined) = waiting.join_next().await {
+            let result = match joined {
+                Ok(result) => result,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => Err(Failure::Detached),
+                },
+            };
+            end = match (end, result) {
+                (Err(first), Err(second)) => Err(Failure::or(first, second)),
+                (end, result) => end.and(result),
+            };
+        }
+        end.map(|()| Value::Null)
     }
 }
 
-/// A reboot, as the journal keeps it: the boot before it proves that it took place.
+/// A reboot of up to fifty machines, as the journal keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Job {
-    before: String,
-    at: Timestamp,
+struct Asked {
+    /// The boots before it, which prove that it took place.
+    before: BTreeMap<TargetId, String>,
+    /// When it was answered; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
 }
 
-struct Rebooting;
+/// The machines that live in one place.
+struct Rebooting {
+    ctx: Context,
+    signs: Signs,
+    ec2: Arc<dyn Ec2>,
+    machines: BTreeMap<TargetId, Arc<Target>>,
+    down: BTreeMap<TargetId, Down>,
+    stopping: Stopping,
+}
 
-#[async_trait]
-impl Remote for Rebooting {
-    type Job = Job;
+impl Rebooting {
+    fn new(ctx: &Context, home: &Home, machines: BTreeMap<TargetId, Arc<Target>>) -> Result<Self, Failure> {
+        let signs = Signs::of(ctx, home)?;
+        let ec2 = signs.ec2.clone().ok_or_else(|| Failure::failed("this run has no access to EC2"))?;
+        let down = BTreeMap::new();
+        Ok(Self { ctx: ctx.clone(), signs, ec2, machines, down, stopping: Stopping::default() })
+    }
 
-    const BATCH: usize = 50;
-
-    async fn begin(
-        &self,
-        ctx: &Context,
-        fleet: &Arc<dyn Fleet>,
-        target: &Target,
-        _: &Inputs,
-    ) -> Result<Begun<Job>, Failure> {
-        let id = &target.id;
-        let token = ctx.token(id.as_str(), CALL);
-        let kept = ctx.recall(id.as_str()).and_then(|kept| serde_json::from_value::<Job>(kept.clone()).ok());
-        let job = match kept {
-            Some(job) => job,
-            None => match boot(ctx, fleet, id, token).await? {
-                Ok(boot) if boot.online => {
-                    let job = Job { before: boot.boot_id, at: ctx.now() };
-                    let kept =
-                        serde_json::to_value(&job).map_err(|error| Failure::failed(error.to_string()))?;
-                    ctx.ledger.checkpoint(id.as_str(), kept).await?;
-                    job
+    /// Takes up what earlier lives asked for; gives the machines of which nothing was asked, or of which two looks, a
+    /// settle time apart, say that it was never carried out.
+    async fn take_up(&mut self) -> Result<Vec<TargetId>, Failure> {
+        let mut latest: BTreeMap<TargetId, (Timestamp, String)> = BTreeMap::new();
+        for (key, intent) in &self.ctx.memory.intents {
+            for machine in intent.targets.iter().filter(|machine| self.machines.contains_key(*machine)) {
+                let known = latest.entry(machine.clone()).or_insert_with(|| (intent.at, key.clone()));
+                if intent.at > known.0 {
+                    *known = (intent.at, key.clone());
                 }
-                Ok(_) => {
-                    let cause = "the machine is not heard, so that nobody could tell whether it rebooted";
-                    return Ok(Begun::Over(undeliverable(cause)));
+            }
+        }
+        let mut fresh: Vec<_> =
+            self.machines.keys().filter(|machine| !latest.contains_key(*machine)).cloned().collect();
+        let mut doubtful: BTreeMap<String, (Timestamp, BTreeMap<TargetId, String>)> = BTreeMap::new();
+        for (machine, (at, key)) in latest {
+            let kept =
+                self.ctx.recall(&key).and_then(|kept| serde_json::from_value::<Asked>(kept.clone()).ok());
+            let Some(before) = kept.as_ref().and_then(|asked| asked.before.get(&machine)).cloned() else {
+                // Without its boot nothing was asked.
+                fresh.push(machine);
+                continue;
+            };
+            match kept.and_then(|asked| asked.at) {
+                Some(asked) => self.goes_down(machine, before, asked),
+                None => _ = doubtful.entry(key).or_insert((at, BTreeMap::new())).1.insert(machine, before),
+            }
+        }
+        for (at, before) in doubtful.into_values() {
+            if self.took_place(&before).await? {
+                for (machine, before) in before {
+                    self.goes_down(machine, before, at);
                 }
-                Err(report) => return Ok(Begun::Over(report)),
-            },
+            } else {
+                fresh.extend(before.into_keys());
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn goes_down(&mut self, machine: TargetId, before: String, since: Timestamp) {
+        if let Some(platform) = self.platform(&machine) {
+            self.down.insert(machine, Down { platform, before: Some(before), since });
+        }
+    }
+
+    fn platform(&self, machine: &TargetId) -> Option<Platform> {
+        self.machines.get(machine).map(|target| Platform::of(&target.platform))
+    }
+
+    /// Whether a reboot whose answer is not known takes place: machines that are down, or were, say so. That none is
+    /// must be seen twice, a settle time apart.
+    async fn took_place(&mut self, before: &BTreeMap<TargetId, String>) -> Result<bool, Failure> {
+        for last in [false, true] {
+            let now = self.boots(before.keys()).await?;
+            let same = |(machine, before): (&TargetId, &String)| now.get(machine) == Some(before);
+            if !before.iter().all(same) {
+                return Ok(true);
+            }
+            if !last && !self.ctx.sleep(self.ctx.settings.settle).await {
+                return match self.ctx.stopping() {
+                    StopReason::Detach | StopReason::None => Err(Failure::Detached),
+                    // It is waited for, and the verdict says what was seen.
+                    _ => Ok(true),
+                };
+            }
+        }
+        Ok(false)
+    }
+
+    async fn boots<'a>(
+        &mut self,
+        machines: impl Iterator<Item = &'a TargetId>,
+    ) -> Result<BTreeMap<TargetId, String>, Failure> {
+        let asked: Vec<_> =
+            machines.filter_map(|machine| Some((machine.clone(), self.platform(machine)?))).collect();
+        let said = boots(&self.ctx, &self.signs.ssm, &mut self.stopping, asked).await?;
+        Ok(said.into_iter().filter_map(|(machine, boot)| Some((machine, boot?))).collect())
+    }
+
+    /// Reads the boots of machines and reboots them, fifty at a time.
+    async fn begin(&mut self, machines: Vec<TargetId>) -> Result<(), Failure> {
+        let heard = self.heard(machines).await?;
+        let mut before = self.boots(heard.iter()).await?;
+        let mute: Vec<_> = heard.iter().filter(|machine| !before.contains_key(*machine)).cloned().collect();
+        if !mute.is_empty() {
+            let cause = "it does not say which boot this is, so that nobody could tell whether it rebooted";
+            self.over(mute, undeliverable(cause)).await?;
+        }
+        let ready: Vec<_> = heard.into_iter().filter(|machine| before.contains_key(machine)).collect();
+        for some in ready.chunks(MOST) {
+            let mut parts = vec![some.to_vec()];
+            while let Some(some) = parts.pop() {
+                let of = some.iter().filter_map(|machine| before.remove_entry(machine)).collect();
+                if let Some((first, second, of)) = self.reboot(some, of).await? {
+                    before.extend(of);
+                    parts.extend([first, second]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Those whose agents are heard; the others are reported.
+    async fn heard(&mut self, machines: Vec<TargetId>) -> Result<Vec<TargetId>, Failure> {
+        let Some(first) = machines.first() else { return Ok(machines) };
+        let token = self.ctx.token(first.as_str(), "agents");
+        let agents = match read(&self.ctx, token, || self.signs.ssm.agents(&machines)).await? {
+            Some(Ok(agents)) => agents,
+            Some(Err(fault)) => {
+                self.over(machines, refusal(&fault)).await?;
+                return Ok(Vec::new());
+            }
+            None => {
+                let report = self.late();
+                self.over(machines, report).await?;
+                return Ok(Vec::new());
+            }
         };
-        if ctx.memory.intents.contains_key(id.as_str()) {
-            if let Some(begun) = find(ctx, fleet, id, &job, token).await? {
-                return Ok(begun);
-            }
-        } else {
-            let intent = Intent {
-                key: id.to_string(),
-                call: CALL,
-                token: token.to_string(),
-                targets: vec![id.clone()],
-                makes: None,
-            };
-            ctx.ledger.intent(intent).await?;
+        let online: BTreeSet<_> =
+            agents.into_iter().filter(|agent| agent.online).map(|agent| agent.instance).collect();
+        let (heard, silent): (Vec<_>, Vec<_>) =
+            machines.into_iter().partition(|machine| online.contains(machine));
+        if !silent.is_empty() {
+            let cause = "the machine is not heard, so that nobody could tell whether it rebooted";
+            self.over(silent, undeliverable(cause)).await?;
         }
+        Ok(heard)
+    }
+
+    /// Reboots some. Two halves: one machine that EC2 cannot take failed the call for all of them.
+    async fn reboot(
+        &mut self,
+        some: Vec<TargetId>,
+        before: BTreeMap<TargetId, String>,
+    ) -> Result<Option<(Vec<TargetId>, Vec<TargetId>, BTreeMap<TargetId, String>)>, Failure> {
+        let ctx = self.ctx.clone();
+        if matches!(ctx.stopping(), StopReason::TimedOut | StopReason::Cancelled) {
+            let report = self.late();
+            self.over(some, report).await?;
+            return Ok(None);
+        }
+        let Some(first) = some.first() else { return Ok(None) };
+        let key = key(REBOOT, first);
+        let token = ctx.token(&key, CALL);
+        let mut asked = Asked { before, at: None };
+        let intent = Intent {
+            key: key.clone(),
+            call: CALL,
+            token: token.to_string(),
+            targets: some.clone(),
+            makes: None,
+        };
+        // The boots first: an intent without them could not be looked for.
+        let kept = kept(&asked)?;
+        let (noted, meant) = tokio::join!(ctx.ledger.checkpoint(&key, kept), ctx.ledger.intent(intent));
+        noted.and(meant)?;
         loop {
-            match write(ctx, token, || fleet.reboot(std::slice::from_ref(id))).await? {
-                Said::Done(()) => return Ok(Begun::Job(Job { at: ctx.now(), ..job })),
-                Said::Unclear(_) => {
-                    if let Some(begun) = find(ctx, fleet, id, &job, token).await? {
-                        return Ok(begun);
+            let since = ctx.now();
+            match write(&ctx, token, || self.ec2.reboot_instances(&some)).await? {
+                Said::Done(()) => asked.at = Some(ctx.now()),
+                Said::Unclear(fault) => {
+                    tracing::warn!(%fault, "nobody knows whether machines reboot: looking at them");
+                    if !self.took_place(&asked.before).await? {
+                        continue;
                     }
+                    asked.at = Some(since);
                 }
-                Said::Refused(fault) => return Ok(Begun::Over(refusal(&fault))),
-                Said::Stopped(reason, fault) => return Ok(Begun::Over(put_off(reason, &fault))),
+                Said::Refused(fault)
+                    if matches!(fault.kind, FaultKind::Target | FaultKind::NotFound) && some.len() > 1 =>
+                {
+                    let (first, second) = some.split_at(some.len() / 2);
+                    return Ok(Some((first.to_vec(), second.to_vec(), asked.before)));
+                }
+                Said::Refused(fault) => {
+                    self.over(some, refusal(&fault)).await?;
+                    return Ok(None);
+                }
+                Said::Stopped(reason, fault) => {
+                    self.over(some, put_off(reason, &fault)).await?;
+                    return Ok(None);
+                }
             }
+            let kept = self::kept(&asked)?;
+            ctx.ledger.checkpoint(&key, kept).await?;
+            let at = asked.at.unwrap_or(since);
+            for (machine, before) in asked.before {
+                self.goes_down(machine, before, at);
+            }
+            return Ok(None);
         }
     }
 
-    async fn look(
-        &self,
-        ctx: &Context,
-        fleet: &Arc<dyn Fleet>,
-        jobs: &BTreeMap<TargetId, Job>,
-    ) -> Result<BTreeMap<TargetId, Done>, Fault> {
-        let ids: Vec<_> = jobs.keys().cloned().collect();
-        let boots = fleet.boots(&ids).await?;
-        let boots: BTreeMap<_, _> = boots.into_iter().map(|boot| (boot.instance.clone(), boot)).collect();
-        let over = jobs.iter().filter_map(|(id, job)| {
-            let boot = boots.get(id);
-            let done = match boot.filter(|boot| boot.online && boot.boot_id != job.before) {
-                Some(boot) => {
-                    Done { report: Report::succeeded(), outputs: Some(json!({ "boot_id": boot.boot_id })) }
+    /// Waits until they are back.
+    async fn wait(self) -> Result<(), Failure> {
+        if self.down.is_empty() {
+            return Ok(());
+        }
+        let (tell, mut told) = unbounded_channel();
+        let ctx = self.ctx.clone();
+        let waiting = async move {
+            let told = |machine, back| tell_done(&tell, machine, back);
+            back::wait(&self.ctx, &self.signs, "rebooted", self.down, SILENCE, told).await
+        };
+        let journaling = async {
+            while let Some(first) = told.recv().await {
+                // What comes out in the same instant is there after one more round of the scheduler.
+                yield_now().await;
+                let mut over = vec![first];
+                while let Ok(more) = told.try_recv() {
+                    over.push(more);
                 }
-                None if ctx.now() >= later(job.at, SILENCE) => Done::of(not_back(ctx, job)),
-                None => return None,
-            };
-            Some((id.clone(), done))
-        });
-        Ok(over.collect())
+                journal(&ctx, together(over)).await?;
+            }
+            Ok(())
+        };
+        let (waited, journaled) = tokio::join!(waiting, journaling);
+        waited.and(journaled)
     }
 
-    fn stopped(&self, ctx: &Context, reason: StopReason, job: &Job) -> Option<Report> {
-        // A machine that is going down cannot be held.
-        (reason == StopReason::TimedOut).then(|| not_back(ctx, job))
+    async fn over(&self, machines: Vec<TargetId>, report: Report) -> Result<(), Failure> {
+        self.ctx.ledger.report(machines, report).await
+    }
+
+    fn late(&self) -> Report {
+        match self.ctx.stopping() {
+            StopReason::Cancelled => cancelled(),
+            _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "its turn did not come in time"),
+        }
     }
 }
 
-fn not_back(ctx: &Context, job: &Job) -> Report {
-    let cause = format!("rebooted {}, not back by {}", clock(job.at), clock(ctx.now()));
-    Report::failed(Outcome::Unreachable, ErrorClass::Failed, cause)
+fn tell_done(tell: &UnboundedSender<(TargetId, Done)>, machine: TargetId, back: Result<Back, Report>) {
+    let done = match back {
+        Ok(back) => Done { report: Report::succeeded(), outputs: Some(json!({ "boot_id": back.boot })) },
+        Err(report) => Done::of(report),
+    };
+    // The receiver lives as long as the sender.
+    let _ = tell.send((machine, done));
+}
+
+fn kept(asked: &Asked) -> Result<Value, Failure> {
+    to_value(asked).map_err(|error| Failure::failed(error.to_string()))
 }
 
 fn undeliverable(cause: &str) -> Report {
     Report::failed(Outcome::Unreachable, ErrorClass::Undeliverable, cause)
-}
-
-/// A machine's boot, or what is reported of a machine that has none.
-async fn boot(
-    ctx: &Context,
-    fleet: &Arc<dyn Fleet>,
-    id: &TargetId,
-    token: Uuid,
-) -> Result<Result<BootInfo, Report>, Failure> {
-    Ok(match read(ctx, token, || fleet.boots(std::slice::from_ref(id))).await? {
-        Some(Ok(boots)) => boots
-            .into_iter()
-            .next()
-            .ok_or_else(|| undeliverable("nobody knows the machine, or it is stopped")),
-        Some(Err(fault)) => Err(refusal(&fault)),
-        None => {
-            Err(Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "its boot could not be read in time"))
-        }
-    })
-}
-
-/// Whether a reboot that may have been asked for takes place: a machine that is down, or was, does. `None`: none does,
-/// seen twice, a settle time apart.
-async fn find(
-    ctx: &Context,
-    fleet: &Arc<dyn Fleet>,
-    id: &TargetId,
-    job: &Job,
-    token: Uuid,
-) -> Result<Option<Begun<Job>>, Failure> {
-    for last in [false, true] {
-        match boot(ctx, fleet, id, token).await? {
-            Ok(boot) if boot.online && boot.boot_id == job.before => {}
-            Ok(_) => return Ok(Some(Begun::Job(job.clone()))),
-            Err(report) => return Ok(Some(Begun::Over(Report { outcome: Outcome::Unknown, ..report }))),
-        }
-        if !last && !ctx.sleep(ctx.settings.settle).await {
-            return match ctx.stopping() {
-                StopReason::Detach | StopReason::None => Err(Failure::Detached),
-                _ => Ok(Some(Begun::Over(not_back(ctx, job)))),
-            };
-        }
-    }
-    Ok(None)
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -11,11 +12,12 @@ use std::{
 use runbook_engine::{ids::TargetId, outcome::Outcome, target::Target};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::{JoinSet, yield_now},
+    task::{JoinError, JoinSet, yield_now},
 };
 
 use super::{
     errand::{Delivery, Ending, Errand, MOST, Road},
+    others::{Other, Others},
     patience::Stopping,
 };
 use crate::{
@@ -35,6 +37,10 @@ pub(super) enum Event {
     Done { machine: TargetId, done: Done },
     /// What was gathered is due.
     Due,
+    /// The boots of machines, before something may reboot them.
+    Boots(BTreeMap<TargetId, String>),
+    /// A machine is back; which boot that is, if it can say.
+    Back { machine: TargetId, boot: Option<String> },
 }
 
 /// The course of an action: which errands there are, and what their ends lead to.
@@ -50,6 +56,12 @@ pub(super) trait Course: Send {
 
     /// A time that was asked for ([`Relay::remind`]) has passed.
     fn due(&mut self, _relay: &mut Relay) {}
+
+    /// The boots of machines that an errand is about to be sent to.
+    fn boots(&mut self, _boots: BTreeMap<TargetId, String>) {}
+
+    /// Machines are back.
+    fn back(&mut self, _machines: Vec<(TargetId, Option<String>)>, _relay: &mut Relay) {}
 }
 
 /// The work in progress.
@@ -62,7 +74,13 @@ pub(super) struct Relay {
 impl Relay {
     fn new(ctx: &Context) -> Self {
         let (told, events) = mpsc::unbounded_channel();
-        let road = Road { ctx: ctx.clone(), calls: Arc::new(Semaphore::new(CALLS)), events: told };
+        let road = Road {
+            ctx: ctx.clone(),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            others: Others::default(),
+            watched: Arc::default(),
+            events: told,
+        };
         Self { road, events, jobs: JoinSet::new() }
     }
 
@@ -90,21 +108,7 @@ impl Relay {
 
     /// Sends an errand and watches it.
     pub fn send(&mut self, errand: Errand) {
-        let road = self.road.clone();
-        self.spawn(async move {
-            let mut errands = vec![errand];
-            while let Some(mut errand) = errands.pop() {
-                errand.leave_silent_ones(&road).await?;
-                if errand.targets.is_empty() {
-                    continue;
-                }
-                match errand.send(&road).await? {
-                    Delivery::Split(halves) => errands.extend(halves),
-                    delivery => follow(&road, &errand, delivery).await?,
-                }
-            }
-            Ok(())
-        });
+        self.jobs.spawn(go(self.road.clone(), errand));
     }
 
     /// Sends an errand again that was looked for and not found; its intent stands.
@@ -114,6 +118,67 @@ impl Relay {
             Some(delivery) => self.spawn(async move { follow(&road, &errand, delivery).await }),
             None => self.send(errand),
         }
+    }
+}
+
+/// The way of an errand; its parts, if it must be divided, go beside each other.
+fn go(road: Road, mut errand: Errand) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>> {
+    Box::pin(async move {
+        let mut beside = JoinSet::new();
+        errand.leave_silent_ones(&road).await?;
+        let busy = errand.leave_busy_ones(&road).await?;
+        if !busy.is_empty() {
+            beside.spawn(go_later(road.clone(), errand.clone(), busy));
+        }
+        if !errand.targets.is_empty() {
+            errand.note_boots(&road).await?;
+            match errand.send(&road).await? {
+                Delivery::Split(halves) => {
+                    for half in halves {
+                        beside.spawn(go(road.clone(), half));
+                    }
+                }
+                delivery => follow(&road, &errand, delivery).await?,
+            }
+        }
+        all(beside).await
+    })
+}
+
+/// The way of an errand to machines that somebody else is at work on.
+async fn go_later(road: Road, errand: Errand, mut busy: BTreeMap<TargetId, Other>) -> Result<(), Failure> {
+    let mut beside = JoinSet::new();
+    while !busy.is_empty() {
+        let Some((free, rest)) = errand.clone().wait_for_others(&road, busy).await? else { break };
+        beside.spawn(go(road.clone(), free));
+        busy = rest;
+    }
+    all(beside).await
+}
+
+/// Waits for all of them; of several failures, the one that is told.
+async fn all(mut jobs: JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+    let mut end = Ok(());
+    while let Some(joined) = jobs.join_next().await {
+        end = worse(end, unwrap(joined));
+    }
+    end
+}
+
+fn worse(end: Result<(), Failure>, result: Result<(), Failure>) -> Result<(), Failure> {
+    match (end, result) {
+        (Err(first), Err(second)) => Err(first.or(second)),
+        (end, result) => end.and(result),
+    }
+}
+
+fn unwrap(joined: Result<Result<(), Failure>, JoinError>) -> Result<(), Failure> {
+    match joined {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::Detached),
+        },
     }
 }
 
@@ -159,17 +224,7 @@ pub(super) async fn run(
                 take_in(ctx, batch, &mut course, &mut relay).await?;
             }
             Some(joined) = relay.jobs.join_next() => {
-                let result = match joined {
-                    Ok(result) => result,
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(_) => Err(Failure::Detached),
-                    },
-                };
-                end = match (end, result) {
-                    (Err(first), Err(second)) => Err(first.or(second)),
-                    (end, result) => end.and(result),
-                };
+                end = worse(end, unwrap(joined));
             }
         }
     }
@@ -227,16 +282,22 @@ async fn take_in(
     relay: &mut Relay,
 ) -> Result<(), Failure> {
     let mut legs: BTreeMap<&'static str, Vec<(TargetId, Ending)>> = BTreeMap::new();
-    let (mut done, mut due) = (Vec::new(), false);
+    let (mut done, mut back, mut due) = (Vec::new(), Vec::new(), false);
     for event in batch {
         match event {
             Event::Ended { leg, machine, ending } => legs.entry(leg).or_default().push((machine, ending)),
             Event::Done { machine, done: how } => done.push((machine, how)),
             Event::Due => due = true,
+            // Told before the end of the errand that they belong to.
+            Event::Boots(boots) => course.boots(boots),
+            Event::Back { machine, boot } => back.push((machine, boot)),
         }
     }
     for (leg, machines) in legs {
         course.ended(leg, machines, relay);
+    }
+    if !back.is_empty() {
+        course.back(back, relay);
     }
     if due {
         course.due(relay);

@@ -1,37 +1,40 @@
 //! `aws/snapshot`: the backup that a machine can be restored from.
+//!
+//! One `CreateSnapshots` for each machine: all of its EBS volumes (or its root) at one instant, crash-consistent. A
+//! snapshot keeps nothing of its volume but size and encryption, so what a restore needs besides is read before and
+//! stands in the outputs (DOMAIN 4.1). The step ends when every snapshot is completed, which is when a way back exists.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::{
+    artifact::{Artifact, ArtifactKind, Makes},
     catalog::{ActionDoc, InputDoc, InputKind, TimeoutDoc},
     duration::Span,
     ids::TargetId,
     outcome::{ErrorClass, Outcome},
     run::event::Report,
-    target::Target,
+    target::Home,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use uuid::Uuid;
+use serde_json::{Value, to_value};
 
 use super::{
-    patience::{Said, cancelled, put_off, read, refusal, write},
+    errand::since_then,
+    kept::{Kept, KeptVolume},
+    making::{self, Found, Machine, Making, Order, Over, VISIBLE},
+    marks,
+    patience::cancelled,
     relay::instances,
-    remote::{self, Begun, Remote},
 };
 use crate::{
     action::{Action, Failure, Inputs, Work},
-    context::{Context, Intent, StopReason},
+    context::{Context, StopReason},
     fanout::Done,
     ports::{
+        ec2::{CreateSnapshots, Ec2, Instance, Snapshot as Taken, Volume, Which},
         fault::{Fault, FaultKind},
-        fleet::{Fleet, Snapshot as Taken},
     },
 };
 
@@ -58,8 +61,13 @@ pub fn doc() -> ActionDoc {
             "ec2:CreateTags",
             "ec2:DescribeInstances",
             "ec2:DescribeSnapshots",
+            "ec2:DescribeVolumes",
         ],
-        outputs: vec![("snapshots", "the ids of the machine's snapshots")],
+        outputs: vec![
+            ("snapshots", "the ids of the machine's snapshots, the root's first"),
+            ("volumes", "what each of them was taken of: device, type, encryption, tags"),
+            ("expires", "until when they are needed"),
+        ],
         ..ActionDoc::new(
             "aws/snapshot",
             "Takes snapshots of a machine's volumes and waits until they are complete.",
@@ -68,13 +76,8 @@ pub fn doc() -> ActionDoc {
     }
 }
 
-const CALL: &str = "ec2:CreateSnapshots";
-
-/// The tag that finds a machine's snapshots again: there is no client token.
-const TOKEN_TAG: &str = "runbook:token";
-
-/// A new snapshot may be unknown to the service for so long (DOMAIN 0.4).
-const VISIBLE: Duration = Duration::from_secs(120);
+/// `CreateSnapshots` can leave out so many data volumes (DOMAIN 4.1).
+const MOST_LEFT_OUT: usize = 40;
 
 /// The action.
 #[derive(Clone, Debug)]
@@ -99,7 +102,7 @@ impl Action for Snapshot {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        remote::run(ctx, instances(ctx, work).await?, Taking).await?;
+        making::run(ctx, instances(ctx, work).await?, Taking).await?;
         Ok(Value::Null)
     }
 }
@@ -107,180 +110,250 @@ impl Action for Snapshot {
 /// A machine's snapshots, as the journal keeps them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Job {
-    snapshots: Vec<String>,
+    kept: Kept,
     at: Timestamp,
+}
+
+/// What is known of a machine before: the volumes that a snapshot is taken of, and those that are left out.
+#[derive(Clone, Debug)]
+struct Facts {
+    volumes: Vec<KeptVolume>,
+    without: Vec<String>,
 }
 
 struct Taking;
 
+fn ec2(ctx: &Context, home: &Home) -> Result<Arc<dyn Ec2>, Fault> {
+    let ec2 = ctx.ports.aws.as_ref().and_then(|aws| aws.ec2(home));
+    ec2.ok_or_else(|| Fault {
+        call: "ec2:CreateSnapshots",
+        kind: FaultKind::Unsupported,
+        code: None,
+        message: "this run has no access to EC2".to_owned(),
+    })
+}
+
 #[async_trait]
-impl Remote for Taking {
+impl Making for Taking {
+    type Facts = Facts;
     type Job = Job;
 
-    const BATCH: usize = 100;
+    const CALL: &'static str = "ec2:CreateSnapshots";
+    const HAS_TOKEN: bool = false;
 
-    async fn begin(
+    async fn facts(
         &self,
         ctx: &Context,
-        fleet: &Arc<dyn Fleet>,
-        target: &Target,
-        inputs: &Inputs,
-    ) -> Result<Begun<Job>, Failure> {
-        let id = &target.id;
-        if let Some(job) = ctx.recall(id.as_str()).and_then(|kept| serde_json::from_value(kept.clone()).ok())
-        {
-            return Ok(Begun::Job(job));
-        }
-        let token = ctx.token(id.as_str(), CALL);
-        if ctx.memory.intents.contains_key(id.as_str()) {
-            if let Some(begun) = find(ctx, fleet, id, token).await? {
-                return Ok(begun);
-            }
-        } else {
-            let intent = Intent {
-                key: id.to_string(),
-                call: CALL,
-                token: token.to_string(),
-                targets: vec![id.clone()],
-                makes: None,
-            };
-            ctx.ledger.intent(intent).await?;
-        }
-        let root_only = inputs.text("volumes") == Some("root");
-        let mut tags = BTreeMap::from([
-            ("runbook:run".to_owned(), ctx.run.to_string()),
-            ("runbook:step".to_owned(), ctx.task.to_string()),
-            ("runbook:host".to_owned(), id.to_string()),
-            (TOKEN_TAG.to_owned(), token.to_string()),
-        ]);
-        if let Some(keep) = inputs.span("keep") {
-            let expires = super::errand::later(ctx.now(), keep.get());
-            tags.insert("runbook:expires".to_owned(), expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        }
-        loop {
-            let create = || fleet.create_snapshots(id, root_only, tags.clone());
-            match write(ctx, token, create).await? {
-                Said::Done(taken) => return keep(ctx, id, &taken).await,
-                Said::Unclear(fault) => {
-                    tracing::warn!(machine = %id, %fault, "nobody knows whether snapshots were taken: looking for them");
-                    if let Some(begun) = find(ctx, fleet, id, token).await? {
-                        return Ok(begun);
-                    }
-                }
-                Said::Refused(fault) => return Ok(Begun::Over(refusal(&fault))),
-                Said::Stopped(reason, fault) => return Ok(Begun::Over(put_off(reason, &fault))),
-            }
-        }
+        home: &Home,
+        machines: &[Machine],
+    ) -> Result<BTreeMap<TargetId, Result<Facts, Report>>, Fault> {
+        let ec2 = ec2(ctx, home)?;
+        let ids: Vec<_> = machines.iter().map(|(target, _)| target.id.clone()).collect();
+        let instances = ec2.instances(&ids).await?;
+        let volumes: Vec<_> = instances
+            .iter()
+            .flat_map(|instance| &instance.volumes)
+            .map(|attached| attached.volume.clone())
+            .collect();
+        let volumes = if volumes.is_empty() { Vec::new() } else { ec2.volumes(&Which::Ids(volumes)).await? };
+        let volumes: BTreeMap<_, _> = volumes.iter().map(|volume| (volume.id.as_str(), volume)).collect();
+        let instances: BTreeMap<_, _> =
+            instances.iter().map(|instance| (instance.id.as_str(), instance)).collect();
+        let facts = machines.iter().filter_map(|(target, inputs)| {
+            let instance = instances.get(target.id.as_str())?;
+            Some((target.id.clone(), facts(instance, &volumes, inputs).map_err(failed)))
+        });
+        Ok(facts.collect())
+    }
+
+    async fn call(&self, ctx: &Context, order: &Order<Facts>) -> Result<Option<Job>, Fault> {
+        let id = &order.target.id;
+        let request = CreateSnapshots {
+            instance: id.to_string(),
+            without: order.facts.without.clone(),
+            description: format!("runbook {} {}", ctx.run, ctx.task),
+            tags: marks::tags(ctx, id, &order.token.to_string(), expires(order)),
+        };
+        let taken = ec2(ctx, &order.target.home)?.create_snapshots(&request).await?;
+        Ok(match whole(order, &taken, ctx.now()) {
+            Found::Whole(job) => Some(job),
+            // What the answer leaves out is looked for by tag.
+            Found::Part(_) => None,
+        })
+    }
+
+    async fn find(
+        &self,
+        ctx: &Context,
+        orders: &[Order<Facts>],
+    ) -> Result<BTreeMap<TargetId, Found<Job>>, Fault> {
+        let Some(first) = orders.first() else { return Ok(BTreeMap::new()) };
+        let values = orders.iter().map(|order| order.token.to_string()).collect();
+        let tagged = Which::Tagged { key: marks::TOKEN.to_owned(), values };
+        let seen = ec2(ctx, &first.target.home)?.snapshots(&tagged).await?;
+        let found = orders.iter().filter_map(|order| {
+            let token = order.token.to_string();
+            let taken: Vec<_> =
+                seen.iter().filter(|taken| taken.tags.get(marks::TOKEN) == Some(&token)).cloned().collect();
+            let found = (!taken.is_empty()).then(|| whole(order, &taken, ctx.now()))?;
+            Some((order.target.id.clone(), found))
+        });
+        Ok(found.collect())
     }
 
     async fn look(
         &self,
         ctx: &Context,
-        fleet: &Arc<dyn Fleet>,
+        home: &Home,
         jobs: &BTreeMap<TargetId, Job>,
-    ) -> Result<BTreeMap<TargetId, Done>, Fault> {
-        let ids: Vec<_> = jobs.values().flat_map(|job| job.snapshots.iter().cloned()).collect();
-        match fleet.snapshots(&ids).await {
-            Ok(seen) => {
-                let states: BTreeMap<_, _> =
-                    seen.iter().map(|taken| (taken.id.as_str(), taken.state.as_str())).collect();
-                let over = jobs.iter().filter_map(|(id, job)| Some((id.clone(), judge(job, &states)?)));
-                Ok(over.collect())
-            }
-            // One that is not known (yet) hides all the others: then each machine is asked for.
-            Err(fault) if fault.kind == FaultKind::NotFound => {
-                let mut over = BTreeMap::new();
-                for (id, job) in jobs {
-                    match fleet.snapshots(&job.snapshots).await {
-                        Ok(seen) => {
-                            let states =
-                                seen.iter().map(|taken| (taken.id.as_str(), taken.state.as_str())).collect();
-                            over.extend(judge(job, &states).map(|done| (id.clone(), done)));
-                        }
-                        Err(fault) if fault.kind == FaultKind::NotFound => {
-                            if super::errand::since_then(job.at, ctx.now()) > VISIBLE {
-                                over.insert(id.clone(), Done::of(failed("a snapshot is gone")));
-                            }
-                        }
-                        Err(fault) => return Err(fault),
-                    }
-                }
-                Ok(over)
-            }
-            Err(fault) => Err(fault),
-        }
+    ) -> Result<BTreeMap<TargetId, Over>, Fault> {
+        let ids: Vec<_> = jobs.values().flat_map(|job| job.kept.snapshots.iter().cloned()).collect();
+        let seen = ec2(ctx, home)?.snapshots(&Which::Ids(ids)).await?;
+        let seen: BTreeMap<_, _> = seen.iter().map(|taken| (taken.id.as_str(), taken)).collect();
+        let now = ctx.now();
+        let over = jobs.iter().filter_map(|(id, job)| Some((id.clone(), judge(job, &seen, now)?.into())));
+        Ok(over.collect())
     }
 
-    fn stopped(&self, _: &Context, reason: StopReason, job: &Job) -> Option<Report> {
+    fn makes(&self, order: &Order<Facts>) -> Makes {
+        Makes { kind: ArtifactKind::Snapshot, expires: expires(order) }
+    }
+
+    fn made(&self, order: &Order<Facts>, job: &Job) -> Vec<Artifact> {
+        let artifact = |volume: &KeptVolume| Artifact {
+            kind: ArtifactKind::Snapshot,
+            id: volume.snapshot.clone(),
+            token: order.token.to_string(),
+            target: order.target.id.clone(),
+            home: order.target.home.clone(),
+            vault: None,
+            size_gib: Some(volume.size_gib.into()),
+            expires: job.kept.expires,
+        };
+        job.kept.volumes.iter().map(artifact).collect()
+    }
+
+    fn stopped(&self, reason: StopReason, job: &Job) -> Report {
         // A snapshot cannot be cancelled, and changes nothing: nobody has to wait for it.
-        Some(match reason {
+        match reason {
             StopReason::Cancelled => cancelled(),
             _ => Report::failed(
                 Outcome::TimedOut,
                 ErrorClass::TimedOut,
-                format!("{} not completed when the time was over", job.snapshots.join(", ")),
+                format!("{} not completed when the time was over", job.kept.snapshots.join(", ")),
             ),
-        })
+        }
     }
 }
 
-fn judge(job: &Job, states: &BTreeMap<&str, &str>) -> Option<Done> {
-    let states: BTreeSet<_> =
-        job.snapshots.iter().map(|id| states.get(id.as_str()).copied().unwrap_or("pending")).collect();
-    if states.contains("error") {
-        // One volume that failed makes the set useless (DOMAIN 4.1).
-        return Some(Done::of(failed(format!("{} ended in error", job.snapshots.join(", ")))));
+fn expires(order: &Order<Facts>) -> Option<Timestamp> {
+    marks::expires(order.since, order.inputs.span("keep"))
+}
+
+/// What a snapshot of this machine is taken of, or why none can be taken that the machine can be restored from.
+fn facts(instance: &Instance, volumes: &BTreeMap<&str, &Volume>, inputs: &Inputs) -> Result<Facts, String> {
+    if !matches!(instance.state.as_str(), "running" | "stopping" | "stopped") {
+        return Err(format!("the machine is {}", instance.state));
     }
-    let complete = states.iter().all(|state| *state == "completed") && !job.snapshots.is_empty();
-    complete
-        .then(|| Done { report: Report::succeeded(), outputs: Some(json!({ "snapshots": job.snapshots })) })
+    if instance.root_device_type == "instance-store" {
+        return Err("its root volume is an instance store, of which no snapshot can be taken".to_owned());
+    }
+    if instance.hibernates {
+        let cause = "hibernation is configured: a snapshot would not be one that the machine starts from";
+        return Err(cause.to_owned());
+    }
+    let (mut kept, mut without) = (Vec::new(), Vec::new());
+    for attached in &instance.volumes {
+        let root = attached.device == instance.root_device;
+        if !root && inputs.text("volumes") == Some("root") {
+            without.push(attached.volume.clone());
+            continue;
+        }
+        let Some(volume) = volumes.get(attached.volume.as_str()) else {
+            return Err(format!("EC2 does not describe its volume {}", attached.volume));
+        };
+        kept.push(KeptVolume {
+            volume: volume.id.clone(),
+            device: attached.device.clone(),
+            root,
+            size_gib: volume.size_gib,
+            kind: volume.kind.clone(),
+            iops: volume.iops,
+            throughput: volume.throughput,
+            encrypted: volume.encrypted,
+            kms_key: volume.kms_key.clone(),
+            delete_on_termination: attached.delete_on_termination,
+            tags: volume.tags.clone(),
+            ..KeptVolume::default()
+        });
+    }
+    if !kept.iter().any(|volume| volume.root) {
+        return Err(format!("it has no EBS volume at its root device {}", instance.root_device));
+    }
+    if without.len() > MOST_LEFT_OUT {
+        let cause =
+            format!("it has {} data volumes, and only {MOST_LEFT_OUT} can be left out", without.len());
+        return Err(cause);
+    }
+    // The root comes first: that is the one which a replacement of the root volume needs.
+    kept.sort_by(|a, b| (!a.root, &a.device).cmp(&(!b.root, &b.device)));
+    Ok(Facts { volumes: kept, without })
+}
+
+/// The snapshots of an order, put to the volumes that they were taken of.
+fn whole(order: &Order<Facts>, taken: &[Taken], now: Timestamp) -> Found<Job> {
+    // Of two sets, the earlier one.
+    let mut by_volume: BTreeMap<&str, &Taken> = BTreeMap::new();
+    for taken in taken {
+        let known = by_volume.entry(taken.volume.as_str()).or_insert(taken);
+        if (taken.started_at, &taken.id) < (known.started_at, &known.id) {
+            *known = taken;
+        }
+    }
+    let mut volumes = order.facts.volumes.clone();
+    for volume in &mut volumes {
+        let Some(taken) = by_volume.get(volume.volume.as_str()) else {
+            let seen = format!("{} of {} snapshots are there", by_volume.len(), order.facts.volumes.len());
+            return Found::Part(seen);
+        };
+        volume.snapshot = taken.id.clone();
+    }
+    let kept = Kept {
+        snapshots: volumes.iter().map(|volume| volume.snapshot.clone()).collect(),
+        volumes,
+        recovery_point: None,
+        vault: None,
+        role: None,
+        expires: expires(order),
+    };
+    Found::Whole(Job { kept, at: now })
+}
+
+/// How a machine's snapshots ended, if they did.
+fn judge(job: &Job, seen: &BTreeMap<&str, &Taken>, now: Timestamp) -> Option<Done> {
+    let states: Vec<_> = job.kept.snapshots.iter().map(|id| (id, seen.get(id.as_str()))).collect();
+    let in_error = states.iter().find_map(|(id, taken)| {
+        taken.filter(|taken| taken.state == "error").map(|taken| (id.as_str(), taken.message.as_deref()))
+    });
+    // One volume that failed makes the set useless.
+    if let Some((id, message)) = in_error {
+        let why =
+            message.filter(|message| !message.is_empty()).map_or_else(String::new, |why| format!(": {why}"));
+        return Some(Done::of(failed(format!("{id} ended in error{why}"))));
+    }
+    if states.iter().all(|(_, taken)| taken.is_some_and(|taken| taken.state == "completed")) {
+        let outputs = to_value(&job.kept).ok();
+        return Some(Done { report: Report::succeeded(), outputs });
+    }
+    let gone = states.iter().find(|(_, taken)| taken.is_none());
+    if let Some((id, _)) = gone
+        && since_then(job.at, now) > VISIBLE
+    {
+        return Some(Done::of(failed(format!("{id} is gone"))));
+    }
+    None
 }
 
 fn failed(cause: impl Into<String>) -> Report {
     Report::failed(Outcome::Failed, ErrorClass::Failed, cause)
-}
-
-async fn keep(ctx: &Context, id: &TargetId, taken: &[Taken]) -> Result<Begun<Job>, Failure> {
-    let mut snapshots: Vec<_> = taken.iter().map(|taken| taken.id.clone()).collect();
-    snapshots.sort();
-    if snapshots.is_empty() {
-        return Ok(Begun::Over(failed("the machine has no volume that a snapshot could be taken of")));
-    }
-    let job = Job { snapshots, at: ctx.now() };
-    let kept = serde_json::to_value(&job).map_err(|error| Failure::failed(error.to_string()))?;
-    ctx.ledger.checkpoint(id.as_str(), kept).await?;
-    Ok(Begun::Job(job))
-}
-
-/// Searches twice, a settle time apart: a set may be seen in part at first. `None`: none was taken.
-async fn find(
-    ctx: &Context,
-    fleet: &Arc<dyn Fleet>,
-    id: &TargetId,
-    token: Uuid,
-) -> Result<Option<Begun<Job>>, Failure> {
-    let value = token.to_string();
-    let unknown = |cause: String| {
-        let report = Report::failed(Outcome::Unknown, ErrorClass::Failed, cause);
-        Ok(Some(Begun::Over(report)))
-    };
-    for last in [false, true] {
-        let seen = match read(ctx, token, || fleet.snapshots_tagged(TOKEN_TAG, &value)).await? {
-            Some(Ok(seen)) => seen,
-            Some(Err(fault)) => {
-                return unknown(format!("whether snapshots were taken cannot be seen: {fault}"));
-            }
-            None => return unknown("whether snapshots were taken could not be seen in time".into()),
-        };
-        if last {
-            return if seen.is_empty() { Ok(None) } else { keep(ctx, id, &seen).await.map(Some) };
-        }
-        if !ctx.sleep(ctx.settings.settle).await {
-            return match ctx.stopping() {
-                StopReason::Detach | StopReason::None => Err(Failure::Detached),
-                _ => unknown("whether snapshots were taken could not be seen in time".into()),
-            };
-        }
-    }
-    Ok(None)
 }

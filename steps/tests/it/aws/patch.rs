@@ -13,7 +13,7 @@ async fn an_installation_and_its_scan_happen_once() {
         (world, attempt)
     };
     // Two commands on each machine: Install and Scan.
-    survives(&Patch::default(), make, &["succeeded"; 3], &[("ssm:SendCommand", 2)]).await;
+    survives(&Patch::default(), make, &["succeeded"; 3], &[("patch", 2)]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +24,11 @@ async fn what_is_left_is_said_and_judged() {
     assert_eq!(reports(&world, &patch), ["succeeded"; 3]);
     let (web1, web2) = (world.machine("web-1").unwrap(), world.machine("web-2").unwrap());
     let outputs = patch.journal.recorded().outputs.clone();
-    assert_eq!(outputs[&web1], json!({ "missing": 0, "failed": 0, "pending_reboot": 0 }));
+    assert_eq!(
+        (&outputs[&web1]["missing"], &outputs[&web1]["failed"], &outputs[&web1]["pending_reboot"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert_eq!(outputs[&web1]["patch_snapshot"], outputs[&web2]["patch_snapshot"]);
     assert_eq!(outputs[&web2]["missing"], json!(3));
 
     let judged =
@@ -41,7 +45,12 @@ async fn pending_reboots_are_not_judged_where_none_was_wanted() {
     let world = world("");
     let never = attempt(&world, json!({}));
     never.live_to_the_end(&Compliance::default()).await.unwrap();
-    assert!(reports(&world, &never)[0].contains("never scanned"));
+    // It was never scanned, so it is scanned now.
+    assert_eq!(
+        reports(&world, &never),
+        ["failed: patches: 12 missing (at most 0), 1 critical (at most 0), 4 security (at most 0), 7 other (at most 0)";
+            3]
+    );
 
     let patch = attempt(&world, json!({ "operation": "Install", "reboot": "NoReboot" }));
     patch.live_to_the_end(&Patch::default()).await.unwrap();
@@ -66,7 +75,7 @@ async fn a_machine_that_does_not_come_back_has_a_name() {
     let reports = reports(&world, &attempt);
     assert_eq!((reports[0].as_str(), reports[2].as_str()), ("succeeded", "succeeded"));
     assert!(
-        reports[1].starts_with("unreachable: the machine is silent, last heard 2026-01-05 08:")
+        reports[1].starts_with("unreachable: the machine is silent, agent last heard 2026-01-05 08:")
             && reports[1].contains(", not back by 2026-01-05 08:"),
         "{}",
         reports[1]

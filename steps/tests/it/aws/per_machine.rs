@@ -39,13 +39,17 @@ async fn a_snapshot_in_error_is_no_backup() {
     let reports = reports(&world, &attempt);
     assert_eq!((reports[0].as_str(), reports[1].as_str()), ("succeeded", "succeeded"));
     assert!(
-        reports[2].starts_with("failed: snap-") && reports[2].ends_with(" ended in error"),
+        reports[2].starts_with("failed: snap-") && reports[2].contains(" ended in error: "),
         "{}",
         reports[2]
     );
     let web1 = world.machine("web-1").unwrap();
     let outputs = attempt.journal.recorded().outputs[&web1].clone();
     assert_eq!(outputs["snapshots"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        (&outputs["volumes"][0]["root"], outputs["volumes"].as_array().map(Vec::len)),
+        (&json!(true), Some(1))
+    );
 }
 
 /// A world with backups, and an attempt that restores from them.
@@ -111,6 +115,9 @@ async fn a_reboot_that_ends_nowhere_is_given_up() {
     let attempt = attempt(&world, json!({}));
     attempt.live_to_the_end(&Reboot::default()).await.unwrap();
     let reports = reports(&world, &attempt);
-    assert_eq!(reports[0], "unreachable: rebooted 2026-01-05 08:00 UTC, not back by 2026-01-05 08:30 UTC");
+    assert_eq!(
+        reports[0],
+        "unreachable: rebooted 2026-01-05 08:01 UTC, agent last heard 2026-01-05 08:00 UTC, EC2 instance check impaired, not back by 2026-01-05 08:31 UTC"
+    );
     assert_eq!((reports[1].as_str(), reports[2].as_str()), ("succeeded", "succeeded"));
 }
