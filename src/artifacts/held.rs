@@ -92,9 +92,9 @@ pub(super) fn site(aws: Option<&dyn AwsFactory>, home: &Home) -> Result<Site, St
 pub async fn survey(ports: &Ports, homes: &BTreeSet<Home>) -> Survey {
     let mut found = BTreeMap::new();
     let mut unasked = Vec::new();
-    for home in homes {
+    // The default place comes first in their order, and is often one that is known by its account and Region too.
+    for home in homes.iter().rev() {
         match all(ports, home).await {
-            // The default place is often one that has been asked by its account and Region already.
             Ok(held) => {
                 for held in held {
                     found.entry((held.kind, held.id.clone())).or_insert(held);

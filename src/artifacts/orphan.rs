@@ -113,8 +113,9 @@ impl Index<'_> {
     }
 }
 
-/// Whether something is old enough to be collected: as old as is stated; else a week, and, where it is another state
-/// folder's, not kept for longer by its own `runbook:expires`. What does not say how old it is is left alone.
+/// Whether something is old enough to be collected: as old as is stated; else a week, and not kept for longer by its own
+/// `runbook:expires` where somebody may still go back to it: the run of another state folder, or one of ours from before
+/// there was a ledger. What does not say how old it is is left alone.
 pub fn is_old_enough(orphan: &Orphan, stated: Option<Duration>, now: Timestamp) -> bool {
     let old = |least: Duration| {
         orphan
@@ -125,7 +126,8 @@ pub fn is_old_enough(orphan: &Orphan, stated: Option<Duration>, now: Timestamp) 
     match stated {
         Some(least) => old(least),
         None => {
-            let kept = orphan.why == Why::OtherStore && orphan.held.expires.is_some_and(|end| end > now);
+            let kept = matches!(orphan.why, Why::OtherStore | Why::Unknown)
+                && orphan.held.expires.is_some_and(|end| end > now);
             old(LEAST_AGE) && !kept
         }
     }

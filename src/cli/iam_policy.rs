@@ -75,7 +75,7 @@ impl IamPolicy {
             session.screen.note("this runbook calls nothing on AWS\n");
         } else {
             session.screen.note(
-                "volumes that are encrypted with keys of your own need rights on these keys too: see docs/aws.md\n",
+                "volumes that are encrypted with keys of your own need rights on these keys too: see docs/first-rollout.md\n",
             );
         }
         Ok(Exit::Succeeded)

@@ -114,7 +114,8 @@ fn blind(unasked: &[Unasked]) -> Vec<Value> {
 
 fn total(sizes: &[(ArtifactKind, Option<u64>)]) -> Value {
     let gib: u64 = sizes.iter().filter_map(|(_, size)| *size).sum();
-    let sum: f64 = sizes.iter().filter_map(|(kind, size)| monthly_usd(*kind, *size)).sum();
+    let sum: f64 =
+        sizes.iter().filter_map(|(kind, size)| monthly_usd(*kind, *size)).fold(0.0, |sum, usd| sum + usd);
     json!({ "artifacts": sizes.len(), "size_gib": gib, "usd_month": usd(Some(sum)) })
 }
 

@@ -124,7 +124,8 @@ pub fn unasked(unasked: &[Unasked]) -> String {
 /// So many, so large, so expensive.
 pub fn total(sizes: &[(ArtifactKind, Option<u64>)]) -> String {
     let gib: u64 = sizes.iter().filter_map(|(_, size)| *size).sum();
-    let usd: f64 = sizes.iter().filter_map(|(kind, size)| monthly_usd(*kind, *size)).sum();
+    let usd: f64 =
+        sizes.iter().filter_map(|(kind, size)| monthly_usd(*kind, *size)).fold(0.0, |sum, usd| sum + usd);
     let unknown = sizes.iter().filter(|(_, size)| size.is_none()).count();
     let unknown =
         if unknown > 0 { format!(", {unknown} of a size that is not known") } else { String::new() };

@@ -4,6 +4,7 @@ mod arrows;
 mod artifacts;
 #[cfg(feature = "aws")]
 mod aws_command;
+mod book;
 mod check;
 mod command_line;
 mod deploy_local;

@@ -24,7 +24,7 @@ pub struct Gc {
     /// Orphans too, also those of other state folders
     #[arg(long)]
     orphans: bool,
-    /// Orphans that are at least so old [default: 7d, and those of other state folders only when they have expired]
+    /// Orphans that are at least so old [default: 7d, and those that another run may go back to only when they have expired]
     #[arg(long, value_name = "SPAN", requires = "orphans")]
     older_than: Option<String>,
     #[command(flatten)]

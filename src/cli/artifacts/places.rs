@@ -36,7 +36,7 @@ impl Places {
         let roles = self.role.iter().flat_map(|role| regions().map(move |region| (region, Some(role))));
         own.chain(roles)
             .map(|(region, role)| Home::Aws {
-                account: None,
+                account: role.and_then(|role| role.split(':').nth(4)).map(str::to_owned),
                 region,
                 external_id: role.and(self.external_id.clone()),
                 role: role.cloned(),
