@@ -92,7 +92,8 @@ use crate::ports::{
 pub struct WorldOptions {
     /// What durations and draws come from. A state file that is there already keeps its own.
     pub seed: u64,
-    /// World seconds per real second; `None`: the world jumps, and the runtime must be one of [`runtime`].
+    /// World seconds per real second; 0: it stands still unless it is moved. `None`: the world jumps, and the runtime
+    /// must be one of [`runtime`].
     pub speed: Option<u32>,
 }
 

@@ -71,7 +71,8 @@ impl WorldTime {
     pub async fn sleep(&self, time: Duration) {
         self.now();
         let real = match self.speed {
-            Some(speed) if !time.is_zero() => (time / speed).max(Duration::from_millis(1)),
+            // A world that stands still is waited in as long as ours takes.
+            Some(speed) if !time.is_zero() && speed > 0 => (time / speed).max(Duration::from_millis(1)),
             _ => time,
         };
         tokio::time::sleep(real).await;
