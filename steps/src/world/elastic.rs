@@ -8,6 +8,7 @@ use runbook_engine::ids::TargetId;
 
 use super::{
     account::Account,
+    attachment,
     disk_fact::DiskFact,
     image, instance,
     place::Place,
@@ -151,7 +152,7 @@ impl Ec2 for Account {
     async fn attach_volume(&self, request: &Attachment) -> Result<(), Fault> {
         let machines = [TargetId::new(&request.instance)];
         self.act("ec2:AttachVolume", &machines, |state, now, here, _| {
-            volume::attach(state, now, here, request)
+            attachment::attach(state, now, here, request)
         })
         .await
     }
@@ -159,7 +160,7 @@ impl Ec2 for Account {
     async fn detach_volume(&self, request: &Attachment) -> Result<(), Fault> {
         let machines = self.holder(&request.volume);
         self.act("ec2:DetachVolume", &machines, |state, now, here, _| {
-            volume::detach(state, now, here, request)
+            attachment::detach(state, now, here, request)
         })
         .await
     }
@@ -167,7 +168,7 @@ impl Ec2 for Account {
     async fn set_delete_on_termination(&self, request: &Attachment) -> Result<(), Fault> {
         let machines = [TargetId::new(&request.instance)];
         self.act("ec2:ModifyInstanceAttribute", &machines, |state, now, here, _| {
-            volume::set_delete_on_termination(state, now, here, request)
+            attachment::set_delete_on_termination(state, now, here, request)
         })
         .await
     }

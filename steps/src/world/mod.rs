@@ -8,9 +8,11 @@
 
 mod account;
 mod alarm;
+mod attachment;
 mod aws_backup;
 mod backup_job;
 mod beginning;
+mod calling;
 mod chance;
 mod command;
 mod disk_fact;
@@ -79,13 +81,10 @@ use self::{
     log::{Line, LogFile},
     place::Place,
     roster::Roster,
-    state::{Fact, State, Struck},
+    state::{Fact, State},
     time::WorldTime,
 };
-use crate::ports::{
-    Ports,
-    fault::{Fault, FaultKind},
-};
+use crate::ports::Ports;
 
 /// How a world is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -293,135 +292,6 @@ impl World {
             // A world that cannot note the time says so at its next effect.
             let _ = inner.write(&Line::new(now, None, Fact::Passed), false);
         }
-    }
-
-    /// A call that only reads.
-    async fn read<T>(
-        &self,
-        label: Option<&Label>,
-        call: &'static str,
-        machines: &[TargetId],
-        answer: impl FnOnce(&mut State, Timestamp) -> Result<T, Fault> + Send,
-    ) -> Result<T, Fault>
-    where
-        T: Send,
-    {
-        if self.has_crashed() {
-            return std::future::pending().await;
-        }
-        let now = self.now();
-        let inner = &mut *self.lock();
-        inner.state.settle(now);
-        *inner.reads.entry(call).or_default() += 1;
-        let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
-        let mut struck = Struck::new();
-        let state = &inner.state;
-        let fault = state
-            .refuse_call(call, false, &places, label, &mut struck)
-            .or_else(|| state.lose_answer(call, false, &places, label, &mut struck));
-        inner.state.note_strikes(&struck);
-        if let Some(fault) = fault {
-            return Err(fault);
-        }
-        answer(&mut inner.state, now)
-    }
-
-    /// A call that writes: decided, written down, synced, and only then answered.
-    async fn write<T>(
-        &self,
-        label: Option<&Label>,
-        call: &'static str,
-        machines: &[TargetId],
-        decide: impl FnOnce(&mut State, Timestamp, &mut Struck) -> Result<(Fact, T), Fault> + Send,
-    ) -> Result<T, Fault>
-    where
-        T: Send,
-    {
-        match self.write_now(label, call, machines, decide) {
-            Some(answer) => answer,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// A dry run: it proves a right, and changes nothing.
-    async fn prove(&self, label: Option<&Label>, call: &'static str) -> Result<(), Fault> {
-        self.read(label, "ec2:DryRun", &[], |state, _| {
-            let mut struck = Struck::new();
-            let refusal = state.refuse_right(call, label, &mut struck);
-            state.note_strikes(&struck);
-            refusal.map_or(Ok(()), Err)
-        })
-        .await
-    }
-
-    /// `None`: the process "died".
-    fn write_now<T>(
-        &self,
-        label: Option<&Label>,
-        call: &'static str,
-        machines: &[TargetId],
-        decide: impl FnOnce(&mut State, Timestamp, &mut Struck) -> Result<(Fact, T), Fault>,
-    ) -> Option<Result<T, Fault>> {
-        if self.has_crashed() {
-            return None;
-        }
-        let now = self.now();
-        let inner = &mut *self.lock();
-        inner.state.settle(now);
-        let places: Vec<_> = machines.iter().filter_map(|id| inner.state.roster.by_id(id)).collect();
-        let mut struck = Struck::new();
-        let state = &mut inner.state;
-        let decided = match state.refuse_call(call, true, &places, label, &mut struck) {
-            Some(fault) => {
-                let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
-                Ok((fact, Err(fault)))
-            }
-            None => match decide(state, now, &mut struck) {
-                // A fault that strikes so many times is counted also where it refuses the call.
-                Err(fault) if !struck.is_empty() => {
-                    let fact = Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() };
-                    Ok((fact, Err(fault)))
-                }
-                decided => decided.map(|(fact, answer)| (fact, Ok(answer))),
-            },
-        };
-        let (fact, mut answer) = match decided {
-            Ok(decided) => decided,
-            // Refused by the service's own rules: nothing happened.
-            Err(fault) => return Some(Err(fault)),
-        };
-        let crash = match &mut inner.crash {
-            Some((0, moment)) => Some(*moment),
-            Some((left, _)) => {
-                *left -= 1;
-                None
-            }
-            None => None,
-        };
-        if crash == Some(Moment::Before) {
-            self.crashed.send_replace(true);
-            return None;
-        }
-        let mut line = Line::new(now, label, fact);
-        if answer.is_ok()
-            && let Some(fault) = inner.state.lose_answer(call, true, &places, label, &mut struck)
-        {
-            line.answer_lost = true;
-            answer = Err(fault);
-        }
-        line.struck = struck;
-        if let Err(error) = inner.write(&line, true) {
-            let message = format!("{error}: the simulated world cannot keep its state");
-            return Some(Err(Fault { call, kind: FaultKind::Invalid, code: None, message }));
-        }
-        inner.state.note_strikes(&line.struck);
-        inner.state.apply(now, &line.fact);
-        inner.calls.calls.extend(log::call(&line));
-        if crash == Some(Moment::After) {
-            self.crashed.send_replace(true);
-            return None;
-        }
-        Some(answer)
     }
 }
 

@@ -1,5 +1,11 @@
 //! The world, asked as actions ask it.
 
+mod calls;
+mod commands;
+mod disks;
+mod rig;
+mod vaults;
+
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
