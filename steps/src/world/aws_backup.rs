@@ -28,7 +28,8 @@ impl Backup for Account {
         let here = self.place.clone();
         self.world
             .read(self.label(), CALL, &[], |state, now| {
-                let job = state.vaults.backups.find(&here, id, now);
+                // Whoever knows the id finds it at once; lists have it later.
+                let job = state.vaults.backups.get(id).filter(|job| here.sees(&job.place));
                 job.map(|job| job.show(now))
                     .ok_or_else(|| refused(CALL, "ResourceNotFoundException", format!("no backup job {id}")))
             })
@@ -116,7 +117,7 @@ impl Backup for Account {
         let here = self.place.clone();
         self.world
             .read(self.label(), CALL, &[], |state, now| {
-                let job = state.vaults.restores.find(&here, id, now);
+                let job = state.vaults.restores.get(id).filter(|job| here.sees(&job.place));
                 job.map(|job| job.show(now))
                     .ok_or_else(|| refused(CALL, "ResourceNotFoundException", format!("no restore job {id}")))
             })

@@ -98,7 +98,11 @@ impl World {
         let (fact, mut answer) = match decided {
             Ok(decided) => decided,
             // Refused by the service's own rules: nothing happened.
-            Err(fault) => return Some(Err(fault)),
+            Err(fault) if struck.is_empty() => return Some(Err(fault)),
+            // Refused because the fleet says so: it must be known that it was.
+            Err(fault) => {
+                (Fact::NotExecuted { call: call.to_owned(), machines: machines.to_vec() }, Err(fault))
+            }
         };
         let crash = match &mut inner.crash {
             Some((0, moment)) => Some(*moment),
