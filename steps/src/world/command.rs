@@ -203,6 +203,15 @@ impl Command {
         }
     }
 
+    /// The machine of one of its parts goes down under it.
+    pub fn cut_off(&mut self, part: usize, at: Timestamp) {
+        let given_up = later(self.at, self.delivery + self.work.limit());
+        let part = &mut self.parts[part];
+        if part.started.is_some_and(|started| started <= at) && part.ended > at && part.shown > at {
+            (part.ended, part.shown, part.end) = (given_up, given_up.max(part.shown), End::DeliveryTimedOut);
+        }
+    }
+
     /// Whether not every part of it is over.
     pub fn is_executing(&self, now: Timestamp) -> bool {
         self.parts.iter().any(|part| part.shown > now)

@@ -160,6 +160,8 @@ pub(super) struct Machine {
     pub patching_until: Option<Timestamp>,
     /// When somebody else patches it.
     pub foreign_patching: Option<(Timestamp, Timestamp)>,
+    /// Its parts of commands that may still run: number of the command and of the part.
+    pub parts: Vec<(usize, usize)>,
     /// Its volumes, by device.
     pub volumes: BTreeMap<String, String>,
     /// How many effects it has seen: what draws depend on.
@@ -191,6 +193,7 @@ impl Machine {
             future: Vec::new(),
             patching_until: None,
             foreign_patching: None,
+            parts: Vec::new(),
             volumes: BTreeMap::new(),
             effects: 0,
         }

@@ -312,6 +312,10 @@ fn check(file: &FleetFile) -> Result<(), String> {
         if !(1..=20).contains(&group.volumes) {
             return Err(format!("group `{name}` has {} volumes; 1 to 20 are possible", group.volumes));
         }
+        let digits = |account: &String| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        if group.account.as_ref().is_some_and(|account| !digits(account)) {
+            return Err(format!("`account` of group `{name}` is not twelve digits (in quotes)"));
+        }
         if group.count > 1 && group.names.as_ref().is_some_and(|names| !names.contains("{n}")) {
             return Err(format!(
                 "`names` of group `{name}` needs `{{n}}`, or its machines are all called the same"

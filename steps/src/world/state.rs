@@ -237,6 +237,7 @@ impl State {
             Fact::RootReplacementBegun(task) => {
                 self.named += 2;
                 if let Some(machine) = self.touch(&task.instance) {
+                    self.cut_off(machine, at);
                     if task.end != super::replacement::End::Failed {
                         self.machines[machine].forget_future();
                     }
@@ -249,9 +250,10 @@ impl State {
                 self.disks.last_replacement.insert(task.instance.clone(), task.id.clone());
                 self.disks.replacements.insert((**task).clone());
             }
-            Fact::Stopped { machines } => {
-                self.each(machines, |state, machine| state.machines[machine].interrupt())
-            }
+            Fact::Stopped { machines } => self.each(machines, |state, machine| {
+                state.cut_off(machine, at);
+                state.machines[machine].interrupt();
+            }),
             Fact::Started { machines } => self.each(machines, |state, machine| state.take_up(machine, at)),
             Fact::Rebooted { machines } => self.each(machines, |_, _| {}),
             Fact::ProgramStarted { token, ended, code, machine, changes } => {
@@ -297,9 +299,13 @@ impl State {
     fn command_sent(&mut self, command: &Command) {
         self.named += 1;
         let patching = command.work.patches();
-        for part in &command.parts {
+        for (number, part) in command.parts.iter().enumerate() {
             if let Some(machine) = self.touch(&part.machine) {
                 self.expect(machine, &part.changes);
+                let runs =
+                    |(other, part): &(usize, usize)| self.commands[*other].parts[*part].shown > command.at;
+                self.machines[machine].parts.retain(runs);
+                self.machines[machine].parts.push((self.commands.len(), number));
                 if patching && part.started.is_some() {
                     let machine = &mut self.machines[machine];
                     machine.patching_until = machine.patching_until.max(Some(part.ended));
@@ -308,6 +314,13 @@ impl State {
         }
         self.command_index.insert(command.id.clone(), self.commands.len());
         self.commands.push(command.clone());
+    }
+
+    /// What runs on a machine ends with it, and nobody is told how: the service gives it up at last (DOMAIN 1.2).
+    fn cut_off(&mut self, machine: usize, at: Timestamp) {
+        for (command, part) in std::mem::take(&mut self.machines[machine].parts) {
+            self.commands[command].cut_off(part, at);
+        }
     }
 
     fn command_cancelled(&mut self, at: Timestamp, id: &str, machines: &[TargetId]) {

@@ -168,3 +168,20 @@ async fn a_stopped_or_silent_node_is_no_error() {
     assert!(!agents[0].online && world.is_healthy("web-2") == Some(true));
     assert_eq!(account.all_agents().await.unwrap()[0].ping_status, "ConnectionLost");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_a_machine_that_is_stopped_is_given_up() {
+    let (world, account) = world("");
+    let machine = [id(&world, "web-1")];
+    let install = SendRequest { instances: machine.to_vec(), targets: Vec::new(), ..patch("Install") };
+    let sent = account.send(install).await.unwrap();
+    pass(&world, 60).await;
+    crate::ports::ec2::Ec2::stop_instances(&account, &machine).await.unwrap();
+    pass(&world, 1000).await;
+    assert_eq!(account.invocations(&sent.id, &machine).await.unwrap()[0].details, "InProgress");
+    pass(&world, 7200).await;
+    assert_eq!(account.invocations(&sent.id, &machine).await.unwrap()[0].details, "DeliveryTimedOut");
+    crate::ports::ec2::Ec2::start_instances(&account, &machine).await.unwrap();
+    pass(&world, 90).await;
+    assert!(account.patch_states(&machine).await.unwrap().is_empty(), "it never came to its report");
+}
