@@ -156,7 +156,7 @@ impl Volume {
 }
 
 /// A volume that is there for whoever writes: what reads do not find yet included.
-fn volume<'a>(
+pub(super) fn volume<'a>(
     state: &'a State,
     here: &Place,
     call: &'static str,
