@@ -267,9 +267,7 @@ impl Command {
         let all = |end: &dyn Fn(&Part) -> bool| parts.iter().all(end);
         let errors = parts.iter().filter(|part| part.end.is_error()).count();
         let most = Limit::read(&self.max_errors).map_or(0, |limit| limit.of(parts.len()));
-        if errors > most {
-            ("Failed", "Failed")
-        } else if all(&|part| part.end == End::Undeliverable) {
+        if errors > most || all(&|part| part.end == End::Undeliverable) {
             ("Failed", "Failed")
         } else if all(&|part| part.end == End::AccessDenied) {
             ("Failed", "AccessDenied")

@@ -28,7 +28,7 @@ pub(super) enum DiskFact {
     /// `ec2:DeleteSnapshot`.
     SnapshotDeleted { snapshot: String },
     /// `ec2:CreateVolume`.
-    VolumeCreated { volume: Volume, machines: Vec<TargetId>, token: Token },
+    VolumeCreated { volume: Box<Volume>, machines: Vec<TargetId>, token: Token },
     /// `ec2:DeleteVolume`.
     VolumeDeleted { volume: String },
     /// `ec2:AttachVolume`.
@@ -91,7 +91,7 @@ impl State {
             DiskFact::VolumeCreated { volume, token, .. } => {
                 self.named += 1;
                 self.keep(token, &volume.id);
-                self.disks.volumes.insert(volume.clone());
+                self.disks.volumes.insert((**volume).clone());
             }
             DiskFact::VolumeDeleted { volume } => {
                 if let Some(volume) = self.disks.volumes.get_mut(volume) {

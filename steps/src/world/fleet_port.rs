@@ -69,7 +69,7 @@ impl Fleet for Account {
         let root = {
             let inner = self.world.lock();
             let of = |id: &&String| {
-                inner.state.disks.snapshots.get(*id).is_some_and(|snapshot| !snapshot.root_of.is_empty())
+                inner.state.disks.snapshots.get(id).is_some_and(|snapshot| !snapshot.root_of.is_empty())
             };
             snapshots.iter().find(of).or(snapshots.first()).cloned()
         };

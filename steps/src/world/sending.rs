@@ -136,7 +136,7 @@ pub(super) fn send(
         parts,
         cancelled: None,
     };
-    Ok((Fact::CommandSent(command.clone()), command))
+    Ok((Fact::CommandSent(Box::new(command.clone())), command))
 }
 
 fn check(request: &SendRequest) -> Result<(), Fault> {

@@ -33,7 +33,7 @@ pub(super) enum Fact {
     /// Nothing but that time went on.
     Passed,
     /// `ssm:SendCommand`.
-    CommandSent(Command),
+    CommandSent(Box<Command>),
     /// `ssm:CancelCommand`.
     CommandCancelled { id: String, machines: Vec<TargetId> },
     /// On volumes, snapshots, images and tags.

@@ -228,7 +228,8 @@ pub(super) fn create(
         root_of: BTreeSet::new(),
     };
     let shown = volume.show(now);
-    let fact = DiskFact::VolumeCreated { volume, machines, token: token.note(request.token.clone()) };
+    let (volume, token) = (Box::new(volume), token.note(request.token.clone()));
+    let fact = DiskFact::VolumeCreated { volume, machines, token };
     Ok((Fact::Disks(fact), shown))
 }
 
