@@ -110,6 +110,7 @@ impl<'o> Coordinator<'o> {
             Outside::Real(_) => LONGEST_SLEEP,
             Outside::Simulated(_) | Outside::Sandboxed(_) => Duration::MAX,
         };
+        let store = Arc::from(parts.store.id());
         Self {
             store: parts.store,
             actions: parts.actions,
@@ -117,7 +118,7 @@ impl<'o> Coordinator<'o> {
             around: Surroundings {
                 outside: parts.outside,
                 settings: Arc::new(parts.settings),
-                store: Arc::from(store_id(&parts.state)),
+                store,
                 secrets: Arc::new(parts.secrets),
                 queue: sender,
             },
@@ -172,9 +173,4 @@ impl<'o> Coordinator<'o> {
             }
         }
     }
-}
-
-/// The id of a state folder, for the tags of what its runs make.
-fn store_id(state: &std::path::Path) -> String {
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, state.as_os_str().as_encoded_bytes()).simple().to_string()
 }

@@ -149,9 +149,10 @@ impl<'a> Detail<'a> {
         }
         match right {
             "iam:PassRole" => self.makes_machines(),
-            "ec2:AttachVolume" | "ec2:DetachVolume" | "ec2:CreateVolume" | "ec2:ModifyInstanceAttribute" => {
+            "ec2:AttachVolume" | "ec2:DetachVolume" | "ec2:CreateVolume" | "ec2:StopInstances" => {
                 self.replaces_volumes() && !self.says("strategy", "replace-root-volume")
             }
+            "ec2:ModifyInstanceAttribute" | "ec2:StartInstances" => self.replaces_volumes(),
             "ec2:CreateReplaceRootVolumeTask" | "ec2:DescribeReplaceRootVolumeTasks" => {
                 self.replaces_volumes() && !self.says("strategy", "swap-volumes")
             }
