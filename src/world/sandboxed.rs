@@ -163,13 +163,17 @@ impl Process for Breathing {
     }
 
     async fn progress(&self, token: &str) -> Result<Progress, String> {
-        let seen = self.0.progress(token).await?;
-        if seen != Progress::Running {
-            return Ok(seen);
+        let mut seen = self.0.progress(token).await?;
+        if seen == Progress::Running {
+            let breath = tokio::task::spawn_blocking(|| std::thread::sleep(BREATH));
+            breath.await.map_err(|error| error.to_string())?;
+            seen = self.0.progress(token).await?;
         }
-        let breath = tokio::task::spawn_blocking(|| std::thread::sleep(BREATH));
-        breath.await.map_err(|error| error.to_string())?;
-        self.0.progress(token).await
+        // The file that tells the end has this machine's time.
+        if let Progress::Ended(ended) = &mut seen {
+            ended.ended_at = None;
+        }
+        Ok(seen)
     }
 
     async fn kill(&self, token: &str) -> Result<(), String> {
