@@ -1,7 +1,7 @@
 //! What comes into the coordinator's queue.
 
 use runbook_engine::{
-    ids::{RunId, ScopeName, TargetId, TaskName},
+    ids::{RunId, ScopeName, TaskName},
     run::event::Event,
 };
 use runbook_steps::action::Failure;

@@ -52,8 +52,8 @@ pub enum Refused {
         /// The task.
         task: TaskName,
     },
-    /// The action needs more of AWS than this binary speaks with.
-    #[error("`{action}`, which `{task}` uses, cannot work on real AWS in this version")]
+    /// The action needs AWS, and this binary was built without it.
+    #[error("`{action}`, which `{task}` uses, needs AWS, and this binary was built without it")]
     NotOnRealAws {
         /// The action.
         action: String,

@@ -16,5 +16,7 @@ mod killed;
 mod people;
 mod program;
 mod reference;
+#[cfg(feature = "aws")]
+mod sandbox;
 mod sandbox_clients;
 mod secrets;

@@ -1,0 +1,11 @@
+//! The binary against the sandbox, both processes of their own: what is rehearsed is what the SDK sends.
+//!
+//! The sandbox is another process, so its call log tells what really arrived there, whatever became of the runner.
+
+mod accounts;
+mod calls;
+mod faults;
+mod kills;
+mod rollout;
+mod server;
+mod shown;

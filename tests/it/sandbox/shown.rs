@@ -1,0 +1,169 @@
+//! `runbooks/patch-linux.yaml` on sixty machines with something that goes wrong, and what came of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{calls::Calls, rollout::Rollout};
+
+/// What is done to a machine that comes through: one snapshot of all its volumes, an installation and its closing scan.
+pub const HEALTHY: [(&str, usize); 2] = [("ec2:CreateSnapshots", 1), ("ssm:SendCommand", 2)];
+
+/// What is done to a machine whose installation is sent twice, and never runs.
+pub const NEVER_RAN_TWICE: [(&str, usize); 2] = [("ec2:CreateSnapshots", 1), ("ssm:SendCommand", 2)];
+
+/// What is done to a machine with one volume that goes back to its snapshot after its patches.
+pub const REPLACED: [(&str, usize); 3] =
+    [("ec2:CreateSnapshots", 1), ("ec2:CreateReplaceRootVolumeTask", 1), ("ssm:SendCommand", 2)];
+
+/// The same for a machine whose installation went wrong, so that nobody scans it.
+pub const INSTALLED_AND_REPLACED: [(&str, usize); 3] =
+    [("ec2:CreateSnapshots", 1), ("ec2:CreateReplaceRootVolumeTask", 1), ("ssm:SendCommand", 1)];
+
+/// What is done to a machine with two volumes that goes back to its snapshots.
+pub const SWAPPED: [(&str, usize); 8] = [
+    ("ec2:CreateSnapshots", 1),
+    ("ec2:StopInstances", 1),
+    ("ec2:DetachVolume", 2),
+    ("ec2:CreateVolume", 2),
+    ("ec2:AttachVolume", 2),
+    ("ec2:ModifyInstanceAttribute", 1),
+    ("ec2:StartInstances", 1),
+    ("ssm:SendCommand", 2),
+];
+
+/// The same for a machine that was backed up and never patched.
+pub const BACKED_UP: [(&str, usize); 1] = [("ec2:CreateSnapshots", 1)];
+
+/// Sixty machines: two, six and fifty-two. One production machine may fail (2 %).
+/// The waves of production are 1, 3, 13 and 52 machines.
+fn fleet(faults: &str, more: &str) -> String {
+    format!(
+        r#"
+fleet: sixty
+start: 2026-11-21T16:00:00Z # a Saturday: the window of patch-linux opens at 22:00 in Berlin
+groups:
+  - {{ name: dev, count: 2, tags: {{ Environment: dev, "Patch Group": LinuxProd }} }}
+  - {{ name: staging, count: 6, tags: {{ Environment: staging, "Patch Group": LinuxProd }}, volumes: 2 }}
+  - {{ name: production, count: 40, tags: {{ Environment: production, "Patch Group": LinuxProd }} }}
+  - {{ name: production-data, count: 12, tags: {{ Environment: production, "Patch Group": LinuxProd }}, volumes: 2 }}
+people:
+  - {{ name: alice, groups: [change-managers], gate: approve, after: 12m, answer: approve }}
+  - {{ name: bob, groups: [change-managers], gate: approve, after: 25m, answer: approve }}
+faults:
+{faults}
+{more}
+"#
+    )
+}
+
+/// A run that is over.
+pub struct Shown {
+    rollout: Rollout,
+    /// The machines of each group, in the order of their names.
+    groups: BTreeMap<String, Vec<String>>,
+    show: Value,
+    calls: Calls,
+}
+
+/// A machine of the fleet: `production/11`.
+pub type Machine = (&'static str, usize);
+
+impl Shown {
+    /// The run on a fleet with these faults (items of a YAML list).
+    #[track_caller]
+    pub fn with(faults: &str) -> Self {
+        Self::with_more(faults, "")
+    }
+
+    /// The same, with more keys of the fleet file.
+    #[track_caller]
+    pub fn with_more(faults: &str, more: &str) -> Self {
+        let faults = if faults.is_empty() { "  []" } else { faults };
+        let rollout = Rollout::shipped("runbooks/patch-linux.yaml", &fleet(faults, more));
+        rollout.ends(rollout.begin());
+        Self::of(rollout)
+    }
+
+    fn of(rollout: Rollout) -> Self {
+        let (show, calls) = (rollout.show(), rollout.sandbox.calls());
+        let groups = rollout.groups();
+        let shown = Self { rollout, groups, show, calls };
+        assert_eq!(shown.calls.doubled(), [].into(), "{}", shown.told());
+        shown
+    }
+
+    fn told(&self) -> String {
+        format!("{}\n{}\n{:#?}", self.rollout.page(), self.rollout.log(), self.calls.by_operation())
+    }
+
+    fn id(&self, (group, number): Machine) -> &str {
+        // The machines of production-data come after those of production.
+        let (group, number) =
+            if group == "production-data" { ("production", 40 + number) } else { (group, number) };
+        &self.groups[group][number - 1]
+    }
+
+    /// How the run ended. Every machine but these succeeded, with nothing done to it but what must be; where the run
+    /// did not succeed, it may also not have been started, and then nothing changed it.
+    #[track_caller]
+    pub fn ends(&self, exit: i64, status: &str, but: &[Machine]) -> &Self {
+        assert_eq!(self.show["exit"], exit, "{}", self.told());
+        assert_eq!(self.show["status"], status, "{}", self.told());
+        let but: Vec<_> = but.iter().map(|machine| self.id(*machine)).collect();
+        for (id, target) in self.show["targets"].as_object().expect("targets") {
+            if but.contains(&id.as_str()) {
+                continue;
+            }
+            if target["outcome"] == "succeeded" {
+                self.was_done(id, &HEALTHY);
+            } else if exit == 0 {
+                panic!("{id}: {target}\n{}", self.told());
+            } else {
+                assert_eq!(target["outcome"], "not_started", "{id}: {}", self.told());
+                self.was_never_changed(id);
+            }
+        }
+        self
+    }
+
+    /// How a machine came out, part of its cause, and what was done to it.
+    #[track_caller]
+    pub fn machine(&self, machine: Machine, outcome: &str, cause: &str, done: &[(&str, usize)]) -> &Self {
+        let id = self.id(machine);
+        let target = &self.show["targets"][id];
+        assert_eq!(target["outcome"], outcome, "{id}: {target}\n{}", self.told());
+        let told = target["cause"].as_str().unwrap_or_default();
+        assert!(told.contains(cause), "{id}: `{told}` does not say `{cause}`\n{}", self.told());
+        self.was_done(id, done);
+        self
+    }
+
+    /// How many machines came out so.
+    #[track_caller]
+    pub fn count(&self, outcome: &str, count: usize) -> &Self {
+        let targets = self.show["targets"].as_object().expect("targets");
+        let found = targets.values().filter(|target| target["outcome"] == outcome).count();
+        assert_eq!(found, count, "{outcome}\n{}", self.told());
+        self
+    }
+
+    /// Exactly these effects.
+    #[track_caller]
+    fn was_done(&self, id: &str, done: &[(&str, usize)]) {
+        let effects = self.calls.by_machine();
+        let of_it = effects.iter().filter(|((_, machine), _)| machine == id);
+        let found: BTreeMap<&str, usize> =
+            of_it.map(|((operation, _), count)| (operation.as_str(), *count)).collect();
+        let done: BTreeMap<&str, usize> = done.iter().copied().collect();
+        assert_eq!(found, done, "{id}: {}\n{}", self.show["targets"][id], self.told());
+    }
+
+    /// Backed up at most.
+    #[track_caller]
+    fn was_never_changed(&self, id: &str) {
+        let effects = self.calls.by_machine();
+        let changed = effects.keys().any(|(operation, machine)| machine == id && operation != BACKED_UP[0].0);
+        assert!(!changed, "{id}: {effects:?}\n{}", self.told());
+    }
+}
