@@ -21,6 +21,7 @@ use super::{
     live::{Live, Progress},
     message::{Answer, Fact},
     notification,
+    precaution::Precautions,
     refused::Refused,
 };
 
@@ -186,7 +187,8 @@ impl Coordinator<'_> {
             self.fail(id, attempt, &cause);
             return false;
         };
-        if early && !action.begins_with_intent() {
+        // The gate asks AWS: the start must be durable first.
+        if early && !(action.begins_with_intent() && Precautions::of(live, attempt).is_empty()) {
             return false;
         }
         let mut facts = Vec::new();

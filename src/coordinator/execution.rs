@@ -30,6 +30,7 @@ use super::{
     live::Live,
     message::{End, Message},
     outside::Outside,
+    precaution::Precautions,
     secrets::Secrets,
 };
 
@@ -98,7 +99,8 @@ pub(super) fn begin(
         Some(_) => targets_work(live, task, attempt, &around.secrets, facts),
         None => whole_work(live, task, attempt, &around.secrets, facts),
     };
-    let Some(work) = work else { return Err(NoInputs(std::mem::take(facts))) };
+    let Some(mut work) = work else { return Err(NoInputs(std::mem::take(facts))) };
+    let precautions = Precautions::of(live, attempt);
     let (stop, stopped) = watch::channel(StopReason::None);
     let finished_at = Arc::default();
     let run = live.id().clone();
@@ -132,7 +134,11 @@ pub(super) fn begin(
         told: false,
     };
     let execution = tokio::spawn(async move {
-        let result = action.execute(&ctx, work).await;
+        let result = match precautions.take(&ctx, &mut work).await {
+            Ok(true) => action.execute(&ctx, work).await,
+            Ok(false) => Ok(Value::Null),
+            Err(failure) => Err(failure),
+        };
         ending.tell(End::Returned(result));
     });
     Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed, finished_at })

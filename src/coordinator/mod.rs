@@ -23,6 +23,7 @@ pub(crate) mod offline;
 pub(crate) mod orders;
 pub mod outside;
 mod people;
+mod precaution;
 pub mod refused;
 pub mod replay;
 pub mod secrets;

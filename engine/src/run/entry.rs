@@ -149,6 +149,13 @@ impl Run {
             .is_some_and(|rollout| self.changing_tasks(*rollout).any(|other| self.started_on(other, target)))
     }
 
+    /// Whether another task than this one may have changed a machine in its rollouts.
+    pub(super) fn is_changed_beside(&self, task: TaskIx, target: TargetIx) -> bool {
+        self.layout.tasks[task.at()].rollouts.iter().any(|rollout| {
+            self.changing_tasks(*rollout).any(|other| other != task && self.started_on(other, target))
+        })
+    }
+
     /// Whether what a rollback task undoes is undone on a machine already.
     fn undone(&self, ix: TaskIx, target: TargetIx) -> bool {
         let rollouts = self.rollouts_for_restore(ix, target);

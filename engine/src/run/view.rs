@@ -421,6 +421,16 @@ impl Run {
         }
     }
 
+    /// Whether something may have changed a machine before this attempt of a task, in the rollouts of the task: then
+    /// it is not the machine's first change.
+    pub fn is_changed_before(&self, task: &TaskName, target: &TargetId) -> bool {
+        let (Some(ix), Some(machine)) = (self.layout.task(task.as_str()), self.layout.target(target)) else {
+            return false;
+        };
+        self.tasks[ix.at()].records.get(&machine).is_some_and(|record| record.applied_before)
+            || self.is_changed_beside(ix, machine)
+    }
+
     /// Whether a task stands in a scope, or below it.
     pub fn stands_in(&self, task: &TaskName, scope: &ScopeName) -> bool {
         match (self.layout.task(task.as_str()), self.layout.scope(scope.as_str())) {

@@ -16,6 +16,7 @@ mod patch_list;
 mod patch_state;
 mod patching;
 mod patience;
+pub mod readiness;
 pub mod reboot;
 mod relay;
 mod remote;

@@ -17,6 +17,8 @@ mod replace_root;
 mod sight;
 mod swap;
 
+pub(super) use self::record::like;
+
 use async_trait::async_trait;
 pub use choice::way_back;
 use runbook_engine::{

@@ -164,7 +164,7 @@ pub(super) fn holder<'a>(instance: &'a Instance, device: &str) -> Option<&'a cra
 }
 
 /// A volume as it must be made to be like the recorded one.
-pub(super) fn like(
+pub(in crate::actions::aws) fn like(
     recorded: &KeptVolume,
     zone: &str,
     tags: BTreeMap<String, String>,
