@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::{execution::Attempt, live::Live};
 use runbook_engine::{
     ids::TargetId,
     plan::{Role, Task},
@@ -12,9 +13,6 @@ use runbook_steps::{
     actions::aws::readiness::{self, Precaution},
     context::Context,
 };
-use serde_json::Value;
-
-use super::{execution::Attempt, live::Live};
 
 /// What the gate of one attempt looks at.
 #[derive(Default)]
@@ -89,9 +87,8 @@ fn precaution(live: &Live, restoring: &[&Task], id: &TargetId) -> Option<Precaut
     let target = live.target(id).filter(|target| matches!(target.home, Home::Aws { .. }))?;
     restoring.iter().find_map(|task| {
         let backup = live.run().backup_for(&task.name, id)?.clone();
-        let inputs = live.run().inputs(&task.name, Some(id), None).ok();
-        let strategy = inputs.as_ref().and_then(|inputs| inputs.get("strategy")).and_then(Value::as_str);
-        let strategy = strategy.unwrap_or("auto").to_owned();
+        let way = task.ways.iter().find(|way| way.targets.contains(id));
+        let strategy = way.map_or("auto", |way| way.strategy.as_str()).to_owned();
         Some(Precaution { target: target.clone(), backup, strategy })
     })
 }

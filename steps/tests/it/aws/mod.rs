@@ -6,6 +6,7 @@ mod faults;
 mod large;
 mod patch;
 mod per_machine;
+mod readiness;
 mod restore;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
