@@ -119,7 +119,7 @@ pub async fn due(books: &Books, world: Option<&str>, ports: &Ports, wishes: &mut
 }
 
 /// Deletes what is due in one world, and records it. Each thing is read again before it is deleted: its tags must name
-/// the same run and token. The caller holds the store, so no run begins meanwhile that could need it.
+/// the same run and no other call. The caller holds the store, so no run begins meanwhile that could need it.
 ///
 /// # Errors
 /// The store cannot be read or written. What was deleted before that is found gone the next time.

@@ -21,7 +21,7 @@ pub(super) struct Deletion {
     pub vault: Option<String>,
     /// The run that its tags must name.
     pub run: RunId,
-    /// The token that its tags must name; empty: none.
+    /// The token that its tags must name, if they name one.
     pub token: String,
 }
 
@@ -131,7 +131,9 @@ async fn again(
 }
 
 async fn one(site: &Site, clock: &dyn Clock, deletion: &Deletion, held: &Held) -> End {
-    if held.run != deletion.run || held.token.as_deref().unwrap_or_default() != deletion.token {
+    // A volume that a restore replaced was marked with the run alone.
+    let other_call = held.token.as_ref().is_some_and(|token| *token != deletion.token);
+    if held.run != deletion.run || other_call {
         let run = &deletion.run;
         return End::failed(format!("its tags are not those of run {run} any more: it is left alone"));
     }

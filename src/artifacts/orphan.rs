@@ -92,13 +92,11 @@ struct Index<'a> {
 impl Index<'_> {
     fn why(&self, held: &Held) -> Option<Why> {
         let here = self.runs.contains(&held.run);
-        match &held.store {
-            Some(store) if store == self.store && !here => return Some(Why::NoRun),
-            Some(store) if store == self.store => {}
-            // Made by a version that did not say.
-            None if here => {}
-            _ => return Some(Why::OtherStore),
+        if !here {
+            let ours = held.store.as_deref() == Some(self.store);
+            return Some(if ours { Why::NoRun } else { Why::OtherStore });
         }
+        // A run that is here is this state folder's, whatever the tag says: it may need what it made.
         if self.needs.contains_key(&held.run) {
             return None;
         }

@@ -2,5 +2,6 @@
 
 mod examples;
 mod laws;
+mod runs;
 mod scene;
 mod shelf;
