@@ -106,7 +106,7 @@ impl HttpConnector for HeldConnector {
             let mut answer = answer.await?;
             // All of it, while the clock is held.
             let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
-            let body = body.collect().await.map_err(|error| ConnectorError::io(error))?;
+            let body = body.collect().await.map_err(ConnectorError::io)?;
             *answer.body_mut() = SdkBody::from(body.to_bytes());
             let now = answer.headers().get(CLOCK).and_then(|now| now.parse::<Timestamp>().ok());
             if let Some(now) = now {

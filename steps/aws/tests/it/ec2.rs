@@ -1,6 +1,6 @@
 //! EC2 against moto, on which volumes can be swapped, dry runs are honoured, and nothing is asked twice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use runbook_engine::ids::TargetId;
 use runbook_steps::ports::{
@@ -49,7 +49,10 @@ async fn a_root_volume_is_swapped_for_one_made_of_its_snapshot() {
     let found = ec2.snapshots(&by_tag).await.expect("an answer");
     assert_eq!(found.iter().map(|each| &each.id).collect::<Vec<_>>(), [&taken[0].id]);
     assert_eq!((found[0].state.as_str(), &found[0].tags), ("completed", &request.tags));
-    assert_eq!(ec2.pending_snapshots(&[root.volume.clone()]).await.expect("an answer")[&root.volume], 0);
+    assert_eq!(
+        ec2.pending_snapshots(slice::from_ref(&root.volume)).await.expect("an answer")[&root.volume],
+        0
+    );
 
     let request = CreateVolume {
         snapshot: taken[0].id.clone(),
@@ -68,14 +71,14 @@ async fn a_root_volume_is_swapped_for_one_made_of_its_snapshot() {
         ("gp3", Some(3000), &Some(taken[0].id.clone()))
     );
 
-    ec2.stop_instances(&[machine.clone()]).await.expect("an answer");
+    ec2.stop_instances(slice::from_ref(&machine)).await.expect("an answer");
     ec2.detach_volume(&root).await.expect("an answer");
     let new = Attachment { volume: made.id.clone(), delete_on_termination: true, ..root.clone() };
     ec2.attach_volume(&new).await.expect("an answer");
-    ec2.start_instances(&[machine.clone()]).await.expect("an answer");
-    ec2.create_tags(&[root.volume.clone()], &tags("old root")).await.expect("an answer");
+    ec2.start_instances(slice::from_ref(&machine)).await.expect("an answer");
+    ec2.create_tags(slice::from_ref(&root.volume), &tags("old root")).await.expect("an answer");
 
-    let after = ec2.instances(&[machine.clone()]).await.expect("an answer").remove(0);
+    let after = ec2.instances(slice::from_ref(&machine)).await.expect("an answer").remove(0);
     assert_eq!(after.state, "running");
     assert!(after.volumes.iter().any(|each| each.volume == made.id && each.device == root.device));
     let both = ec2.volumes(&Which::Tagged { key: "runbook:run".into(), values: Vec::new() }).await;

@@ -52,10 +52,12 @@ fn refused(code: &str) -> Reply {
     (400, Vec::new(), format!("{{\"__type\":\"{code}\",\"message\":\"Because.\"}}"))
 }
 
+type Answering = dyn Fn(&str, &str, usize) -> Reply + Send + Sync;
+
 /// A service: every call but `GetCallerIdentity` is answered by the function, which hears the operation, the access key
 /// and how many calls there were before.
 struct Service {
-    answer: Box<dyn Fn(&str, &str, usize) -> Reply + Send + Sync>,
+    answer: Box<Answering>,
     calls: Mutex<Vec<(String, Instant)>>,
 }
 
@@ -177,7 +179,7 @@ async fn half_of_all_calls_throttled_makes_no_storm_and_everybody_gets_an_answer
         assert_eq!(answer.expect("an answer"), []);
     }
     let (calls, seconds) = (service.count(), from.elapsed().as_secs());
-    assert!(calls >= 199 && calls < 1000, "{calls} calls");
+    assert!((199..1000).contains(&calls), "{calls} calls");
     // The first burst, and then less than the rate of a quiet service.
     assert!(service.busiest_second() <= 15, "{} calls in a second", service.busiest_second());
     assert!(calls as u64 <= 15 + 5 * seconds, "{calls} calls in {seconds} s");
