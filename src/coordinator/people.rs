@@ -28,6 +28,10 @@ impl Coordinator<'_> {
                     break;
                 }
                 live.answered.insert(key);
+                // An earlier life of this process heard it.
+                if answer.approve && live.run().has_approved(&gate, &answer.user) {
+                    continue;
+                }
                 let (task, note) = (Some(gate.clone()), answer.note.clone());
                 let order =
                     if answer.approve { Order::Approve { task, note } } else { Order::Reject { task, note } };

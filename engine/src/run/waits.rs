@@ -145,6 +145,12 @@ impl Run {
             .collect()
     }
 
+    /// Whether this user's approval of a gate counts already.
+    pub fn has_approved(&self, task: &TaskName, user: &str) -> bool {
+        let task = self.layout.task(task.as_str());
+        task.is_some_and(|ix| self.tasks[ix.at()].approvals.contains_key(user))
+    }
+
     /// The approver entry that lets this user decide an open gate.
     ///
     /// # Errors

@@ -7,9 +7,11 @@ use super::rig::{self, Shown};
 use crate::coordinator::refused::Refused;
 
 const PATCH_LINUX: &str = include_str!("../../../runbooks/patch-linux.yaml");
+const PATCH_WINDOWS: &str = include_str!("../../../runbooks/patch-windows.yaml");
 const RUN_COMMAND: &str = include_str!("../../../runbooks/run-command.yaml");
 const DEPLOY_LOCAL: &str = include_str!("../../../runbooks/deploy-local.yaml");
 const HAPPY: &str = include_str!("../../../runbooks/fleets/happy.yaml");
+const WINDOWS: &str = include_str!("../../../runbooks/fleets/windows.yaml");
 const CONTAINED: &str = include_str!("../../../runbooks/fleets/contained.yaml");
 const OVER_BUDGET: &str = include_str!("../../../runbooks/fleets/over-budget.yaml");
 const RESTORE_FAILS: &str = include_str!("../../../runbooks/fleets/restore-fails.yaml");
@@ -44,6 +46,11 @@ fn a_fleet_without_faults_succeeds() {
 #[test]
 fn a_contained_failure_is_restored_and_the_rollout_goes_on() {
     assert_eq!(straight(CONTAINED), (0, vec![("restored", 1), ("succeeded", 67)]));
+}
+
+#[test]
+fn windows_machines_are_patched_and_restored_as_well() {
+    assert_eq!(straight_of(PATCH_WINDOWS, WINDOWS), (0, vec![("restored", 1), ("succeeded", 14)]));
 }
 
 #[test]
