@@ -267,6 +267,12 @@ impl<'a> View<'a> {
                         if let Some(why) = &task.no_way_back {
                             ways.push(format!("{}: no way back, because {why}", last(task.step.as_str())));
                         }
+                        if task.action.as_str() == "aws/patch" && task.effect != Effect::Reads {
+                            let step = last(task.step.as_str());
+                            ways.push(format!(
+                                "{step}: one list of patches for the stage; what starts 60h after its first machine gets a new one"
+                            ));
+                        }
                     }
                     Role::Branch { of } => {
                         ways.push(self.branch(task, of));
