@@ -19,7 +19,6 @@ mod patience;
 pub mod readiness;
 pub mod reboot;
 mod relay;
-mod remote;
 pub mod restore;
 mod script;
 pub mod snapshot;

@@ -1,15 +1,9 @@
 //! `aws/snapshot`, `aws/restore` and `aws/reboot`.
 
-use std::sync::Arc;
+use runbook_steps::actions::aws::{reboot::Reboot, restore::Restore, snapshot::Snapshot};
+use serde_json::json;
 
-use runbook_steps::{
-    actions::aws::{reboot::Reboot, restore::Restore, snapshot::Snapshot},
-    world::World,
-};
-use serde_json::{Value, json};
-
-use super::{attempt, backed_up, machines, reports, survives, world};
-use crate::contract::attempt::Attempt;
+use super::{attempt, reports, survives, world};
 
 #[tokio::test(start_paused = true)]
 async fn snapshots_are_taken_once() {
@@ -50,44 +44,6 @@ async fn a_snapshot_in_error_is_no_backup() {
         (&outputs["volumes"][0]["root"], outputs["volumes"].as_array().map(Vec::len)),
         (&json!(true), Some(1))
     );
-}
-
-/// A world with backups, and an attempt that restores from them.
-fn backed_up_world(faults: &str) -> (Arc<World>, Attempt) {
-    let world = world(faults);
-    let ports = world.ports();
-    let mut attempt = Attempt::new(ports.clone(), json!({}));
-    attempt.settings.settle = world.settle();
-    attempt.timeout = std::time::Duration::from_secs(2 * 3600);
-    for machine in machines(&ports) {
-        let backup = snapshot(&world, &machine);
-        attempt = attempt.and(machine, backed_up(json!({ "from": "backup", "strategy": "auto" }), backup));
-    }
-    (world, attempt)
-}
-
-fn snapshot(world: &Arc<World>, machine: &runbook_engine::target::Target) -> Value {
-    let fleet = world.ports().aws.expect("AWS").fleet(&machine.home).expect("EC2");
-    let mut asked = Box::pin(fleet.create_snapshots(&machine.id, false, [("k".into(), "v".into())].into()));
-    let answer = asked.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-    let std::task::Poll::Ready(Ok(taken)) = answer else { panic!("the world answers at once") };
-    json!({ "snapshots": taken.into_iter().map(|taken| taken.id).collect::<Vec<_>>() })
-}
-
-#[tokio::test(start_paused = true)]
-async fn restores_are_begun_once_and_wait_for_their_snapshots() {
-    let make = || backed_up_world("{ kind: answer_lost, call: 'ec2:CreateReplaceRootVolumeTask' }");
-    let effects = [("ec2:CreateReplaceRootVolumeTask", 1)];
-    survives(&Restore::default(), make, &["succeeded"; 3], &effects).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restore_that_fails_says_so() {
-    let (world, attempt) = backed_up_world("{ kind: restore_failed, targets: [web/2] }");
-    attempt.live_to_the_end(&Restore::default()).await.unwrap();
-    let reports = reports(&world, &attempt);
-    assert_eq!((reports[0].as_str(), reports[2].as_str()), ("succeeded", "succeeded"));
-    assert!(reports[1].ends_with(" failed; the machine has its old volumes"), "{}", reports[1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,6 @@ mod drive;
 mod machine;
 mod new_instance;
 mod next;
-mod old;
 mod past;
 mod record;
 mod replace_root;
@@ -28,7 +27,7 @@ use runbook_engine::{
 };
 use serde_json::Value;
 
-use super::{kept::Kept, relay::instances};
+use super::relay::instances;
 use crate::{
     action::{Action, Failure, Work},
     context::Context,
@@ -119,16 +118,7 @@ impl Action for Restore {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        let machines = instances(ctx, work).await?;
-        let is_new = |backup: &Value| {
-            Kept::read(backup).is_some_and(|kept| !kept.volumes.is_empty() || kept.recovery_point.is_some())
-        };
-        let new = machines.values().all(|(_, inputs)| inputs.backup.as_ref().is_some_and(is_new));
-        if new {
-            drive::run(ctx, machines).await?;
-        } else {
-            old::run(ctx, machines).await?;
-        }
+        drive::run(ctx, instances(ctx, work).await?).await?;
         Ok(Value::Null)
     }
 }
