@@ -36,7 +36,7 @@ impl Precautions {
             return Self::default();
         }
         let mut restoring: HashMap<&TargetId, Vec<&Task>> = HashMap::new();
-        for other in live.plan().tasks.iter().filter(|other| restores(other, task)) {
+        for other in live.restoring(&task.scope).filter(|other| other.action.as_str() == "aws/restore") {
             for id in other.targets.iter().flatten() {
                 restoring.entry(id).or_default().push(other);
             }
@@ -76,11 +76,6 @@ impl Precautions {
         work.targets.retain(|(target, _)| !refused.contains_key(&target.id));
         Ok(!work.targets.is_empty())
     }
-}
-
-/// Whether a task brings back what another one of the same block changes.
-fn restores(other: &Task, task: &Task) -> bool {
-    other.restores.is_some() && other.action.as_str() == "aws/restore" && other.scope == task.scope
 }
 
 fn precaution(live: &Live, restoring: &[&Task], id: &TargetId) -> Option<Precaution> {
