@@ -2,7 +2,7 @@
 //!
 //! `RebootInstances` has no client token and is asked for fifty machines at once. What proves that it took place is the
 //! boot id: it is read before and journaled, so that a later life can tell a machine that was rebooted from one that was
-//! not, and is read again afterwards ([`back`](super::back)).
+//! not, and is read again afterwards (`back`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
