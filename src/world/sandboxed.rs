@@ -58,6 +58,10 @@ impl Sandboxed {
             endpoint.strip_prefix("http://").and_then(|address| address.parse().ok()).ok_or_else(|| {
                 wrong(format!("{VARIABLE} is `{endpoint}`, and not like http://127.0.0.1:4700"))
             })?;
+        // What is sent there is sent in the clear, with whatever credentials are set.
+        if !address.ip().is_loopback() {
+            return Err(wrong(format!("{VARIABLE} is `{endpoint}`; a sandbox is on this machine only")));
+        }
         let place: Place = get(address, "/_sandbox/clock")
             .map_err(|error| wrong(format!("no sandbox answers at {endpoint}: {error}")))?;
         let time = RemoteTime::new(place.now);

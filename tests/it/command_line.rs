@@ -148,3 +148,13 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     assert!(child.wait().expect("it ends").success());
 }
+
+#[test]
+fn a_sandbox_is_on_this_machine_only() {
+    let place = Place::new();
+    let mut command = place.command(&["plan", "runbooks/patch-linux.yaml"]);
+    let done = command.env("RUNBOOK_SANDBOX", "http://203.0.113.5:80").output().expect("it runs");
+    assert_eq!(done.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("a sandbox is on this machine only"), "{said}");
+}
