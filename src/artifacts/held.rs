@@ -84,7 +84,7 @@ pub(super) struct Site {
 
 /// The ports of a place, where this binary has AWS.
 pub(super) fn site(aws: Option<&dyn AwsFactory>, home: &Home) -> Result<Site, String> {
-    let ports = aws.and_then(|aws| Some(Site { ec2: aws.ec2(home)?, backup: aws.backup(home)? }));
+    let ports = aws.map(|aws| Site { ec2: aws.ec2(home), backup: aws.backup(home) });
     ports.ok_or_else(|| "this binary was built without AWS".to_owned())
 }
 

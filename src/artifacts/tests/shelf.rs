@@ -17,7 +17,6 @@ use runbook_steps::{
             ReplaceRootVolume, ReplaceTask, Snapshot, Volume, Which,
         },
         fault::{Fault, FaultKind},
-        fleet::Fleet,
         ssm::Ssm,
     },
     world::World,
@@ -100,16 +99,12 @@ impl AwsFactory for Shelf {
         unreachable!("nothing is run on machines here")
     }
 
-    fn fleet(&self, _home: &Home) -> Option<Arc<dyn Fleet>> {
-        None
+    fn ec2(&self, _home: &Home) -> Arc<dyn Ec2> {
+        Arc::new(self.clone())
     }
 
-    fn ec2(&self, _home: &Home) -> Option<Arc<dyn Ec2>> {
-        Some(Arc::new(self.clone()))
-    }
-
-    fn backup(&self, _home: &Home) -> Option<Arc<dyn Backup>> {
-        Some(Arc::new(self.clone()))
+    fn backup(&self, _home: &Home) -> Arc<dyn Backup> {
+        Arc::new(self.clone())
     }
 }
 

@@ -35,7 +35,7 @@ use aws_config::SdkConfig;
 use base::Base;
 use connection::{Connection, Door, Shared};
 use runbook_engine::target::Home;
-use runbook_steps::ports::{AwsFactory, backup::Backup, ec2::Ec2, fault::Fault, fleet::Fleet, ssm::Ssm};
+use runbook_steps::ports::{AwsFactory, backup::Backup, ec2::Ec2, fault::Fault, ssm::Ssm};
 
 pub use sandbox::Sandbox;
 
@@ -103,15 +103,11 @@ impl AwsFactory for Aws {
         self.connection(Door::to(home))
     }
 
-    fn fleet(&self, _home: &Home) -> Option<Arc<dyn Fleet>> {
-        None
+    fn ec2(&self, home: &Home) -> Arc<dyn Ec2> {
+        self.connection(Door::to(home))
     }
 
-    fn ec2(&self, home: &Home) -> Option<Arc<dyn Ec2>> {
-        Some(self.connection(Door::to(home)))
-    }
-
-    fn backup(&self, home: &Home) -> Option<Arc<dyn Backup>> {
-        Some(self.connection(Door::to(home)))
+    fn backup(&self, home: &Home) -> Arc<dyn Backup> {
+        self.connection(Door::to(home))
     }
 }

@@ -4,7 +4,6 @@ pub mod backup;
 pub mod clock;
 pub mod ec2;
 pub mod fault;
-pub mod fleet;
 pub mod http;
 pub mod inventory;
 pub mod process;
@@ -31,14 +30,8 @@ pub struct Ports {
 pub trait AwsFactory: Send + Sync {
     /// Systems Manager: Run Command and patch states.
     fn ssm(&self, home: &runbook_engine::target::Home) -> Arc<dyn ssm::Ssm>;
-    /// Snapshots, patches, restores, reboots: goes away with the last action that uses it.
-    fn fleet(&self, home: &runbook_engine::target::Home) -> Option<Arc<dyn fleet::Fleet>>;
-    /// EC2. `None`: not yet.
-    fn ec2(&self, _home: &runbook_engine::target::Home) -> Option<Arc<dyn ec2::Ec2>> {
-        None
-    }
-    /// AWS Backup. `None`: not yet.
-    fn backup(&self, _home: &runbook_engine::target::Home) -> Option<Arc<dyn backup::Backup>> {
-        None
-    }
+    /// EC2: machines, volumes, snapshots.
+    fn ec2(&self, home: &runbook_engine::target::Home) -> Arc<dyn ec2::Ec2>;
+    /// AWS Backup: jobs, recovery points, restores.
+    fn backup(&self, home: &runbook_engine::target::Home) -> Arc<dyn backup::Backup>;
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use runbook_engine::target::Home;
 
 use super::{World, account::Account, fault_rule::Label};
-use crate::ports::{AwsFactory, Ports, backup::Backup, clock::Clock, ec2::Ec2, fleet::Fleet, ssm::Ssm};
+use crate::ports::{AwsFactory, Ports, backup::Backup, clock::Clock, ec2::Ec2, ssm::Ssm};
 
 /// The world, as one attempt of one task sees it.
 #[derive(Clone, Debug)]
@@ -53,15 +53,11 @@ impl AwsFactory for Door {
         Arc::new(self.account(home))
     }
 
-    fn ec2(&self, home: &Home) -> Option<Arc<dyn Ec2>> {
-        Some(Arc::new(self.account(home)))
+    fn ec2(&self, home: &Home) -> Arc<dyn Ec2> {
+        Arc::new(self.account(home))
     }
 
-    fn backup(&self, home: &Home) -> Option<Arc<dyn Backup>> {
-        Some(Arc::new(self.account(home)))
-    }
-
-    fn fleet(&self, home: &Home) -> Option<Arc<dyn Fleet>> {
-        Some(Arc::new(self.account(home)))
+    fn backup(&self, home: &Home) -> Arc<dyn Backup> {
+        Arc::new(self.account(home))
     }
 }

@@ -21,7 +21,6 @@ mod durations;
 mod elastic;
 mod fault_rule;
 mod fleet;
-mod fleet_port;
 mod foreign;
 mod hardware;
 mod host;

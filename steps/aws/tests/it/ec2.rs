@@ -25,7 +25,7 @@ async fn a_root_volume_is_swapped_for_one_made_of_its_snapshot() {
     let server = Moto::start();
     let endpoint = server.endpoint();
     let boxes = targets(&start_machines(&endpoint, 2, &[("Environment", "dev")]));
-    let ec2 = aws(&endpoint).await.ec2(&home()).expect("EC2");
+    let ec2 = aws(&endpoint).await.ec2(&home());
     let machine = boxes[0].clone();
 
     let before = ec2.instances(&boxes).await.expect("an answer");
@@ -94,7 +94,7 @@ async fn an_unknown_id_hides_nothing() {
     let server = Moto::start();
     let endpoint = server.endpoint();
     let boxes = targets(&start_machines(&endpoint, 3, &[]));
-    let ec2 = aws(&endpoint).await.ec2(&home()).expect("EC2");
+    let ec2 = aws(&endpoint).await.ec2(&home());
     let mut asked = boxes.clone();
     asked.insert(1, TargetId::new(unknown("i")));
     let instances = ec2.instances(&asked).await.expect("an answer");
@@ -116,7 +116,7 @@ async fn rights_are_proved_without_changing_anything() {
     let server = Moto::start();
     let endpoint = server.endpoint();
     let boxes = targets(&start_machines(&endpoint, 1, &[]));
-    let ec2 = aws(&endpoint).await.ec2(&home()).expect("EC2");
+    let ec2 = aws(&endpoint).await.ec2(&home());
     // An image has one of its own.
     let snapshots =
         || boto3(&endpoint, "len(boto3.client('ec2').describe_snapshots(OwnerIds=['self'])['Snapshots'])");
@@ -133,7 +133,7 @@ async fn rights_are_proved_without_changing_anything() {
 #[tokio::test]
 async fn what_is_not_there_and_what_is_too_much_is_told_apart() {
     let server = Moto::start();
-    let ec2 = aws(&server.endpoint()).await.ec2(&home()).expect("EC2");
+    let ec2 = aws(&server.endpoint()).await.ec2(&home());
     let fault = ec2.delete_snapshot(&unknown("snap")).await.expect_err("it is not there");
     assert_eq!((fault.kind, fault.call), (FaultKind::NotFound, "ec2:DeleteSnapshot"));
     let many: Vec<TargetId> = (0..51).map(|number| TargetId::new(format!("i-{number:017x}"))).collect();

@@ -56,7 +56,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Signs {
     pub ssm: Arc<dyn Ssm>,
-    pub ec2: Option<Arc<dyn Ec2>>,
+    pub ec2: Arc<dyn Ec2>,
 }
 
 impl Signs {
@@ -92,8 +92,10 @@ impl Signs {
     }
 
     async fn check(&self, machines: &[TargetId], seen: &mut BTreeMap<TargetId, Seen>) {
-        let Some(ec2) = self.ec2.as_ref().filter(|_| !machines.is_empty()) else { return };
-        match ec2.statuses(machines).await {
+        if machines.is_empty() {
+            return;
+        }
+        match self.ec2.statuses(machines).await {
             Ok(statuses) => {
                 for status in statuses {
                     if let Some(seen) = seen.get_mut(&TargetId::from(status.instance.as_str())) {

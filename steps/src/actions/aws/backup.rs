@@ -157,7 +157,7 @@ struct Facts {
 struct BackingUp;
 
 fn service(ctx: &Context, home: &Home) -> Result<Arc<dyn Service>, Fault> {
-    let backup = ctx.ports.aws.as_ref().and_then(|aws| aws.backup(home));
+    let backup = ctx.ports.aws.as_ref().map(|aws| aws.backup(home));
     backup.ok_or_else(|| Fault {
         call: "backup:StartBackupJob",
         kind: FaultKind::Unsupported,

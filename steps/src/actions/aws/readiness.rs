@@ -79,10 +79,8 @@ pub async fn check(ctx: &Context, machines: &[Precaution], reboots: bool) -> Res
     }
     let mut refused = NotReady::new();
     for (home, machines) in &homes {
-        let aws = ctx.ports.aws.as_ref();
-        let Some(ec2) = aws.and_then(|aws| aws.ec2(home)) else { continue };
-        let backup = aws.and_then(|aws| aws.backup(home));
-        let gate = Gate { ctx, ec2: ec2.as_ref(), backup: backup.as_deref() };
+        let Some(aws) = &ctx.ports.aws else { continue };
+        let gate = Gate { ctx, ec2: aws.ec2(home), backup: aws.backup(home) };
         refused.extend(gate.check(machines, reboots).await?);
     }
     Ok(refused)
@@ -91,8 +89,8 @@ pub async fn check(ctx: &Context, machines: &[Precaution], reboots: bool) -> Res
 /// The gate of one account, Region and role.
 struct Gate<'a> {
     ctx: &'a Context,
-    ec2: &'a dyn Ec2,
-    backup: Option<&'a dyn Backup>,
+    ec2: Arc<dyn Ec2>,
+    backup: Arc<dyn Backup>,
 }
 
 impl Gate<'_> {
@@ -198,8 +196,7 @@ impl Gate<'_> {
     async fn recovery_point(&self, machine: &Machine) -> Result<Result<(), String>, Failure> {
         let Some(arn) = &machine.kept.recovery_point else { return Ok(Ok(())) };
         let vault = machine.kept.vault.as_deref().unwrap_or("Default");
-        let Some(backup) = self.backup else { return Ok(Err("there is no AWS Backup here".into())) };
-        Ok(match self.asked("recovery point", || backup.recovery_point(vault, arn)).await? {
+        Ok(match self.asked("recovery point", || self.backup.recovery_point(vault, arn)).await? {
             Ok(point) if matches!(point.status.as_str(), "COMPLETED" | "AVAILABLE") => Ok(()),
             Ok(point) => Err(format!("{arn} is {}, not usable", point.status)),
             Err(fault) if fault.kind == FaultKind::NotFound => Err(format!("{arn} is gone")),

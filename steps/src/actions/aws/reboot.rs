@@ -149,7 +149,7 @@ struct Rebooting {
 impl Rebooting {
     fn new(ctx: &Context, home: &Home, machines: BTreeMap<TargetId, Arc<Target>>) -> Result<Self, Failure> {
         let signs = Signs::of(ctx, home)?;
-        let ec2 = signs.ec2.clone().ok_or_else(|| Failure::failed("this run has no access to EC2"))?;
+        let ec2 = Arc::clone(&signs.ec2);
         let down = BTreeMap::new();
         Ok(Self { ctx: ctx.clone(), signs, ec2, machines, down, stopping: Stopping::default() })
     }

@@ -124,7 +124,7 @@ struct Facts {
 struct Taking;
 
 fn ec2(ctx: &Context, home: &Home) -> Result<Arc<dyn Ec2>, Fault> {
-    let ec2 = ctx.ports.aws.as_ref().and_then(|aws| aws.ec2(home));
+    let ec2 = ctx.ports.aws.as_ref().map(|aws| aws.ec2(home));
     ec2.ok_or_else(|| Fault {
         call: "ec2:CreateSnapshots",
         kind: FaultKind::Unsupported,

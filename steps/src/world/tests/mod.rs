@@ -14,11 +14,11 @@ use runbook_engine::{
     target::{Home, TargetQuery},
 };
 
-use super::{CallLog, Moment, World, WorldOptions};
+use super::{CallLog, Moment, World, WorldOptions, part::boot_id};
 use crate::ports::{
     Ports,
+    ec2::{CreateSnapshots, Ec2, ReplaceRootVolume, Which},
     fault::FaultKind,
-    fleet::Fleet,
     http::Request,
     ssm::{InvocationStatus, SendCommand, Ssm},
 };
@@ -44,8 +44,14 @@ fn ssm(ports: &Ports) -> Arc<dyn Ssm> {
     ports.aws.as_ref().unwrap().ssm(&home())
 }
 
-fn fleet(ports: &Ports) -> Arc<dyn Fleet> {
-    ports.aws.as_ref().unwrap().fleet(&home()).unwrap()
+fn ec2(ports: &Ports) -> Arc<dyn Ec2> {
+    ports.aws.as_ref().unwrap().ec2(&home())
+}
+
+fn boot(world: &World, machine: &TargetId) -> String {
+    let state = &world.lock().state;
+    let machine = state.roster.by_id(machine).unwrap();
+    boot_id(state, machine, state.machines[machine].condition().boots)
 }
 
 fn install(machines: &[TargetId]) -> SendCommand {
@@ -107,14 +113,13 @@ async fn an_installation_reboots_and_is_seen_late() {
     assert_eq!(status(&ports, &command, &machine).await, None, "not visible at first");
     pass(&ports, 4).await;
     assert_eq!(status(&ports, &command, &machine).await, Some(InvocationStatus::Running));
-    let before = fleet(&ports).boots(std::slice::from_ref(&machine)).await.unwrap();
+    let before = boot(&world, &machine);
     // Picked up after 2 s, installed after 5 min, down 5 s later.
     pass(&ports, 306).await;
     assert_eq!(get(&ports, "web-1").await, Err("connection refused".into()));
     pass(&ports, 60).await;
     assert_eq!(status(&ports, &command, &machine).await, Some(InvocationStatus::Succeeded));
-    let after = fleet(&ports).boots(std::slice::from_ref(&machine)).await.unwrap();
-    assert_ne!(before[0].boot_id, after[0].boot_id);
+    assert_ne!(boot(&world, &machine), before);
     assert_eq!(get(&ports, "web-1").await, Ok(200));
     let state = ssm(&ports).patch_states(std::slice::from_ref(&machine)).await.unwrap();
     assert_eq!((state[0].operation.as_str(), state[0].missing, state[0].pending_reboot), ("Install", 0, 12));
@@ -127,27 +132,32 @@ async fn a_restored_machine_is_as_it_was_when_it_was_backed_up() {
     let ports = world.ports();
     let machine = world.machine("web-2").unwrap();
     let tags = BTreeMap::from([("runbook:token".to_owned(), "t".to_owned())]);
-    let made = fleet(&ports).create_snapshots(&machine, false, tags).await.unwrap();
-    let ids: Vec<_> = made.iter().map(|snapshot| snapshot.id.clone()).collect();
-    assert!(
-        fleet(&ports).snapshots_tagged("runbook:token", "t").await.unwrap().is_empty(),
-        "not found at first"
-    );
-    let early = fleet(&ports).restore(&machine, &ids, "auto", "token").await.unwrap_err();
+    let all = CreateSnapshots { instance: machine.to_string(), tags, ..CreateSnapshots::default() };
+    let snapshot = ec2(&ports).create_snapshots(&all).await.unwrap().remove(0).id;
+    let tagged = Which::Tagged { key: "runbook:token".into(), values: vec!["t".into()] };
+    assert!(ec2(&ports).snapshots(&tagged).await.unwrap().is_empty(), "not found at first");
+    let back = ReplaceRootVolume {
+        instance: machine.to_string(),
+        snapshot,
+        tags: BTreeMap::new(),
+        token: "token".into(),
+    };
+    let early = ec2(&ports).replace_root_volume(&back).await.unwrap_err();
     assert_eq!(early.kind, FaultKind::Busy, "a pending snapshot restores nothing");
     ssm(&ports).send_command(install(std::slice::from_ref(&machine))).await.unwrap();
     pass(&ports, 600).await;
     assert_eq!(get(&ports, "web-2").await, Ok(200));
     pass(&ports, 1200).await;
     assert_eq!(get(&ports, "web-2").await, Ok(503), "sick in the soak");
-    let task = fleet(&ports).restore(&machine, &ids, "auto", "token").await.unwrap();
-    let again = fleet(&ports).restore(&machine, &ids, "auto", "token").await.unwrap();
+    let task = ec2(&ports).replace_root_volume(&back).await.unwrap();
+    let again = ec2(&ports).replace_root_volume(&back).await.unwrap();
     assert_eq!(task.id, again.id);
     pass(&ports, 400).await;
-    assert_eq!(fleet(&ports).restores(&[task.id]).await.unwrap()[0].state, "succeeded");
+    let tasks = ec2(&ports).replace_tasks(&Which::Ids(vec![task.id.clone()])).await.unwrap();
+    assert_eq!((tasks[0].id.as_str(), tasks[0].state.as_str()), (task.id.as_str(), "succeeded"));
     assert_eq!(get(&ports, "web-2").await, Ok(200));
-    let other =
-        fleet(&ports).restore(&world.machine("web-1").unwrap(), &ids, "auto", "token").await.unwrap_err();
+    let other = ReplaceRootVolume { instance: world.machine("web-1").unwrap().to_string(), ..back };
+    let other = ec2(&ports).replace_root_volume(&other).await.unwrap_err();
     assert_eq!(other.code.as_deref(), Some("IdempotentParameterMismatch"));
     assert_eq!(world.calls().count("ec2:CreateReplaceRootVolumeTask"), 1);
 }
@@ -237,14 +247,14 @@ async fn a_crash_leaves_the_effect_undone_or_done_and_nobody_is_told() {
         let ports = world.ports();
         let machine = world.machine("web-1").unwrap();
         world.crash_at(0, moment);
-        let fleet = fleet(&ports);
+        let ec2 = ec2(&ports);
         tokio::select! {
-            _ = fleet.reboot(std::slice::from_ref(&machine)) => panic!("a dead process was answered"),
+            _ = ec2.reboot_instances(std::slice::from_ref(&machine)) => panic!("a dead process was answered"),
             () = world.crashed() => {}
         }
         assert_eq!(world.calls().count("ec2:RebootInstances"), effects);
         world.revive();
-        fleet.reboot(std::slice::from_ref(&machine)).await.unwrap();
+        ec2.reboot_instances(std::slice::from_ref(&machine)).await.unwrap();
         assert_eq!(world.calls().count("ec2:RebootInstances"), effects + 1);
     }
 }

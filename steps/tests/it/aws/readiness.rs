@@ -85,7 +85,7 @@ async fn a_backup_that_is_gone_is_no_way_back() {
     let machine =
         machines(&world.ports()).into_iter().find(|machine| machine.name == "web-2").expect("web-2");
     let gone = backups[&machine.id]["snapshots"][0].as_str().expect("a snapshot").to_owned();
-    let ec2 = world.ports().aws.expect("AWS").ec2(&machine.home).expect("EC2");
+    let ec2 = world.ports().aws.expect("AWS").ec2(&machine.home);
     ec2.delete_snapshot(&gone).await.expect("deleted");
     let reports = pass(&world, backups, "auto").await;
     assert_eq!(reports[1], format!("failed: {gone} of its backup is gone, so it was not changed"));

@@ -35,7 +35,7 @@ fn at_once<T>(asked: impl Future<Output = T>) -> T {
 }
 
 fn ec2(world: &Arc<World>, machine: &Target) -> Arc<dyn Ec2> {
-    world.ports().aws.expect("AWS").ec2(&machine.home).expect("EC2")
+    world.ports().aws.expect("AWS").ec2(&machine.home)
 }
 
 fn instance(ec2: &dyn Ec2, machine: &Target) -> Instance {
@@ -271,7 +271,7 @@ fn recovery_points(faults: &str) -> (Arc<World>, Attempt) {
     let ports = world.ports();
     let all = machines(&ports);
     let role = "arn:aws:iam::000000000000:role/backup".to_owned();
-    let backup = ports.aws.as_ref().and_then(|aws| aws.backup(&all[0].home)).expect("AWS Backup");
+    let backup = ports.aws.as_ref().expect("AWS").backup(&all[0].home);
     let started: Vec<_> = all
         .iter()
         .map(|machine| {

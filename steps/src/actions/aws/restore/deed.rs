@@ -88,7 +88,7 @@ impl Deed {
     pub async fn make(
         &self,
         ec2: &dyn Ec2,
-        backup: Option<&dyn Backup>,
+        backup: &dyn Backup,
         machines: &[TargetId],
     ) -> Result<Option<String>, Fault> {
         match self {
@@ -100,10 +100,7 @@ impl Deed {
             Self::Attach(one) => ec2.attach_volume(one).await.map(|()| None),
             Self::Terminate(one) => ec2.set_delete_on_termination(one).await.map(|()| None),
             Self::Replace(request) => Ok(Some(ec2.replace_root_volume(request).await?.id)),
-            Self::Restore(request) => match backup {
-                Some(backup) => backup.start_restore(request).await,
-                None => Ok(None),
-            },
+            Self::Restore(request) => backup.start_restore(request).await,
             Self::Note(_) => Ok(None),
         }
     }

@@ -54,17 +54,13 @@ const CALLS: usize = 16;
 struct Services {
     ec2: Arc<dyn Ec2>,
     ssm: Arc<dyn Ssm>,
-    backup: Option<Arc<dyn Backup>>,
+    backup: Arc<dyn Backup>,
 }
 
 impl Services {
     fn of(ctx: &Context, home: &Home) -> Result<Self, Failure> {
-        let aws = ctx.ports.aws.as_ref();
-        let ec2 = aws.and_then(|aws| aws.ec2(home));
-        match (aws, ec2) {
-            (Some(aws), Some(ec2)) => Ok(Self { ec2, ssm: aws.ssm(home), backup: aws.backup(home) }),
-            _ => Err(Failure::failed("there is no EC2 here")),
-        }
+        let aws = ctx.ports.aws.as_ref().ok_or_else(|| Failure::failed("this run has no access to AWS"))?;
+        Ok(Self { ec2: aws.ec2(home), ssm: aws.ssm(home), backup: aws.backup(home) })
     }
 }
 
@@ -121,8 +117,7 @@ impl Drive {
             let services = Services::of(&self.ctx, &home)?;
             let mut wanted = Wanted::default();
             ids.iter().for_each(|id| self.machines[id].wants(&mut wanted));
-            let seen =
-                look(&wanted, services.ec2.as_ref(), services.ssm.as_ref(), services.backup.as_deref());
+            let seen = look(&wanted, services.ec2.as_ref(), services.ssm.as_ref(), services.backup.as_ref());
             let sight = match seen.await {
                 Ok(sight) => sight,
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
@@ -339,7 +334,7 @@ impl Drive {
                     makes: Machine::makes(&deed),
                 };
                 ctx.ledger.intent(intent).await?;
-                match deed.make(services.ec2.as_ref(), services.backup.as_deref(), &machines).await {
+                match deed.make(services.ec2.as_ref(), services.backup.as_ref(), &machines).await {
                     Ok(given) => id = given,
                     Err(fault) => return Ok(((home, deed, machines), Err(fault))),
                 }
@@ -430,12 +425,9 @@ async fn metadata(
     services: &Services,
 ) -> Result<Result<Record, Report>, Failure> {
     let Way::BackupRestore(new) = &mut record.way else { return Ok(Ok(record)) };
-    let Some(backup) = &services.backup else {
-        return Ok(Err(record::failed("there is no AWS Backup here")));
-    };
     let (vault, point) = (new.vault.clone(), new.recovery_point().to_owned());
     let token = Uuid::new_v5(&Uuid::NAMESPACE_URL, point.as_bytes());
-    match read(ctx, token, || backup.restore_metadata(&vault, &point)).await? {
+    match read(ctx, token, || services.backup.restore_metadata(&vault, &point)).await? {
         Some(Ok(metadata)) => {
             new.metadata = NewInstance::edited(metadata);
             Ok(Ok(record))

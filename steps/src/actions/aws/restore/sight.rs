@@ -48,7 +48,7 @@ pub(super) async fn look(
     wanted: &Wanted,
     ec2: &dyn Ec2,
     ssm: &dyn Ssm,
-    backup: Option<&dyn Backup>,
+    backup: &dyn Backup,
 ) -> Result<Sight, Fault> {
     let mut sight = Sight::default();
     let ids: Vec<_> = wanted.instances.union(&wanted.returning).cloned().collect();
@@ -74,7 +74,7 @@ pub(super) async fn look(
         let seen = ec2.replace_tasks(&Which::Ids(wanted.replacements.iter().cloned().collect())).await?;
         sight.replacements.extend(seen.into_iter().map(|task| (task.id.clone(), task)));
     }
-    if let (Some(since), Some(backup)) = (wanted.jobs, backup) {
+    if let Some(since) = wanted.jobs {
         sight.jobs = backup.restore_jobs(since).await?;
     }
     let returning: Vec<_> = wanted.returning.iter().cloned().collect();
