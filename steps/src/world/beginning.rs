@@ -72,6 +72,7 @@ fn give_volumes(state: &mut State, machine: usize, start: Timestamp) {
             made,
             seen_from: start.min(made),
             ready: made,
+            fails: false,
             deleted: None,
             held: None,
             left: None,

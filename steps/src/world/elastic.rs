@@ -144,7 +144,7 @@ impl Ec2 for Account {
             .and_then(|snapshot| snapshot.instance.clone());
         let machines: Vec<_> = known.into_iter().collect();
         self.act("ec2:CreateVolume", &machines, |state, now, here, struck| {
-            volume::create(state, now, here, request, struck)
+            volume::create(state, now, here, request, self.label(), struck)
         })
         .await
     }

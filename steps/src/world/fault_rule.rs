@@ -96,8 +96,11 @@ pub enum RuleKind {
     Unhealthy,
     /// The installation succeeds and leaves `patches` missing.
     Incomplete,
-    /// The restore fails, and the machine stays as it was.
+    /// The restore fails, and the machine stays as it was: the replacement of the root volume, the job of AWS Backup, or
+    /// the volumes that are made from its snapshots, which end in `error`.
     RestoreFailed,
+    /// A snapshot cannot replace the root volume: it is not one of the machine's own root volumes, but of a copy.
+    ForeignLineage,
     /// The replacement of the root volume fails, and leaves the machine without one.
     RestoreDetached,
     /// The instance is not started: there is no capacity.

@@ -142,7 +142,8 @@ pub(super) fn create(
     }
     let machine = instance_at(state, here, &id, now, CALL)?;
     let snapshot = state.disks.snapshot(here, CALL, &request.snapshot)?;
-    check(state, now, machine, snapshot)?;
+    let foreign = state.strike(machine, RuleKind::ForeignLineage, label, struck).is_some();
+    check(state, now, machine, snapshot, foreign)?;
     let holder = &state.machines[machine];
     let device = root_device_name(&state.roster, machine);
     let root = holder.volumes.get(device).and_then(|root| state.disks.volumes.get(root));
@@ -182,6 +183,7 @@ pub(super) fn create(
         made: replaced,
         seen_from: replaced,
         ready: replaced,
+        fails: false,
         deleted: None,
         held: Some(Held { instance: id.clone(), device: device.to_owned(), ready: replaced, ..held.clone() }),
         left: None,
@@ -231,6 +233,7 @@ fn check(
     now: Timestamp,
     machine: usize,
     snapshot: &super::snapshot::Snapshot,
+    foreign: bool,
 ) -> Result<(), Fault> {
     let id = &state.roster.machines[machine].id;
     let power = state.machines[machine].condition().power;
@@ -246,7 +249,7 @@ fn check(
         let message = format!("snapshot {} is '{}', not 'completed'", snapshot.id, snapshot.state(now));
         return Err(refused(CALL, "IncorrectState", message));
     }
-    if !snapshot.root_of.contains(id) {
+    if foreign || !snapshot.root_of.contains(id) {
         let message = format!(
             "snapshot {} was not taken directly of a current or former root volume of {id}",
             snapshot.id

@@ -219,6 +219,7 @@ impl State {
                 made: at,
                 seen_from: at,
                 ready: at,
+                fails: false,
                 deleted: None,
                 held: None,
                 left: None,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     disk_fact::DiskFact,
+    fault_rule::{Label, RuleKind},
     machine::Content,
     place::Place,
     refusal::refused,
@@ -49,6 +50,9 @@ pub(super) struct Volume {
     pub seen_from: Timestamp,
     /// Until then it is `creating`.
     pub ready: Timestamp,
+    /// It ends in `error` then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +133,8 @@ impl Volume {
             "deleted"
         } else if now < self.ready {
             "creating"
+        } else if self.fails {
+            "error"
         } else if self.attachment(now).is_some() {
             "in-use"
         } else {
@@ -175,6 +181,7 @@ pub(super) fn create(
     now: Timestamp,
     here: &Place,
     request: &CreateVolume,
+    label: Option<&Label>,
     struck: &mut Struck,
 ) -> Result<(Fact, Shown), Fault> {
     const CALL: &str = "ec2:CreateVolume";
@@ -204,6 +211,12 @@ pub(super) fn create(
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
     check_performance(CALL, request)?;
+    // A volume from the snapshot of a machine is for its restore.
+    let machine = snapshot.instance.as_ref().and_then(|id| state.roster.by_id(id));
+    let mut hit = |kind| machine.is_some_and(|machine| state.strike(machine, kind, label, struck).is_some());
+    let fails = hit(RuleKind::RestoreFailed);
+    let mut content = snapshot.content;
+    content.healthy &= !hit(RuleKind::SickAfterRestore);
     let gp3 = request.kind == "gp3";
     let volume = Volume {
         id: state.name("vol-"),
@@ -220,11 +233,12 @@ pub(super) fn create(
         made: now,
         seen_from: state.seen_from(CALL, now, struck),
         ready: later(now, SHORT),
+        fails,
         deleted: None,
         held: None,
         left: None,
         tags: request.tags.clone(),
-        content: snapshot.content,
+        content,
         root_of: BTreeSet::new(),
     };
     let shown = volume.show(now);
@@ -279,7 +293,7 @@ pub(super) fn delete(state: &State, now: Timestamp, here: &Place, id: &str) -> R
     const CALL: &str = "ec2:DeleteVolume";
     let volume = volume(state, here, CALL, id, now)?;
     match volume.state(now) {
-        "available" => Ok((Fact::Disks(DiskFact::VolumeDeleted { volume: id.to_owned() }), ())),
+        "available" | "error" => Ok((Fact::Disks(DiskFact::VolumeDeleted { volume: id.to_owned() }), ())),
         "in-use" => Err(refused(CALL, "VolumeInUse", format!("volume {id} is currently attached"))),
         other => Err(refused(CALL, "IncorrectState", format!("volume '{id}' is '{other}'"))),
     }

@@ -3,28 +3,134 @@
 use super::ONE;
 use crate::sandbox::shown::{REPLACED, SWAPPED, Shown};
 
+/// A machine with two volumes, whose way back is a swap.
+const TWO: (&str, usize) = ("production-data", 5);
+
+/// What is done to a machine whose swap ends before it is stopped.
+const DONE_BEFORE_THE_STOP: [&str; 3] = ["ec2:CreateSnapshots", "ec2:CreateVolume", "ssm:SendCommand"];
+
+fn one(faults: &str) -> Shown {
+    Shown::with(&format!("  - {{ kind: unhealthy_after_patch, targets: [production/11] }}\n{faults}"))
+}
+
+fn two(faults: &str) -> Shown {
+    Shown::with(&format!("  - {{ kind: unhealthy_after_patch, targets: [production-data/5] }}\n{faults}"))
+}
+
+// The root volume is replaced.
+
 #[test]
-fn a_restore_fails() {
-    let faults = "  - { kind: unhealthy_after_patch, targets: [production/11] }
-  - { kind: restore_failed, targets: [production/11] }";
-    Shown::with(faults).ends(11, "stuck", &[ONE]).machine(ONE, "restore_failed", "", &REPLACED);
+fn a_restore_fails_and_the_old_root_is_back() {
+    one("  - { kind: restore_failed, targets: [production/11] }").ends(11, "stuck", &[ONE]).machine(
+        ONE,
+        "restore_failed",
+        "failed; the machine has its old root volume back",
+        &REPLACED,
+    );
 }
 
 #[test]
-fn the_answers_of_a_restore_are_lost() {
-    let one = ("production-data", 5);
-    let faults = r#"  - { kind: unhealthy_after_patch, targets: [production-data/5] }
-  - { kind: answer_lost, call: "ec2:CreateVolume", times: 1 }
-  - { kind: answer_lost, call: "ec2:StopInstances", times: 1 }
-  - { kind: answer_lost, call: "ec2:DetachVolume", times: 1 }
-  - { kind: answer_lost, call: "ec2:AttachVolume", times: 1 }
-  - { kind: answer_lost, call: "ec2:StartInstances", times: 1 }"#;
-    Shown::with(faults).ends(0, "succeeded", &[one]).machine(one, "restored", "", &SWAPPED);
+fn a_replaced_root_is_lost() {
+    // On its way there the task is `failing-detached`, a word that no SDK knows.
+    one("  - { kind: restore_detached, targets: [production/11] }").ends(11, "stuck", &[ONE]).machine(
+        ONE,
+        "restore_failed",
+        "left the machine without a root volume",
+        &REPLACED,
+    );
+}
+
+#[test]
+fn a_restored_machine_is_sick_all_the_same() {
+    one("  - { kind: sick_after_restore, targets: [production/11] }").ends(11, "stuck", &[ONE]).machine(
+        ONE,
+        "restore_failed",
+        "503",
+        &REPLACED,
+    );
 }
 
 #[test]
 fn the_answer_to_a_replacement_is_lost() {
-    let faults = r#"  - { kind: unhealthy_after_patch, targets: [production/11] }
-  - { kind: answer_lost, call: "ec2:CreateReplaceRootVolumeTask", times: 1 }"#;
-    Shown::with(faults).ends(0, "succeeded", &[ONE]).machine(ONE, "restored", "", &REPLACED);
+    one(r#"  - { kind: answer_lost, call: "ec2:CreateReplaceRootVolumeTask", times: 1 }"#)
+        .ends(0, "succeeded", &[ONE])
+        .machine(ONE, "restored", "", &REPLACED);
+}
+
+#[test]
+fn a_replacement_is_not_found_at_first() {
+    one(r#"  - { kind: slow_listing, call: "ec2:CreateReplaceRootVolumeTask", after: 50s }"#)
+        .ends(0, "succeeded", &[ONE])
+        .machine(ONE, "restored", "", &REPLACED);
+}
+
+// Volumes are swapped.
+
+#[test]
+fn the_answers_of_a_swap_are_lost() {
+    two(r#"  - { kind: answer_lost, call: "ec2:CreateVolume", times: 1 }
+  - { kind: answer_lost, call: "ec2:StopInstances", times: 1 }
+  - { kind: answer_lost, call: "ec2:DetachVolume", times: 1 }
+  - { kind: answer_lost, call: "ec2:AttachVolume", times: 1 }
+  - { kind: answer_lost, call: "ec2:StartInstances", times: 1 }"#)
+    .ends(0, "succeeded", &[TWO])
+    .machine(TWO, "restored", "", &SWAPPED);
+}
+
+#[test]
+fn new_volumes_are_not_found_at_first() {
+    two(r#"  - { kind: slow_listing, call: "ec2:CreateVolume", times: 2, after: 50s }"#)
+        .ends(0, "succeeded", &[TWO])
+        .machine(TWO, "restored", "", &SWAPPED);
+}
+
+#[test]
+fn there_is_no_capacity_for_a_while() {
+    two("  - { kind: no_capacity, targets: [production-data/5], times: 2 }")
+        .ends(0, "succeeded", &[TWO])
+        .machine(TWO, "restored", "", &SWAPPED);
+}
+
+#[test]
+fn there_is_no_capacity() {
+    let done: Vec<_> = SWAPPED.into_iter().filter(|(call, _)| *call != "ec2:StartInstances").collect();
+    two("  - { kind: no_capacity, targets: [production-data/5] }").ends(11, "stuck", &[TWO]).machine(
+        TWO,
+        "restore_failed",
+        "insufficient capacity",
+        &done,
+    );
+}
+
+#[test]
+fn a_swapped_machine_is_sick_all_the_same() {
+    two("  - { kind: sick_after_restore, targets: [production-data/5] }").ends(11, "stuck", &[TWO]).machine(
+        TWO,
+        "restore_failed",
+        "503",
+        &SWAPPED,
+    );
+}
+
+#[test]
+fn new_volumes_end_in_error() {
+    let done: Vec<_> = SWAPPED.into_iter().filter(|(call, _)| DONE_BEFORE_THE_STOP.contains(call)).collect();
+    two("  - { kind: restore_failed, targets: [production-data/5] }").ends(11, "stuck", &[TWO]).machine(
+        TWO,
+        "restore_failed",
+        "the machine is as it was",
+        &done,
+    );
+}
+
+#[test]
+fn a_snapshot_is_not_of_the_machines_own_root() {
+    let done: Vec<_> =
+        REPLACED.into_iter().filter(|(call, _)| *call != "ec2:CreateReplaceRootVolumeTask").collect();
+    one("  - { kind: foreign_lineage, targets: [production/11] }").ends(11, "stuck", &[ONE]).machine(
+        ONE,
+        "restore_failed",
+        "was not taken directly of a current or former root volume",
+        &done,
+    );
 }
