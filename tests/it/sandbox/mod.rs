@@ -5,7 +5,9 @@
 mod accounts;
 mod calls;
 mod faults;
+mod holdings;
 mod kills;
+mod orphans;
 mod rollout;
 mod server;
 mod shown;

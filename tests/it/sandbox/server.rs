@@ -143,6 +143,11 @@ impl Sandbox {
         self.ask::<Value>("POST", "release", None);
     }
 
+    /// Moves its time on by so much (`48h`).
+    pub fn advance(&self, by: &str) {
+        self.ask::<Value>("POST", "clock", Some(json!({ "by": by })));
+    }
+
     #[track_caller]
     fn ask<T: DeserializeOwned>(&self, method: &str, what: &str, body: Option<Value>) -> T {
         let body = body.map(|body| body.to_string()).unwrap_or_default();

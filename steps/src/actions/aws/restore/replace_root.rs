@@ -52,7 +52,7 @@ impl ReplaceRoot {
         if matches!(instance.state.as_str(), "shutting-down" | "terminated") {
             return Next::failed(format!("the instance is {}", instance.state));
         }
-        let Some(asked) = known.past.answered("replace") else { return self.begin(instance) };
+        let Some(asked) = known.past.answered("replace") else { return self.begin(known, instance) };
         let id = asked.id.as_deref().unwrap_or_default();
         let Some(task) = known.sight.replacements.get(id) else { return known.unseen(id, asked.at) };
         match task.state.as_str() {
@@ -67,17 +67,31 @@ impl ReplaceRoot {
     }
 
     /// Only a running instance can have its root replaced.
-    fn begin(&self, instance: &Instance) -> Next {
+    fn begin(&self, known: &Known<'_>, instance: &Instance) -> Next {
         match instance.state.as_str() {
-            "running" => Next::Call(vec![Deed::Replace(ReplaceRootVolume {
-                instance: instance.id.clone(),
-                snapshot: self.recorded.snapshot.clone(),
-                tags: self.marks.on_new(&Default::default(), &self.token),
-                token: self.token.clone(),
-            })]),
+            "running" => Next::calls(self.mark_old(known), || {
+                Next::Call(vec![Deed::Replace(ReplaceRootVolume {
+                    instance: instance.id.clone(),
+                    snapshot: self.recorded.snapshot.clone(),
+                    tags: self.marks.on_new(&Default::default(), &self.token),
+                    token: self.token.clone(),
+                })])
+            }),
             "stopped" => Next::Call(vec![Deed::Start]),
             other => Next::Wait(format!("the instance is {other}")),
         }
+    }
+
+    /// The old volume costs money as soon as it is replaced, whether we live to see that or not: it is marked while it can
+    /// still be found by its machine.
+    fn mark_old(&self, known: &Known<'_>) -> Vec<Deed> {
+        let old = self.old.iter().filter(|_| !known.past.is_over("tag old"));
+        let mark = |old: &String| Deed::Tag {
+            of: "old".to_owned(),
+            resources: vec![old.clone()],
+            tags: self.marks.on_old(),
+        };
+        old.map(mark).collect()
     }
 
     /// The new root is there: what AWS does not promise to carry over is put back (DOMAIN 4.4).
@@ -124,12 +138,7 @@ impl ReplaceRoot {
         if !tags.is_empty() && !known.past.is_over("tag new") {
             due.push(Deed::Tag { of: "new".to_owned(), resources: vec![volume.id.clone()], tags });
         }
-        if let Some(old) = &self.old
-            && !known.past.is_over("tag old")
-        {
-            let tags = self.marks.on_old();
-            due.push(Deed::Tag { of: "old".to_owned(), resources: vec![old.clone()], tags });
-        }
+        due.extend(self.mark_old(known));
         if new.delete_on_termination != self.recorded.delete_on_termination {
             let delete_on_termination = self.recorded.delete_on_termination;
             let deed = Deed::Terminate(Attachment { delete_on_termination, ..new.clone() });
