@@ -1,57 +1,92 @@
-//! The commands in the pages of the book that say so are run.
+//! Every command in the pages of the book is run, in the order of the page and in one shell, with the AWS CLI as it is.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::program::{Done, Place, root};
 
-/// What stands above a block whose commands are run.
-const MARK: &str = "<!-- run by a test -->";
+/// A command of a page, and the exit code that it ends with.
+struct Line {
+    command: String,
+    code: i32,
+}
 
-/// The commands of the marked blocks of a page, each with the exit code that it ends with.
-fn commands(page: &str) -> Vec<(String, i32)> {
+/// The commands of all `console` blocks. A line that ends in a backslash goes on in the next one; `# exit 10` says the
+/// exit code where it is not 0; everything else is what commands print.
+fn commands(page: &str) -> Vec<Line> {
     let text = std::fs::read_to_string(root().join("docs").join(page)).expect("the page");
+    let blocks = text.split("```console\n").skip(1);
     let mut commands = Vec::new();
-    for block in text.split(MARK).skip(1) {
-        let block = block.trim_start().strip_prefix("```console\n").expect("a block of commands");
-        let block = block.split("```").next().unwrap_or_default();
-        for line in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
-            let (command, code) = match line.split_once(" # exit ") {
-                Some((command, code)) => (command, code.parse().expect("an exit code")),
-                None => (line, 0),
+    for block in blocks.map(|block| block.split("```").next().unwrap_or_default()) {
+        let mut lines = block.lines();
+        while let Some(line) = lines.next() {
+            let Some(line) = line.strip_prefix("$ ") else { continue };
+            let mut command = line.to_owned();
+            while command.ends_with('\\') {
+                command = format!("{command}\n{}", lines.next().expect("the rest of the command"));
+            }
+            let (command, code) = match command.split_once(" # exit ") {
+                Some((command, code)) => (command.to_owned(), code.parse().expect("an exit code")),
+                None => (command, 0),
             };
-            commands.push((command.to_owned(), code));
+            commands.push(Line { command, code });
         }
     }
+    assert!(!commands.is_empty(), "{page} has no commands");
     commands
 }
 
+/// What the shell is told to do for a line.
+fn step(Line { command, code }: Line) -> String {
+    if command.starts_with("runbook sandbox ") {
+        // As in a terminal of its own: the one that ran before is stopped, and its variables are set in this one.
+        return format!(
+            "stop
+{command} >sandbox.out 2>&1 &
+server=$!
+until grep -q '^stop:' sandbox.out; do kill -0 $server || {{ cat sandbox.out >&2; exit 98; }}; sleep 0.02; done
+eval \"$(grep '^export ' sandbox.out)\"\n"
+        );
+    }
+    format!(
+        "{command}\ncode=$?; [ $code = {code} ] || {{ echo \"exit $code of: \"{quoted} >&2; exit 99; }}\n",
+        quoted = quoted(&command)
+    )
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Runs the commands of a page in a folder where the shipped runbooks and the examples are, after what `set_up` prepares.
 #[track_caller]
-fn works(page: &str) {
-    let place = Place::new();
+fn works_after(place: &Place, page: &str, edit: impl Fn(&str) -> String, environment: &[(&str, &str)]) {
     for name in ["runbooks", "docs"] {
         std::os::unix::fs::symlink(root().join(name), place.path(name)).expect("a link");
     }
     let like = place.command(&[]);
     let program =
         std::path::Path::new(like.get_program()).parent().expect("its folder").display().to_string();
-    let commands = commands(page);
-    assert!(!commands.is_empty());
-    for (line, code) in commands {
-        let mut command = Command::new("sh");
-        command.args(["-c", &line]).env_clear().current_dir(place.path(""));
-        for (name, value) in like.get_envs() {
-            command.envs(value.map(|value| (name, value)));
-        }
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{program}:{path}")).stdin(std::process::Stdio::null());
-        let done = Done::from(command.output().expect("it runs"));
-        assert_eq!(done.code, code, "{line}\n{}\n{}", done.stdout, done.stderr);
+    let mut script =
+        "server=\nstop() { [ -z \"$server\" ] || kill $server; server=; }\ntrap stop EXIT\n".to_owned();
+    for line in commands(page) {
+        script += &step(Line { command: edit(&line.command), ..line });
     }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env_clear().current_dir(place.path(""));
+    for (name, value) in like.get_envs() {
+        shell.envs(value.map(|value| (name, value)));
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let programs = runbook_test_servers::programs().display().to_string();
+    shell.env("PATH", format!("{program}:{programs}:{path}")).stdin(Stdio::null());
+    shell.envs(environment.iter().copied());
+    let done = Done::from(shell.output().expect("it runs"));
+    assert_eq!(done.code, 0, "{}\n{}", done.stdout, done.stderr);
 }
 
-#[test]
-fn the_first_rollout() {
-    works("first-rollout.md");
+#[track_caller]
+fn works(page: &str) {
+    works_after(&Place::new(), page, str::to_owned, &[]);
 }
 
 #[test]
@@ -67,4 +102,49 @@ fn accounts_and_regions() {
 #[test]
 fn artifacts() {
     works("artifacts.md");
+}
+
+/// On a free port, so that the page need not have the one that it names.
+#[test]
+#[cfg(feature = "aws")]
+fn the_sandbox() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let free = free.expect("a free port").to_string();
+    works_after(&Place::new(), "sandbox.md", |command| command.replace("127.0.0.1:4700", &free), &[]);
+}
+
+/// On an account that the sandbox plays, and moto where it has no answer (IAM). The page's names for an account and a
+/// machine stand for those that are there.
+#[test]
+#[cfg(feature = "aws")]
+fn the_first_rollout() {
+    let place = Place::new();
+    let fleet = std::fs::read_to_string(root().join("runbooks/fleets/contained.yaml")).expect("the fleet");
+    let sandbox = crate::sandbox::Sandbox::start(&fleet);
+    let moto = runbook_test_servers::Moto::start();
+    let machine = runbook_test_servers::boto3(
+        &sandbox.url(),
+        "boto3.client('ec2').describe_instances()['Reservations'][0]['Instances'][0]['InstanceId']",
+    );
+    let machine = machine.as_str().expect("an id").to_owned();
+    let trust = "boto3.client('iam').create_role(RoleName='patching', AssumeRolePolicyDocument='{}')";
+    runbook_test_servers::boto3(&moto.endpoint(), trust);
+    let who =
+        runbook_test_servers::boto3(&moto.endpoint(), "boto3.client('sts').get_caller_identity()['Account']");
+    let account = who.as_str().expect("an account").to_owned();
+    std::fs::create_dir(place.path(".aws")).expect("a folder");
+    let keys = "aws_access_key_id = AKIA000000000000SBOX\naws_secret_access_key = sandbox\n";
+    place.write(
+        ".aws/config",
+        &format!("[default]\nregion = eu-central-1\n{keys}[profile patching]\nregion = eu-central-1\n{keys}"),
+    );
+    let edit =
+        |command: &str| command.replace("i-0123456789abcdef0", &machine).replace("111122223333", &account);
+    let environment = [
+        ("AWS_ENDPOINT_URL", sandbox.url()),
+        ("AWS_ENDPOINT_URL_IAM", moto.endpoint()),
+        ("RUNBOOK_SANDBOX", sandbox.url()),
+    ];
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    works_after(&place, "first-rollout.md", edit, &environment);
 }

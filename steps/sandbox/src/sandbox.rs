@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs, io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -203,7 +204,8 @@ impl Sandbox {
 }
 
 fn lock(folder: &Path) -> Result<fs::File, SandboxError> {
-    fs::create_dir_all(folder).map_err(failed(folder))?;
+    // Nobody else's business; and a state folder that this is the first thing in has to be closed to others.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
     let path = folder.join(LOCK);
     let file =
         fs::File::options().write(true).create(true).truncate(false).open(&path).map_err(failed(&path))?;

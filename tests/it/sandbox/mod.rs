@@ -11,3 +11,5 @@ mod orphans;
 mod rollout;
 mod server;
 mod shown;
+
+pub use server::Sandbox;

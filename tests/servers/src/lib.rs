@@ -84,6 +84,14 @@ fn python(endpoint: &str, arguments: &[String]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// The folder with the programs of the virtual environment: the AWS CLI is one of them.
+///
+/// # Panics
+/// When it cannot be installed.
+pub fn programs() -> PathBuf {
+    program("aws").parent().expect("a folder").to_owned()
+}
+
 /// The folder of this crate, where the scripts are.
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
