@@ -214,6 +214,8 @@ impl Connection {
                 Ok(Some(account).filter(|account| !account.is_empty()))
             }
             (Err(fault), _) if fault.kind == FaultKind::Credentials => Err(self.refused(fault)),
+            // Who cannot assume the role now cannot make the call either, and asks again.
+            (Err(fault), _) if fault.kind == FaultKind::Throttled || self.door.role.is_some() => Err(fault),
             (Err(fault), planned) => {
                 tracing::warn!(%fault, ?planned, "the account could not be verified");
                 Ok(None)

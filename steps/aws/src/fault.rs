@@ -7,6 +7,8 @@ use aws_sdk_ssm::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use runbook_steps::ports::fault::{Fault, FaultKind};
 
 use crate::error_code::kind;
@@ -23,7 +25,7 @@ where
         return Fault { call, kind, code: code.map(str::to_owned), message: sentence(code, message) };
     }
     let (kind, message) = if let Some(cause) = in_chain::<CredentialsError>(error) {
-        (FaultKind::Credentials, sentence(None, &chain(cause)))
+        (unsigned(cause), sentence(None, &chain(cause)))
     } else {
         match error {
             SdkError::ConstructionFailure(_) => {
@@ -40,6 +42,23 @@ where
         }
     };
     Fault { call, kind, code: None, message }
+}
+
+/// There were no credentials to sign the call with, so it was not sent. Who hands them out may be busy or out of reach
+/// for a moment, which is no person's matter; a refusal is.
+fn unsigned(cause: &CredentialsError) -> FaultKind {
+    let assumed = in_chain::<SdkError<AssumeRoleError, HttpResponse>>(cause);
+    match (assumed.map(|error| fault("sts:AssumeRole", error).kind), cause) {
+        (Some(FaultKind::Throttled), _) => FaultKind::Throttled,
+        (Some(FaultKind::Ambiguous | FaultKind::NotSent), _) | (_, CredentialsError::ProviderTimedOut(_)) => {
+            FaultKind::NotSent
+        }
+        // Where nobody was found who has credentials, a metadata service that is not there is in the chain as well.
+        (None, CredentialsError::ProviderError(_)) if in_chain::<ConnectorError>(cause).is_some() => {
+            FaultKind::NotSent
+        }
+        _ => FaultKind::Credentials,
+    }
 }
 
 /// How long the service wants to be left alone, if it says so (in milliseconds, like the SDK's own retries read it).

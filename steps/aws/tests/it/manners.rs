@@ -41,6 +41,12 @@ const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws
     <GetCallerIdentityResult><Arn>arn:aws:iam::111111111111:user/x</Arn><UserId>x</UserId>\
     <Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
 
+const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+    <Credentials><AccessKeyId>ROLE1</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+    <SessionToken>token</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>\
+    <AssumedRoleUser><Arn>arn:aws:sts::111111111111:assumed-role/patching/runbook</Arn>\
+    <AssumedRoleId>x:runbook</AssumedRoleId></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
+
 /// Status, headers, body.
 type Reply = (u16, Vec<(&'static str, String)>, String);
 
@@ -54,11 +60,13 @@ fn refused(code: &str) -> Reply {
 
 type Answering = dyn Fn(&str, &str, usize) -> Reply + Send + Sync;
 
-/// A service: every call but `GetCallerIdentity` is answered by the function, which hears the operation, the access key
+/// A service: every call but those of STS is answered by the function, which hears the operation, the access key
 /// and how many calls there were before.
 struct Service {
     answer: Box<Answering>,
     calls: Mutex<Vec<(String, Instant)>>,
+    /// How `AssumeRole` is answered, and how often, before it gives credentials.
+    roles: Mutex<(Reply, usize)>,
 }
 
 impl fmt::Debug for Service {
@@ -69,7 +77,30 @@ impl fmt::Debug for Service {
 
 impl Service {
     fn new(answer: impl Fn(&str, &str, usize) -> Reply + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { answer: Box::new(answer), calls: Mutex::default() })
+        Arc::new(Self { answer: Box::new(answer), calls: Mutex::default(), roles: Mutex::default() })
+    }
+
+    fn handing_out(first: Reply, times: usize) -> Arc<Self> {
+        let answer = |operation: &str, _: &str, _: usize| match operation {
+            "SendCommand" => said("{\"Command\":{\"CommandId\":\"7c4ba25e\"}}"),
+            _ => said("{\"Commands\":[]}"),
+        };
+        let roles = Mutex::new((first, times));
+        Arc::new(Self { answer: Box::new(answer), calls: Mutex::default(), roles })
+    }
+
+    /// Without the operation's name in a header it is STS that is asked: for credentials, or who we are.
+    fn reply_of_sts(&self, request: &HttpRequest) -> Reply {
+        let body = request.body().bytes().unwrap_or_default();
+        if !String::from_utf8_lossy(body).contains("Action=AssumeRole") {
+            return said(IDENTITY);
+        }
+        let mut roles = self.roles.lock().expect("no panic");
+        if roles.1 == 0 {
+            return said(ASSUMED);
+        }
+        roles.1 -= 1;
+        roles.0.clone()
     }
 
     fn count(&self) -> usize {
@@ -86,7 +117,7 @@ impl Service {
     }
 
     fn reply(&self, request: &HttpRequest) -> Reply {
-        let Some(target) = request.headers().get("x-amz-target") else { return said(IDENTITY) };
+        let Some(target) = request.headers().get("x-amz-target") else { return self.reply_of_sts(request) };
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let signed = request.headers().get("authorization").unwrap_or_default();
         let key = signed.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
@@ -242,6 +273,45 @@ async fn credentials_that_are_refused_twice_are_a_persons_matter_who_is_told_wha
         fault.message,
         "because; renew the credentials of this process, for example with `aws sso login`, and check the clock"
     );
+}
+
+/// How often the SDK asks for a role by itself.
+const TRIES: usize = 3;
+
+/// AWS with a role, where `AssumeRole` is answered so the first times.
+async fn with_a_role(first: Reply, times: usize) -> (Arc<Service>, Arc<dyn Ssm>) {
+    let service = Service::handing_out(first, times);
+    let role = "arn:aws:iam::111111111111:role/patching".to_owned();
+    let there = Home::Aws { account: None, region: None, role: Some(role), external_id: None };
+    let ssm = aws(&service).await.ssm(&there);
+    (service, ssm)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hands_out_credentials_may_be_busy_for_a_moment_without_a_person_being_called() {
+    let busy = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+    let down = "<ErrorResponse><Error><Code>ServiceUnavailable</Code></Error></ErrorResponse>";
+    for (first, kind) in [
+        ((400, Vec::new(), busy.to_owned()), FaultKind::Throttled),
+        ((503, Vec::new(), down.to_owned()), FaultKind::NotSent),
+    ] {
+        let (service, ssm) = with_a_role(first.clone(), TRIES).await;
+        let sent = ssm.send_command(command()).await.expect_err("it is not signed");
+        assert_eq!((sent.kind, service.count()), (kind, 0), "{sent}");
+        assert_eq!(ssm.send_command(command()).await.expect("it is signed now"), "7c4ba25e");
+        // A question is asked again by itself.
+        let (_, ssm) = with_a_role(first, TRIES).await;
+        ssm.list_commands("AWS-RunShellScript", Timestamp::UNIX_EPOCH).await.expect("an answer");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_is_refused_is_a_persons_matter() {
+    let denied =
+        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>No</Message></Error></ErrorResponse>";
+    let (service, ssm) = with_a_role((403, Vec::new(), denied.to_owned()), usize::MAX).await;
+    let sent = ssm.send_command(command()).await.expect_err("it is not signed");
+    assert_eq!((sent.kind, service.count()), (FaultKind::Credentials, 0), "{sent}");
 }
 
 #[tokio::test(start_paused = true)]
