@@ -10,6 +10,7 @@ use std::{
     future::Future,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use runbook_state::store::RunRow;
@@ -42,12 +43,18 @@ pub enum Choice {
     Fleet(PathBuf),
     /// A simulated world that the state folder keeps, by its name there.
     Kept(String),
+    /// The sandbox of this name, or the real world, and not the other one: a run must not go on in another world than
+    /// it began in.
+    Same(Option<String>),
 }
 
 impl Choice {
     /// The world of a run: where its retry and its rollback must happen too.
     pub fn of_run(row: &RunRow) -> Self {
-        row.world.clone().map_or(Self::Real, Self::Kept)
+        match &row.world {
+            Some(name) if !name.starts_with(sandboxed::PREFIX) => Self::Kept(name.clone()),
+            outside => Self::Same(outside.clone()),
+        }
     }
 }
 
@@ -75,7 +82,7 @@ impl Environment {
 /// The fleet file is wrong.
 pub fn planning(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Environment, Refused> {
     let Some(fleet) = Fleet::read(choice, setup)? else {
-        return match Sandboxed::open(setup, folder)? {
+        return match sandbox(choice, setup, folder)? {
             Some(sandbox) => Ok(Environment { runtime: jumping_runtime()?, ports: sandbox.ports() }),
             None => Ok(Environment {
                 runtime: plain_runtime()?,
@@ -106,8 +113,8 @@ pub(crate) struct Live {
     pub settings: Settings,
     /// What it is, for those who would work in another one.
     pub environment: String,
-    /// Its name in the state folder.
-    pub kept: Option<String>,
+    /// What its runs say where they are; none: it is the real one.
+    pub name: Option<String>,
 }
 
 /// What a world is called, for those who would work in another one.
@@ -121,12 +128,27 @@ pub(crate) fn environment(choice: &Choice, setup: &Setup) -> Result<String, Refu
     })
 }
 
-/// The name by which the state folder keeps a world; none: it is the real one.
+/// What the runs of a world say where they are; none: it is the real one.
 ///
 /// # Errors
-/// The fleet file cannot be read.
+/// The fleet file cannot be read, or the sandbox does not answer.
 pub fn name(choice: &Choice, setup: &Setup) -> Result<Option<String>, Refused> {
-    Ok(Fleet::read(choice, setup)?.map(|fleet| fleet.name))
+    match Fleet::read(choice, setup)? {
+        Some(fleet) => Ok(Some(fleet.name)),
+        None => Ok(sandbox(choice, setup, Path::new("."))?.map(|sandbox| sandbox.name().to_owned())),
+    }
+}
+
+/// The sandbox, where this choice means one.
+fn sandbox(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Option<Arc<Sandboxed>>, Refused> {
+    let Choice::Same(run) = choice else { return Sandboxed::open(setup, folder) };
+    let other = |here| Refused::OtherWorld { run: run.clone(), here };
+    if run.is_none() && Sandboxed::is_named(setup) {
+        return Err(other(None));
+    }
+    let found = Sandboxed::open(setup, folder)?;
+    let here = found.as_ref().map(|sandbox| sandbox.name().to_owned());
+    if here == *run { Ok(found) } else { Err(other(here)) }
 }
 
 /// Opens a world that runs work in. The caller holds the store's lock.
@@ -136,14 +158,17 @@ pub fn name(choice: &Choice, setup: &Setup) -> Result<Option<String>, Refused> {
 pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result<Live, Refused> {
     let environment = environment(choice, setup)?;
     let Some(fleet) = Fleet::read(choice, setup)? else {
-        let (runtime, outside) = match Sandboxed::open(setup, plan_folder)? {
-            Some(sandbox) => (jumping_runtime()?, Outside::Sandboxed(sandbox)),
+        let (runtime, outside, name) = match sandbox(choice, setup, plan_folder)? {
+            Some(sandbox) => {
+                let name = sandbox.name().to_owned();
+                (jumping_runtime()?, Outside::Sandboxed(sandbox), Some(name))
+            }
             None => {
                 let ports = real::ports(setup, plan_folder, real::Around::real(&setup.vars));
-                (plain_runtime()?, Outside::Real(ports))
+                (plain_runtime()?, Outside::Real(ports), None)
             }
         };
-        return Ok(Live { runtime, outside, settings: setup.settings.clone(), environment, kept: None });
+        return Ok(Live { runtime, outside, settings: setup.settings.clone(), environment, name });
     };
     fleet.keep()?;
     let asked = World::open(&fleet.text, None, WorldOptions::default()).map_err(|error| wrong(&error))?;
@@ -156,7 +181,7 @@ pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result
         settings: Settings { settle: world.settle(), ..setup.settings.clone() },
         outside: Outside::Simulated(world),
         environment,
-        kept: Some(fleet.name),
+        name: Some(fleet.name),
     })
 }
 
@@ -183,7 +208,7 @@ impl Fleet {
         let unreadable =
             |path: &Path, error: io::Error| Refused::Fleet { why: format!("{}: {error}", path.display()) };
         match choice {
-            Choice::Real => Ok(None),
+            Choice::Real | Choice::Same(_) => Ok(None),
             Choice::Fleet(path) => {
                 let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
                 let name = fleet_name(path, &text);

@@ -68,7 +68,7 @@ pub fn gc(setup: &Setup, choice: &Choice, mut wishes: Wishes) -> Result<Report, 
         };
         let here = world::live(choice, setup, Path::new("."))?;
         let ports = here.outside.ports();
-        let gc = collect::gc(&mut store, here.kept.as_deref(), &ports, &mut wishes, &by);
+        let gc = collect::gc(&mut store, here.name.as_deref(), &ports, &mut wishes, &by);
         let report = here.runtime.block_on(gc)?;
         whole.collected.extend(report.collected);
         whole.unasked = report.unasked;

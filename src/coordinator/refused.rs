@@ -110,6 +110,14 @@ pub enum Refused {
         /// What is wrong.
         why: String,
     },
+    /// A run is in another world than the environment names.
+    #[error("{}", other_world(run.as_deref(), here.as_deref()))]
+    OtherWorld {
+        /// The sandbox that the run is in; none: real machines.
+        run: Option<String>,
+        /// The sandbox that the environment names.
+        here: Option<String>,
+    },
     /// The peer may not do this.
     #[error("{user} may not {what}: {why}")]
     NotAllowed {
@@ -183,6 +191,14 @@ fn held(run: &RunId, stuck: bool) -> String {
     }
 }
 
+fn other_world(run: Option<&str>, here: Option<&str>) -> String {
+    match (run, here) {
+        (None, _) => "the run changes real machines, and RUNBOOK_SANDBOX names a sandbox".to_owned(),
+        (Some(run), None) => format!("the run is in {run}, and RUNBOOK_SANDBOX names no sandbox"),
+        (Some(run), Some(here)) => format!("the run is in {run}, and RUNBOOK_SANDBOX names {here}"),
+    }
+}
+
 impl Refused {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
@@ -192,6 +208,7 @@ impl Refused {
             Self::OtherPlan { .. }
             | Self::DamagedPlan { .. }
             | Self::NoAction { .. }
+            | Self::OtherWorld { .. }
             | Self::Fleet { .. } => 3,
             Self::Secrets(_)
             | Self::MissingSecret { .. }
@@ -233,6 +250,11 @@ impl Refused {
                 "start one with `runbook run FILE`, or name its folder with `--state DIR`".to_owned()
             }
             Self::OtherEnvironment { .. } => "use another --state".to_owned(),
+            Self::OtherWorld { run: None, .. } => "unset RUNBOOK_SANDBOX".to_owned(),
+            Self::OtherWorld { .. } => {
+                "start its sandbox again (`runbook sandbox --fleet FILE`), and set RUNBOOK_SANDBOX to it"
+                    .to_owned()
+            }
             Self::Stopping => "runbook resume".to_owned(),
             Self::NotNow { hint, .. } | Self::Told { hint, .. } => return hint.clone(),
             _ => return None,

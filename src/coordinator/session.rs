@@ -17,7 +17,7 @@ use runbook_state::{
 use runbook_steps::{catalog::Actions, context::Settings};
 
 use super::{
-    Coordinator, Parts, Start, exit::ExitReport, interrupts, message::Message, observer::Observer,
+    Coordinator, Outside, Parts, Start, exit::ExitReport, interrupts, message::Message, observer::Observer,
     refused::Refused, replay, secrets::Secrets,
 };
 use crate::{
@@ -145,6 +145,7 @@ fn hold(
     let secrets = Secrets::from_vars(&setup.vars)?;
     let here = world::live(choice, setup, Path::new("."))?;
     let owner = nix::unistd::geteuid().as_raw();
+    let simulated = matches!(here.outside, Outside::Simulated(_));
     here.runtime.block_on(async {
         let failed = |doing| move |source| Refused::Io { doing, source };
         let interrupts = interrupts::listen().map_err(failed("listening to signals"))?;
@@ -153,12 +154,12 @@ fn hold(
             outside: here.outside,
             actions: Actions::standard(),
             settings: here.settings,
-            secrets: secrets.simulated(here.kept.is_some()),
+            secrets: secrets.simulated(simulated),
             interrupts,
             capacity: setup.capacity,
             state: setup.state.clone(),
             environment: here.environment,
-            world: here.kept,
+            world: here.name,
             owner,
         };
         let mut coordinator = Coordinator::new(parts, observer);

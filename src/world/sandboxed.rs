@@ -28,6 +28,9 @@ use crate::coordinator::{refused::Refused, session::Setup};
 /// The variable that names it.
 pub(super) const VARIABLE: &str = "RUNBOOK_SANDBOX";
 
+/// How the name of a sandbox begins, unlike that of a simulated world that the state folder keeps.
+pub(super) const PREFIX: &str = "sandbox:";
+
 /// How long the sandbox may take for an answer of its own. (Calls to AWS may be held for as long as a test likes.)
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,6 +39,7 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// A sandbox.
 pub struct Sandboxed {
+    name: String,
     address: SocketAddr,
     time: Arc<RemoteTime>,
     ports: Ports,
@@ -44,6 +48,11 @@ pub struct Sandboxed {
 }
 
 impl Sandboxed {
+    /// Whether the environment names one.
+    pub(super) fn is_named(setup: &Setup) -> bool {
+        setup.vars.get(VARIABLE).is_some_and(|value| !value.is_empty())
+    }
+
     /// The sandbox that the environment names, if it names one.
     ///
     /// # Errors
@@ -73,7 +82,13 @@ impl Sandboxed {
         };
         let mut ports = real::ports(setup, folder, real);
         ports.process = Arc::new(Breathing(ports.process));
-        Ok(Some(Arc::new(Self { address, time, ports, said: Mutex::default() })))
+        let name = format!("{PREFIX}{}", place.fleet);
+        Ok(Some(Arc::new(Self { name, address, time, ports, said: Mutex::default() })))
+    }
+
+    /// What runs say that were made in it: `sandbox:` and the name of its fleet.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its ports.
@@ -111,6 +126,8 @@ impl Sandboxed {
 #[derive(Debug, Deserialize)]
 struct Place {
     now: Timestamp,
+    /// The fleet's name.
+    fleet: String,
     /// The fleet's first account and Region.
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "there are no clients to tell it to"))]
     #[serde(default)]

@@ -59,7 +59,8 @@ fn say(status: u16, body: &Value) -> Answer {
 
 fn clock(sandbox: &Sandbox) -> Value {
     let world = sandbox.world();
-    json!({ "now": world.now(), "account": world.first_account(), "region": world.first_region() })
+    let (fleet, _) = world.about();
+    json!({ "now": world.now(), "fleet": fleet, "account": world.first_account(), "region": world.first_region() })
 }
 
 fn set_clock(sandbox: &Sandbox, request: &Request) -> Result<Value, String> {

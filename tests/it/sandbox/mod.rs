@@ -11,5 +11,6 @@ mod orphans;
 mod rollout;
 mod server;
 mod shown;
+mod worlds;
 
 pub use server::Sandbox;
