@@ -188,7 +188,7 @@ impl Coordinator<'_> {
             return false;
         };
         // The gate asks AWS: the start must be durable first.
-        if early && !(action.begins_with_intent() && Precautions::of(live, attempt).is_empty()) {
+        if early && (!action.begins_with_intent() || Precautions::are_due(live, attempt)) {
             return false;
         }
         let mut facts = Vec::new();

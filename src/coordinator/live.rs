@@ -15,7 +15,7 @@ use runbook_engine::{
 use runbook_state::store::RunRow;
 use tokio::sync::watch;
 
-use super::{execution::Execution, exit::ExitReport, holds, message::Fact};
+use super::{execution::Execution, exit::ExitReport, holds, message::Fact, way_back::WaysBack};
 
 /// How far the journal of a run has got, for those who follow it.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +31,7 @@ pub(super) struct Live {
     run: Run,
     plan: Arc<Plan>,
     tasks: HashMap<TaskName, usize>,
-    /// The restoring tasks of each block, by their places in the plan.
-    restoring: HashMap<ScopeName, Vec<usize>>,
+    ways_back: WaysBack,
     targets: HashMap<TargetId, Arc<Target>>,
     /// As the store has it; none before the first batch.
     pub row: RunRow,
@@ -67,12 +66,8 @@ impl Live {
     /// A run, as far as its journal was applied.
     pub fn new(run: Run, plan: Arc<Plan>, row: RunRow, created: bool, last_at: Timestamp, seq: u64) -> Self {
         let tasks = plan.tasks.iter().chain(&plan.rollback).enumerate();
-        let mut restoring: HashMap<ScopeName, Vec<usize>> = HashMap::new();
-        for (place, task) in plan.tasks.iter().enumerate().filter(|(_, task)| task.restores.is_some()) {
-            restoring.entry(task.scope.clone()).or_default().push(place);
-        }
         Self {
-            restoring,
+            ways_back: WaysBack::of(&plan),
             tasks: tasks.map(|(at, task)| (task.name.clone(), at)).collect(),
             targets: plan.targets.iter().map(|(id, target)| (id.clone(), Arc::new(target.clone()))).collect(),
             run,
@@ -119,9 +114,9 @@ impl Live {
         self.plan.tasks.get(at).unwrap_or_else(|| &self.plan.rollback[at - self.plan.tasks.len()])
     }
 
-    /// The tasks that restore what the tasks of this block change.
-    pub fn restoring(&self, scope: &ScopeName) -> impl Iterator<Item = &Task> {
-        self.restoring.get(scope).into_iter().flatten().map(|place| &self.plan.tasks[*place])
+    /// The tasks that restore what a task changes.
+    pub fn restoring(&self, task: &TaskName) -> impl Iterator<Item = &Task> {
+        self.ways_back.of_task(task).iter().map(|place| &self.plan.tasks[*place])
     }
 
     pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {

@@ -31,6 +31,7 @@ pub mod session;
 mod start;
 #[cfg(test)]
 pub(crate) mod tests;
+mod way_back;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,10 +1,10 @@
 //! The readiness gate: before machines are changed for the first time, their way back is looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{execution::Attempt, live::Live};
 use runbook_engine::{
-    ids::TargetId,
+    ids::{StepPath, TargetId},
     plan::{Role, Task},
     target::Home,
 };
@@ -23,38 +23,44 @@ pub(super) struct Precautions {
 }
 
 impl Precautions {
-    /// The machines of an attempt that it changes for the first time, where an action of ours on AWS restores them.
-    /// None where an earlier life began to work: it had passed the gate.
-    pub fn of(live: &Live, attempt: &Attempt) -> Self {
+    /// Whether an attempt may have anything to look at: `of` says what.
+    pub fn are_due(live: &Live, attempt: &Attempt) -> bool {
         let task = live.task(&attempt.task);
-        let has_begun = attempt.resumed
-            && live
-                .run()
-                .memory(&task.name)
-                .is_some_and(|memory| !memory.intents.is_empty() || !memory.checkpoints.is_empty());
-        if !task.effect.may_change() || !matches!(task.role, Role::Step) || has_begun {
-            return Self::default();
-        }
-        let mut restoring: HashMap<&TargetId, Vec<&Task>> = HashMap::new();
-        for other in live.restoring(&task.scope).filter(|other| other.action.as_str() == "aws/restore") {
-            for id in other.targets.iter().flatten() {
-                restoring.entry(id).or_default().push(other);
-            }
-        }
-        if restoring.is_empty() {
-            return Self::default();
-        }
-        let open = live.run().open_targets(&task.name).into_iter();
-        let machines = open
-            .filter(|id| !live.run().is_changed_before(&task.name, id))
-            .filter_map(|id| precaution(live, restoring.get(&id)?, &id))
-            .collect();
-        Self { machines, reboots: task.action.as_str() == "aws/reboot" }
+        task.effect.may_change() && task.role == Role::Step && restoring(live, task).next().is_some()
     }
 
-    /// Whether there is nothing to look at.
-    pub fn is_empty(&self) -> bool {
-        self.machines.is_empty()
+    /// The machines of an attempt that it changes for the first time, where an action of ours on AWS restores them.
+    /// Not those for which an earlier life was about to make a call: they had passed the gate.
+    pub fn of(live: &Live, attempt: &Attempt) -> Self {
+        if !Self::are_due(live, attempt) {
+            return Self::default();
+        }
+        let task = live.task(&attempt.task);
+        let memory = live.run().memory(&task.name).filter(|_| attempt.resumed);
+        let asked: HashSet<&TargetId> =
+            memory.iter().flat_map(|memory| memory.intents.values()).flat_map(|one| &one.targets).collect();
+        let first: HashSet<TargetId> = live
+            .run()
+            .open_targets(&task.name)
+            .into_iter()
+            .filter(|id| !asked.contains(id) && !live.run().is_changed_before(&task.name, id))
+            .collect();
+        // Two branches that restore from one backup in one way are one way back.
+        let mut ways: BTreeMap<(&TargetId, &StepPath, &str), Precaution> = BTreeMap::new();
+        for other in restoring(live, task) {
+            let Some(from) = &other.restores else { continue };
+            let planned = other.ways.iter().flat_map(|way| {
+                way.targets.iter().filter(|id| first.contains(*id)).map(|id| (id, way.strategy.as_str()))
+            });
+            let planned: HashMap<&TargetId, &str> = planned.collect();
+            for id in other.targets.iter().flatten().filter(|id| first.contains(*id)) {
+                let strategy = planned.get(id).copied().unwrap_or("auto");
+                if let Some(precaution) = precaution(live, other, id, strategy) {
+                    ways.insert((id, from, strategy), precaution);
+                }
+            }
+        }
+        Self { machines: ways.into_values().collect(), reboots: task.action.as_str() == "aws/reboot" }
     }
 
     /// Looks, reports the machines that are not ready, and leaves the others in the work; whether any is left.
@@ -78,12 +84,13 @@ impl Precautions {
     }
 }
 
-fn precaution(live: &Live, restoring: &[&Task], id: &TargetId) -> Option<Precaution> {
+/// The tasks on AWS that restore what this one changes.
+fn restoring<'l>(live: &'l Live, task: &Task) -> impl Iterator<Item = &'l Task> {
+    live.restoring(&task.name).filter(|other| other.action.as_str() == "aws/restore")
+}
+
+fn precaution(live: &Live, restoring: &Task, id: &TargetId, strategy: &str) -> Option<Precaution> {
     let target = live.target(id).filter(|target| matches!(target.home, Home::Aws { .. }))?;
-    restoring.iter().find_map(|task| {
-        let backup = live.run().backup_for(&task.name, id)?.clone();
-        let way = task.ways.iter().find(|way| way.targets.contains(id));
-        let strategy = way.map_or("auto", |way| way.strategy.as_str()).to_owned();
-        Some(Precaution { target: target.clone(), backup, strategy })
-    })
+    let backup = live.run().backup_for(&restoring.name, id)?.clone();
+    Some(Precaution { target, backup, strategy: strategy.to_owned() })
 }

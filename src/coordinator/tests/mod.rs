@@ -2,6 +2,7 @@
 
 mod batches;
 mod fleets;
+mod gate;
 mod in_turn;
 mod person;
 mod refusals;
