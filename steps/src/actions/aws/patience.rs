@@ -101,8 +101,8 @@ where
             FaultKind::Ambiguous => return Ok(Said::Unclear(fault)),
             FaultKind::Throttled | FaultKind::NotSent | FaultKind::Busy | FaultKind::Capacity => {}
             FaultKind::Credentials => return Err(needs_person(&fault)),
-            FaultKind::Quota
-            | FaultKind::Denied
+            FaultKind::Quota => return Err(quota(&fault)),
+            FaultKind::Denied
             | FaultKind::NotFound
             | FaultKind::Target
             | FaultKind::Unsupported
@@ -149,6 +149,12 @@ pub(super) fn needs_person(fault: &Fault) -> Failure {
     Failure::NeedsPerson { cause: fault.to_string() }
 }
 
+/// A quota of the account is used up (DOMAIN 0.4): nothing was done, and only a person can help.
+fn quota(fault: &Fault) -> Failure {
+    let help = "delete what nobody needs (runbook artifacts gc), or have the quota raised";
+    Failure::NeedsPerson { cause: format!("{fault}; {help}") }
+}
+
 /// Whether asking the same question again may be answered.
 pub(super) fn passes(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotSent | FaultKind::Busy)
@@ -168,7 +174,12 @@ pub(super) fn put_off(reason: StopReason, fault: &Fault) -> Report {
     match reason {
         StopReason::Cancelled => cancelled(),
         // Its class says that nothing was applied, where that is known.
-        _ => refusal(fault),
+        _ => {
+            let mut report = refusal(fault);
+            report.cause =
+                report.cause.map(|cause| format!("{cause}, again and again until the time was over"));
+            report
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 
 use super::{
-    errand::since_then,
+    errand::{clock, since_then},
     kept::{Kept, KeptVolume},
     making::{self, Found, Machine, Making, Order, Over, VISIBLE},
     marks,
@@ -240,7 +240,11 @@ impl Making for Taking {
             _ => Report::failed(
                 Outcome::TimedOut,
                 ErrorClass::TimedOut,
-                format!("{} not completed when the time was over", job.kept.snapshots.join(", ")),
+                format!(
+                    "{} not completed when the time was over; begun {}",
+                    job.kept.snapshots.join(", "),
+                    clock(job.at)
+                ),
             ),
         }
     }

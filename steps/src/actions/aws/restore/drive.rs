@@ -236,7 +236,16 @@ impl Drive {
 
     /// The first word on a machine holds: several of its calls may be refused at once.
     async fn finish(&mut self, mut over: Vec<(TargetId, Done)>) -> Result<(), Failure> {
-        over.retain(|(id, _)| self.machines.remove(id).is_some());
+        let mut unused = Vec::new();
+        over.retain(|(id, done)| {
+            let machine = self.machines.remove(id);
+            let failed = machine.as_ref().filter(|_| done.report.outcome != Outcome::Succeeded);
+            unused.extend(failed.map(|machine| machine.unused(&self.ctx)).unwrap_or_default());
+            machine.is_some()
+        });
+        if !unused.is_empty() {
+            self.ctx.ledger.made(unused).await?;
+        }
         if over.is_empty() { Ok(()) } else { journal(&self.ctx, together(over)).await }
     }
 

@@ -21,7 +21,11 @@ use super::{
 };
 use crate::{
     action::Inputs,
-    actions::aws::{errand::later, marks::TOKEN, patience::refusal},
+    actions::aws::{
+        errand::{clock, later},
+        marks::TOKEN,
+        patience::refusal,
+    },
     context::Context,
     fanout::Done,
     ports::fault::{Fault, FaultKind},
@@ -152,7 +156,41 @@ impl Machine {
 
     /// What a deed made, or leaves behind, for the ledger.
     pub fn artifacts(&self, deed: &Deed, id: Option<&str>, ctx: &Context) -> Vec<Artifact> {
-        let volume = |id: &str, token: String, size_gib: Option<u32>, expires: Option<Timestamp>| Artifact {
+        let marks = match self.record.as_ref().map(|record| &record.way) {
+            Some(Way::ReplaceRootVolume(replace)) => &replace.marks,
+            Some(Way::SwapVolumes(swap)) => &swap.marks,
+            _ => return Vec::new(),
+        };
+        match (deed, id) {
+            (Deed::Create { request, .. }, Some(id)) => {
+                vec![self.volume(id, request.token.clone(), Some(request.size_gib), None)]
+            }
+            (Deed::Tag { of, resources, .. }, None) if of == "old" => resources
+                .iter()
+                .map(|id| self.volume(id, ctx.token(id, "left").to_string(), None, marks.expires))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the ledger must know where the restore failed: volumes that were made for a machine that was never touched
+    /// are collected when their time is over, and its own volumes are not.
+    pub fn unused(&self, ctx: &Context) -> Vec<Artifact> {
+        let Some(Way::SwapVolumes(swap)) = self.record.as_ref().map(|record| &record.way) else {
+            return Vec::new();
+        };
+        let new = swap.unused(&self.past);
+        let marked = new.iter().flat_map(|(one, _)| &one.old).filter(|_| self.past.is_over("tag old"));
+        let old: Vec<_> =
+            marked.map(|id| self.volume(id, ctx.token(id, "left").to_string(), None, None)).collect();
+        let new = new.into_iter().map(|(one, id)| {
+            self.volume(&id, one.token.clone(), Some(one.recorded.size_gib), swap.marks.expires)
+        });
+        new.chain(old).collect()
+    }
+
+    fn volume(&self, id: &str, token: String, size_gib: Option<u32>, expires: Option<Timestamp>) -> Artifact {
+        Artifact {
             kind: ArtifactKind::Volume,
             id: id.to_owned(),
             token,
@@ -161,21 +199,6 @@ impl Machine {
             vault: None,
             size_gib: size_gib.map(u64::from),
             expires,
-        };
-        let marks = match self.record.as_ref().map(|record| &record.way) {
-            Some(Way::ReplaceRootVolume(replace)) => &replace.marks,
-            Some(Way::SwapVolumes(swap)) => &swap.marks,
-            _ => return Vec::new(),
-        };
-        match (deed, id) {
-            (Deed::Create { request, .. }, Some(id)) => {
-                vec![volume(id, request.token.clone(), Some(request.size_gib), None)]
-            }
-            (Deed::Tag { of, resources, .. }, None) if of == "old" => resources
-                .iter()
-                .map(|id| volume(id, ctx.token(id, "left").to_string(), None, marks.expires))
-                .collect(),
-            _ => Vec::new(),
         }
     }
 
@@ -202,7 +225,9 @@ impl Machine {
             // Minutes apart: the machine is down meanwhile, so a person should know at once.
             FaultKind::Capacity => {
                 tracing::warn!(machine = %self.target.id, %fault, "there is no room for the machine; it is down");
-                self.seen = format!("{fault}; asked {} times", times + 1);
+                if matches!(deed, Deed::Start) {
+                    self.seen = "the machine is stopped, its volumes are in place".to_owned();
+                }
                 120
             }
             _ if matches!(deed, Deed::Tag { .. } | Deed::Terminate(_)) => {
@@ -222,11 +247,23 @@ impl Machine {
 
     /// What is said of a machine whose time is long over.
     pub fn given_up(&self) -> Done {
-        let mut cause = format!("the restore did not come to an end; last seen: {}", self.seen);
-        if let Some((_, _, fault)) = &self.trouble {
-            cause = format!("{cause}; {fault}");
-        }
-        Done::of(Report::failed(Outcome::Unknown, ErrorClass::Failed, cause))
+        let seen = &self.seen;
+        let report = match &self.trouble {
+            // Nothing goes on there: it was refused every time.
+            Some((since, times, fault)) if fault.kind == FaultKind::Capacity => {
+                let cause = format!("{fault}, {times} times since {}; last seen: {seen}", clock(*since));
+                Report::failed(Outcome::Failed, fault.kind.class(), cause)
+            }
+            Some((_, _, fault)) => {
+                let cause = format!("the restore did not come to an end; last seen: {seen}; {fault}");
+                Report::failed(Outcome::Unknown, ErrorClass::Failed, cause)
+            }
+            None => {
+                let cause = format!("the restore did not come to an end; last seen: {seen}");
+                Report::failed(Outcome::Unknown, ErrorClass::Failed, cause)
+            }
+        };
+        Done::of(report)
     }
 }
 

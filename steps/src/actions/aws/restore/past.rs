@@ -102,6 +102,11 @@ impl Past {
         matches!(self.stages.get(deed), Some(Stage::Unclear { .. }))
     }
 
+    /// Whether a deed was carried out, or may have been.
+    pub fn is_begun(&self, deed: &str) -> bool {
+        matches!(self.stages.get(deed), Some(Stage::Answered(_) | Stage::Unclear { .. }))
+    }
+
     /// Whether something is still being looked for: it may have been carried out without our knowing.
     pub fn is_searched(&self, now: Timestamp, settle: Duration) -> bool {
         self.stages

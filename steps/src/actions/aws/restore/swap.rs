@@ -94,6 +94,23 @@ impl Swap {
         self.exchanges.iter().filter_map(|one| past.id(&one.deed()).map(str::to_owned)).collect()
     }
 
+    /// The new volumes, as far as they are made, where the machine was never touched: nobody needs them.
+    pub fn unused(&self, past: &super::past::Past) -> Vec<(&Exchange, String)> {
+        let touched = past.is_begun("stop")
+            || past.is_begun("start")
+            || self.new_volumes(past).iter().any(|new| past.is_begun(&format!("attach {new}")))
+            || self
+                .exchanges
+                .iter()
+                .flat_map(|one| &one.old)
+                .any(|old| past.is_begun(&format!("detach {old}")));
+        if touched {
+            return Vec::new();
+        }
+        let made = self.exchanges.iter().filter_map(|one| Some((one, past.id(&one.deed())?.to_owned())));
+        made.collect()
+    }
+
     /// Whether the machine is waited for: everything is done but its coming back.
     pub fn returns(&self, past: &super::past::Past) -> bool {
         past.at("start").is_some()
