@@ -115,9 +115,11 @@ pub enum RuleKind {
     BackupUndeletable,
     /// The restore succeeds, and the machine is sick all the same.
     SickAfterRestore,
-    /// The machine is gone when somebody looks before its wave, or `after` the beginning of the world.
+    /// The machine is gone when somebody looks before its wave, or `after` the beginning of the world: only then it is
+    /// gone for everybody, as it is on AWS.
     Missing,
-    /// The machine has another image than the planned one when somebody looks before its wave.
+    /// The machine has another image than the planned one when somebody looks before its wave, or `after` the beginning of
+    /// the world. AWS is asked the same at both times: on the wire, `after` makes the difference.
     Replaced,
     /// A call is refused for its rate.
     Throttled,
@@ -191,8 +193,8 @@ impl FaultRule {
         use RuleKind::{
             AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut,
             ForeignPatching, ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing,
-            RebootsAndRepeats, RestoreFailed, ServerError, SlowListing, SnapshotError, SnapshotSlow,
-            Unhealthy, UnhealthyAfterPatch,
+            RebootsAndRepeats, Replaced, RestoreFailed, ServerError, SlowListing, SnapshotError,
+            SnapshotSlow, Unhealthy, UnhealthyAfterPatch,
         };
         let kind = self.kind;
         let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
@@ -201,6 +203,7 @@ impl FaultRule {
             UnhealthyAfterPatch
                 | Unhealthy
                 | Missing
+                | Replaced
                 | LateResult
                 | LatePart
                 | LateReport

@@ -85,7 +85,7 @@ pub(super) fn show(state: &State, machine: usize, now: Timestamp) -> Instance {
     Instance {
         id: card.id.to_string(),
         state: condition.power.as_str().to_owned(),
-        image: image(state, machine).to_owned(),
+        image: image(state, machine, now).to_owned(),
         kind: group.instance_type.clone(),
         zone: state.zone(machine),
         root_device: root_device_name(&state.roster, machine).to_owned(),
@@ -104,9 +104,13 @@ pub(super) fn show(state: &State, machine: usize, now: Timestamp) -> Instance {
 }
 
 /// What a machine was made from.
-pub(super) fn image(state: &State, machine: usize) -> &str {
+pub(super) fn image(state: &State, machine: usize, now: Timestamp) -> &str {
     let card = &state.roster.machines[machine];
-    let replaced = state.roster.rules_for(machine, RuleKind::Replaced, None).next().is_some();
+    let start = state.roster.file.start;
+    let replaced = state
+        .roster
+        .rules_for(machine, RuleKind::Replaced, None)
+        .any(|(_, rule)| rule.after.is_none_or(|after| now >= later(start, after.get())));
     match &card.image {
         Some(image) => image,
         None if replaced => "ami-00000000000000002",

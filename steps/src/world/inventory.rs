@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use runbook_engine::{
     ids::{GroupName, TargetId},
     target::{Ec2Facts, Home, HostEntry, Target, TargetQuery},
@@ -41,7 +42,7 @@ impl Inventory for Door {
                                 resource_group.as_ref().is_none_or(|wanted| wanted == name)
                             })
                             .filter(there)
-                            .map(|machine| instance(state, machine, group, home.clone()))
+                            .map(|machine| instance(state, machine, now, group, home.clone()))
                             .collect()
                     }
                     TargetQuery::Hosts { hosts } => {
@@ -76,7 +77,7 @@ impl Inventory for Door {
                         refused.insert(target.id.clone(), "the machine is gone".to_owned());
                         continue;
                     };
-                    let image = image(state, machine);
+                    let image = image(state, machine, now);
                     if let Some(planned) = target.image.as_deref().filter(|planned| *planned != image) {
                         let cause = format!("its image is {image}, the planned one was {planned}");
                         refused.insert(target.id.clone(), cause);
@@ -104,7 +105,7 @@ fn account_of(role: &str) -> Option<&str> {
     role.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
-fn instance(state: &State, machine: usize, group: &GroupName, home: Home) -> Target {
+fn instance(state: &State, machine: usize, now: Timestamp, group: &GroupName, home: Home) -> Target {
     let (card, of) = (&state.roster.machines[machine], state.roster.group(machine));
     let holder = &state.machines[machine];
     Target {
@@ -115,7 +116,7 @@ fn instance(state: &State, machine: usize, group: &GroupName, home: Home) -> Tar
         tags: card.tags.clone(),
         vars: BTreeMap::new(),
         platform: of.platform.as_str().into(),
-        image: Some(image(state, machine).to_owned()),
+        image: Some(image(state, machine, now).to_owned()),
         root_volume: state.root(machine).cloned(),
         ec2: Some(Ec2Facts {
             root_device_type: of.root_device.as_str().to_owned(),

@@ -85,6 +85,11 @@ impl Rollout {
         self.spawn(&["run", &self.runbook.display().to_string()])
     }
 
+    /// Starts another command.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.spawn(arguments)
+    }
+
     /// Waits for the end of the process.
     #[track_caller]
     pub fn ends(&self, mut child: Child) {

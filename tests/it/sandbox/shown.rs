@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{calls::Calls, rollout::Rollout};
+use crate::program::{Done, root};
+
+const RUNBOOK: &str = "runbooks/patch-linux.yaml";
 
 /// What is done to a machine that comes through: one snapshot of all its volumes, an installation and its closing scan.
 pub const HEALTHY: [(&str, usize); 2] = [("ec2:CreateSnapshots", 1), ("ssm:SendCommand", 2)];
@@ -19,6 +22,18 @@ pub const REPLACED: [(&str, usize); 3] =
 /// The same for a machine whose installation went wrong, so that nobody scans it.
 pub const INSTALLED_AND_REPLACED: [(&str, usize); 3] =
     [("ec2:CreateSnapshots", 1), ("ec2:CreateReplaceRootVolumeTask", 1), ("ssm:SendCommand", 1)];
+
+/// The same for a machine whose installation was cancelled as well.
+pub const CANCELLED_AND_REPLACED: [(&str, usize); 4] = [
+    ("ec2:CreateSnapshots", 1),
+    ("ec2:CreateReplaceRootVolumeTask", 1),
+    ("ssm:CancelCommand", 1),
+    ("ssm:SendCommand", 1),
+];
+
+/// What is done to a machine whose scan is made twice, without use.
+pub const SCANNED_TWICE_AND_REPLACED: [(&str, usize); 3] =
+    [("ec2:CreateSnapshots", 1), ("ec2:CreateReplaceRootVolumeTask", 1), ("ssm:SendCommand", 3)];
 
 /// What is done to a machine with two volumes that goes back to its snapshots.
 pub const SWAPPED: [(&str, usize); 8] = [
@@ -80,14 +95,29 @@ impl Shown {
     #[track_caller]
     pub fn with_more(faults: &str, more: &str) -> Self {
         let faults = if faults.is_empty() { "  []" } else { faults };
-        let rollout = Rollout::shipped("runbooks/patch-linux.yaml", &fleet(faults, more));
-        rollout.ends(rollout.begin());
-        Self::of(rollout)
+        Self::run(Rollout::shipped(RUNBOOK, &fleet(faults, more)))
     }
 
-    fn of(rollout: Rollout) -> Self {
-        let (show, calls) = (rollout.show(), rollout.sandbox.calls());
+    /// The same, where patches may take longer than Systems Manager waits for the end of a command.
+    #[track_caller]
+    pub fn with_patience(faults: &str) -> Self {
+        let runbook = std::fs::read_to_string(root().join(RUNBOOK)).expect("a runbook");
+        let (short, long) = ("      timeout: 2h\n", "      timeout: 8h\n");
+        assert!(runbook.contains(short), "{runbook}");
+        Self::run(Rollout::new(&runbook.replace(short, long), &fleet(faults, "")))
+    }
+
+    #[track_caller]
+    fn run(rollout: Rollout) -> Self {
+        // Before: machines may go away.
         let groups = rollout.groups();
+        rollout.ends(rollout.begin());
+        Self::of(rollout, groups)
+    }
+
+    #[track_caller]
+    fn of(rollout: Rollout, groups: BTreeMap<String, Vec<String>>) -> Self {
+        let (show, calls) = (rollout.show(), rollout.sandbox.calls());
         let shown = Self { rollout, groups, show, calls };
         assert_eq!(shown.calls.doubled(), [].into(), "{}", shown.told());
         shown
@@ -97,7 +127,7 @@ impl Shown {
         format!("{}\n{}\n{:#?}", self.rollout.page(), self.rollout.log(), self.calls.by_operation())
     }
 
-    fn id(&self, (group, number): Machine) -> &str {
+    fn id(&self, (group, number): (&str, usize)) -> &str {
         // The machines of production-data come after those of production.
         let (group, number) =
             if group == "production-data" { ("production", 40 + number) } else { (group, number) };
@@ -139,6 +169,59 @@ impl Shown {
         self
     }
 
+    /// The one cause that a person reads, and the command to type next.
+    #[track_caller]
+    pub fn says(&self, cause: &str, next: &str) -> &Self {
+        assert_eq!(self.show["cause"].as_str().unwrap_or_default(), self.named(cause), "{}", self.told());
+        let page = self.rollout.page();
+        assert!(page.contains(&format!("next\n  {next} ")), "nobody says `{next}`:\n{page}");
+        self
+    }
+
+    /// With ids for `<production/11>`.
+    fn named(&self, text: &str) -> String {
+        let mut named = String::new();
+        for (number, part) in text.split(['<', '>']).enumerate() {
+            match part.split_once('/').filter(|_| number % 2 == 1) {
+                Some((group, place)) => named += self.id((group, place.parse().expect("a number"))),
+                None => named += part,
+            }
+        }
+        named
+    }
+
+    /// It waits for a person, with this cause; the process has ended with 12.
+    #[track_caller]
+    pub fn pauses(self, cause: &str) -> Self {
+        assert_eq!(self.show["status"], "paused", "{}", self.told());
+        self.says(cause, "runbook resume");
+        self
+    }
+
+    /// The person has seen to it.
+    #[track_caller]
+    pub fn resumed(self) -> Self {
+        self.rollout.ends(self.rollout.go_on());
+        Self::of(self.rollout, self.groups)
+    }
+
+    /// No machine was changed: a snapshot is all that was made.
+    #[track_caller]
+    pub fn changed_nothing(&self) -> &Self {
+        for id in self.show["targets"].as_object().expect("targets").keys() {
+            self.was_never_changed(id);
+        }
+        self
+    }
+
+    /// How a machine came out.
+    #[track_caller]
+    pub fn outcome(&self, machine: Machine, outcome: &str) -> &Self {
+        let target = &self.show["targets"][self.id(machine)];
+        assert_eq!(target["outcome"], outcome, "{target}\n{}", self.told());
+        self
+    }
+
     /// How many machines came out so.
     #[track_caller]
     pub fn count(&self, outcome: &str, count: usize) -> &Self {
@@ -165,5 +248,48 @@ impl Shown {
         let effects = self.calls.by_machine();
         let changed = effects.keys().any(|(operation, machine)| machine == id && operation != BACKED_UP[0].0);
         assert!(!changed, "{id}: {effects:?}\n{}", self.told());
+    }
+
+    /// Runs a command that does not wait.
+    pub fn ask(&self, arguments: &[&str]) -> Done {
+        self.rollout.ask(arguments)
+    }
+
+    /// The whole page of the run says this.
+    #[track_caller]
+    pub fn tells(&self, text: &str) -> &Self {
+        assert!(self.told().contains(text), "nobody says `{text}`:\n{}", self.told());
+        self
+    }
+
+    /// The artifacts of a machine of one kind, as the ledger has them.
+    #[track_caller]
+    pub fn artifacts(&self, machine: Machine, kind: &str) -> Vec<Value> {
+        let list = self.ask(&["artifacts", "list", "--all", "--json"]).exits(0).json();
+        let all = list["artifacts"].as_array().expect("artifacts").iter();
+        all.filter(|one| one["target"] == self.id(machine) && one["kind"] == kind).cloned().collect()
+    }
+
+    /// A person has seen to the machines that a stuck run left.
+    #[track_caller]
+    pub fn seen_to(&self, machine: Machine) -> &Self {
+        let run = self.show["run"].as_str().expect("a run");
+        self.ask(&["resolve", run, "--target", self.id(machine), "--note", "seen to"]).exits(0);
+        self
+    }
+
+    /// `rollback` of one machine: how that run ends.
+    #[track_caller]
+    pub fn rolled_back(self, machine: Machine) -> Self {
+        let run = self.show["run"].as_str().expect("a run");
+        let child = self.rollout.start(&["rollback", run, "--limit", self.id(machine)]);
+        self.rollout.ends(child);
+        Self::of(self.rollout, self.groups)
+    }
+
+    /// Moves time on.
+    pub fn later(&self, by: &str) -> &Self {
+        self.rollout.sandbox.advance(by);
+        self
     }
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod lost;
+mod machines;
 mod patches;
 mod refused;
 mod restores;

@@ -30,14 +30,17 @@ fn a_restore_fails_and_the_old_root_is_back() {
 }
 
 #[test]
-fn a_replaced_root_is_lost() {
+fn a_replaced_root_is_lost_and_a_rollback_puts_one_on() {
     // On its way there the task is `failing-detached`, a word that no SDK knows.
-    one("  - { kind: restore_detached, targets: [production/11] }").ends(11, "stuck", &[ONE]).machine(
+    let shown = one("  - { kind: restore_detached, targets: [production/11] }");
+    shown.ends(11, "stuck", &[ONE]).machine(
         ONE,
         "restore_failed",
         "left the machine without a root volume",
         &REPLACED,
     );
+    let rollback = shown.rolled_back(ONE);
+    rollback.outcome(ONE, "restored");
 }
 
 #[test]
@@ -113,14 +116,19 @@ fn a_swapped_machine_is_sick_all_the_same() {
 }
 
 #[test]
-fn new_volumes_end_in_error() {
+fn new_volumes_end_in_error_and_are_collected() {
     let done: Vec<_> = SWAPPED.into_iter().filter(|(call, _)| DONE_BEFORE_THE_STOP.contains(call)).collect();
-    two("  - { kind: restore_failed, targets: [production-data/5] }").ends(11, "stuck", &[TWO]).machine(
-        TWO,
-        "restore_failed",
-        "the machine is as it was",
-        &done,
-    );
+    let shown = two("  - { kind: restore_failed, targets: [production-data/5] }");
+    shown.ends(11, "stuck", &[TWO]).machine(TWO, "restore_failed", "the machine is as it was", &done);
+    // Nobody needs them, so they are gone when their time is over.
+    let states = |shown: &Shown| -> Vec<_> {
+        let volumes = shown.artifacts(TWO, "volume");
+        assert!(volumes.iter().all(|volume| !volume["expires"].is_null()), "{volumes:#?}");
+        volumes.iter().map(|volume| volume["state"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(states(&shown), ["made", "made"]);
+    shown.seen_to(TWO).later("360h").ask(&["artifacts", "gc"]).exits(0);
+    assert_eq!(states(&shown), ["deleted", "deleted"]);
 }
 
 #[test]

@@ -249,17 +249,16 @@ impl Machine {
     pub fn given_up(&self) -> Done {
         let seen = &self.seen;
         let report = match &self.trouble {
-            // Nothing goes on there: it was refused every time.
-            Some((since, times, fault)) if fault.kind == FaultKind::Capacity => {
+            // It was refused every time: nothing goes on there.
+            Some((since, times, fault)) if fault.kind != FaultKind::Ambiguous => {
                 let cause = format!("{fault}, {times} times since {}; last seen: {seen}", clock(*since));
                 Report::failed(Outcome::Failed, fault.kind.class(), cause)
             }
-            Some((_, _, fault)) => {
-                let cause = format!("the restore did not come to an end; last seen: {seen}; {fault}");
-                Report::failed(Outcome::Unknown, ErrorClass::Failed, cause)
-            }
-            None => {
-                let cause = format!("the restore did not come to an end; last seen: {seen}");
+            trouble => {
+                let mut cause = format!("the restore did not come to an end; last seen: {seen}");
+                if let Some((_, _, fault)) = trouble {
+                    cause = format!("{cause}; {fault}");
+                }
                 Report::failed(Outcome::Unknown, ErrorClass::Failed, cause)
             }
         };

@@ -86,12 +86,18 @@ pub(super) fn own(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 /// # Errors
 /// Why it cannot be: nothing was asked for.
 pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sight) -> Result<Record, Report> {
-    let Some(kept) = inputs.backup.as_ref().and_then(Kept::read) else {
+    let Some(mut kept) = inputs.backup.as_ref().and_then(Kept::read) else {
         return Err(failed("there is no backup of this machine to restore from"));
     };
     let instance = sight.instances.get(id.as_str());
     let stated = Strategy::named(inputs.text("strategy").unwrap_or("auto"));
-    let strategy = stated.unwrap_or_else(|| by_backup(&kept, instance));
+    let mut strategy = stated.unwrap_or_else(|| by_backup(&kept));
+    if strategy == Strategy::ReplaceRootVolume && instance.is_some_and(|instance| !is_rooted(instance)) {
+        // A replacement that failed can leave a machine without a root (DOMAIN 4.4): there is nothing to replace.
+        tracing::warn!(machine = %id, "it has no root volume: one is put on, as swap-volumes does");
+        strategy = Strategy::SwapVolumes;
+        kept.volumes.retain(|volume| volume.root);
+    }
     let backup = match kept.recovery_point {
         Some(_) => Backup::RecoveryPoint,
         None => Backup::Snapshots { root_only: kept.volumes.iter().all(|volume| volume.root) },
@@ -146,16 +152,20 @@ fn facts_of(instance: &Instance) -> Ec2Facts {
     }
 }
 
-/// The strategy where the plan holds none: what was backed up decides, and whether there is a root volume to replace.
-fn by_backup(kept: &Kept, instance: Option<&Instance>) -> Strategy {
-    let rooted = instance.is_some_and(|instance| holder(instance, &instance.root_device).is_some());
+/// The strategy where the plan holds none: what was backed up decides.
+fn by_backup(kept: &Kept) -> Strategy {
     if kept.recovery_point.is_some() {
         Strategy::BackupRestore
-    } else if rooted && kept.volumes.len() == 1 && kept.volumes[0].root {
+    } else if kept.volumes.len() == 1 && kept.volumes[0].root {
         Strategy::ReplaceRootVolume
     } else {
         Strategy::SwapVolumes
     }
+}
+
+/// Whether a root volume is attached, and is not being taken off.
+fn is_rooted(instance: &Instance) -> bool {
+    holder(instance, &instance.root_device).is_some_and(|held| held.state != "detaching")
 }
 
 /// What is attached at a device.

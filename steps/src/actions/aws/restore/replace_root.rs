@@ -59,7 +59,7 @@ impl ReplaceRoot {
             "succeeded" => self.finish(known, instance, id),
             "failed" => Next::failed(format!("{id} failed; the machine has its old root volume back")),
             "failed-detached" => Next::failed(format!(
-                "{id} failed and left the machine without a root volume; swap-volumes can put one on"
+                "{id} failed and left the machine without a root volume; a rollback puts one on"
             )),
             // Every other word means that it goes on.
             other => Next::Wait(format!("{id} is {other}")),
