@@ -111,9 +111,9 @@ impl Index<'_> {
     }
 }
 
-/// Whether something is old enough to be collected: as old as is stated; else a week, and not kept for longer by its own
-/// `runbook:expires` where somebody may still go back to it: the run of another state folder, or one of ours from before
-/// there was a ledger. What does not say how old it is is left alone.
+/// Whether something is old enough to be collected: as old as is stated; else a week, and past its own `runbook:expires`
+/// where somebody may still go back to it: the run of another state folder, or one of ours from before there was a
+/// ledger. There, what has no expiry is kept, as it is in its own ledger. What does not say how old it is is left alone.
 pub fn is_old_enough(orphan: &Orphan, stated: Option<Duration>, now: Timestamp) -> bool {
     let old = |least: Duration| {
         orphan
@@ -125,7 +125,7 @@ pub fn is_old_enough(orphan: &Orphan, stated: Option<Duration>, now: Timestamp) 
         Some(least) => old(least),
         None => {
             let kept = matches!(orphan.why, Why::OtherStore | Why::Unknown)
-                && orphan.held.expires.is_some_and(|end| end > now);
+                && orphan.held.expires.is_none_or(|end| end > now);
             old(LEAST_AGE) && !kept
         }
     }

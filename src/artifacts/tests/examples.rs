@@ -103,21 +103,25 @@ fn what_other_state_folders_made_is_left_alone_unless_it_is_asked_for_and_old() 
     let mut scene = Scene::new();
     let (old, young) = (scene.ago(8 * DAY), scene.ago(6 * DAY));
     let later = Some(scene.now() + jiff::SignedDuration::from_hours(1));
-    scene.put(Snapshot, "theirs", Some("t1"), Some("there"), old, None);
+    let earlier = Some(scene.now() - jiff::SignedDuration::from_hours(1));
+    scene.put(Snapshot, "theirs", Some("t1"), Some("there"), old, earlier);
     scene.put(Snapshot, "theirs", Some("t2"), Some("there"), old, later);
     scene.put(Snapshot, "theirs", Some("t3"), Some("there"), young, None);
     scene.put(Snapshot, "lost", Some("t4"), Some("here"), old, later);
-    scene.put(Snapshot, "untold", None, None, old, None);
+    scene.put(Snapshot, "untold", None, None, old, earlier);
+    // Kept for ever by its run, which nobody here can ask.
+    scene.put(Snapshot, "theirs", Some("t5"), Some("there"), old, None);
     let why: Vec<_> = scene.orphans().iter().map(|orphan| orphan.why).collect();
-    assert_eq!(why, [Why::OtherStore, Why::OtherStore, Why::OtherStore, Why::NoRun, Why::OtherStore]);
+    let theirs = Why::OtherStore;
+    assert_eq!(why, [theirs, theirs, theirs, Why::NoRun, theirs, theirs]);
     assert_eq!(ends(&scene.gc(Wishes::default())), []);
     let report = scene.gc(Wishes { orphans: true, ..Wishes::default() });
     let deleted = Some(CollectionEnd::Deleted);
     let other = (Reason::Orphan(Why::OtherStore), deleted);
     assert_eq!(ends(&report), [other, (Reason::Orphan(Why::NoRun), deleted), other]);
-    assert_eq!(scene.shelf.ids(), ["snap-0002", "snap-0003"]);
+    assert_eq!(scene.shelf.ids(), ["snap-0002", "snap-0003", "snap-0006"]);
     let wishes = Wishes { orphans: true, older_than: Some(7 * DAY), ..Wishes::default() };
-    assert_eq!(ends(&scene.gc(wishes)), [other]);
+    assert_eq!(ends(&scene.gc(wishes)), [other, other]);
     assert_eq!(ends(&scene.gc(all_orphans())), [other]);
 }
 
