@@ -190,6 +190,29 @@ async fn a_swapped_machine_has_all_that_it_had() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_left_behind_carries_the_token_of_its_row_also_when_a_restore_made_it() {
+    let (world, first) = backed_up_world("", "swap-volumes");
+    assert_eq!(ends(&world, &first).await, SUCCEEDED);
+    let mut second = Attempt::new(world.ports(), json!({}));
+    (second.number, second.timeout, second.settings) = (2, first.timeout, first.settings.clone());
+    for machine in machines(&world.ports()) {
+        let inputs = first.inputs_of(&machine.id).clone();
+        second = second.and(machine, inputs);
+    }
+    assert_eq!(ends(&world, &second).await, SUCCEEDED);
+    let ec2 = ec2(&world, &machines(&world.ports())[0]);
+    for attempt in [&first, &second] {
+        let rows = attempt.journal.recorded().artifacts.clone();
+        let left: Vec<_> = rows.iter().filter(|row| row.expires.is_some()).collect();
+        assert_eq!(left.len(), 6, "two volumes of three machines");
+        for row in left {
+            let seen = at_once(ec2.volumes(&Which::Ids(vec![row.id.clone()]))).expect("volumes");
+            assert_eq!(seen[0].tags.get("runbook:token"), Some(&row.token), "{row:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replaced_root_gets_its_tags_back() {
     let (world, attempt) = backed_up_world("", "replace-root-volume");
     let machine = machines(&world.ports()).remove(0);

@@ -34,6 +34,8 @@ pub struct Attempt {
     pub settings: Settings,
     /// How long it may take.
     pub timeout: Duration,
+    /// The how manieth of its task it is.
+    pub number: u32,
     /// Its journal.
     pub journal: Arc<Journal>,
     /// Its handle to stop it.
@@ -52,6 +54,7 @@ impl Attempt {
             ports,
             settings: Settings { settle: Duration::from_secs(1), ..Settings::default() },
             timeout: Duration::from_secs(3600),
+            number: 1,
             journal: Arc::default(),
             stop: watch::Sender::new(StopReason::None),
             machines: Vec::new(),
@@ -101,7 +104,7 @@ impl Attempt {
         let ctx = Context {
             run: RunId::from("7k2m"),
             task: TaskName::from("production/wave-1/step"),
-            attempt: 1,
+            attempt: self.number,
             resumed,
             stage: "production".into(),
             stage_began: self.began,

@@ -240,7 +240,7 @@ impl Drive {
         over.retain(|(id, done)| {
             let machine = self.machines.remove(id);
             let failed = machine.as_ref().filter(|_| done.report.outcome != Outcome::Succeeded);
-            unused.extend(failed.map(|machine| machine.unused(&self.ctx)).unwrap_or_default());
+            unused.extend(failed.map(|machine| machine.unused()).unwrap_or_default());
             machine.is_some()
         });
         if !unused.is_empty() {
@@ -322,7 +322,7 @@ impl Drive {
         let (ctx, room) = (self.ctx.clone(), Arc::clone(room));
         let of = |id: Option<&str>| {
             let first = machines.first().and_then(|first| self.machines.get(first));
-            first.map(|machine| machine.artifacts(&deed, id, &ctx)).unwrap_or_default()
+            first.map(|machine| machine.artifacts(&deed, id)).unwrap_or_default()
         };
         // What is left behind is in the ledger before it is touched; what is made once it has an id.
         let left = of(None);

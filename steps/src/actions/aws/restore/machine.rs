@@ -155,7 +155,7 @@ impl Machine {
     }
 
     /// What a deed made, or leaves behind, for the ledger.
-    pub fn artifacts(&self, deed: &Deed, id: Option<&str>, ctx: &Context) -> Vec<Artifact> {
+    pub fn artifacts(&self, deed: &Deed, id: Option<&str>) -> Vec<Artifact> {
         let marks = match self.record.as_ref().map(|record| &record.way) {
             Some(Way::ReplaceRootVolume(replace)) => &replace.marks,
             Some(Way::SwapVolumes(swap)) => &swap.marks,
@@ -165,24 +165,22 @@ impl Machine {
             (Deed::Create { request, .. }, Some(id)) => {
                 vec![self.volume(id, request.token.clone(), Some(request.size_gib), None)]
             }
-            (Deed::Tag { of, resources, .. }, None) if of == "old" => resources
-                .iter()
-                .map(|id| self.volume(id, ctx.token(id, "left").to_string(), None, marks.expires))
-                .collect(),
+            (Deed::Tag { of, resources, .. }, None) if of == "old" => {
+                resources.iter().map(|id| self.volume(id, marks.left.clone(), None, marks.expires)).collect()
+            }
             _ => Vec::new(),
         }
     }
 
     /// What the ledger must know where the restore failed: volumes that were made for a machine that was never touched
     /// are collected when their time is over, and its own volumes are not.
-    pub fn unused(&self, ctx: &Context) -> Vec<Artifact> {
+    pub fn unused(&self) -> Vec<Artifact> {
         let Some(Way::SwapVolumes(swap)) = self.record.as_ref().map(|record| &record.way) else {
             return Vec::new();
         };
         let new = swap.unused(&self.past);
         let marked = new.iter().flat_map(|(one, _)| &one.old).filter(|_| self.past.is_over("tag old"));
-        let old: Vec<_> =
-            marked.map(|id| self.volume(id, ctx.token(id, "left").to_string(), None, None)).collect();
+        let old: Vec<_> = marked.map(|id| self.volume(id, swap.marks.left.clone(), None, None)).collect();
         let new = new.into_iter().map(|(one, id)| {
             self.volume(&id, one.token.clone(), Some(one.recorded.size_gib), swap.marks.expires)
         });

@@ -52,6 +52,8 @@ pub(super) enum Way {
 pub(super) struct Marks {
     /// On everything.
     pub ours: BTreeMap<String, String>,
+    /// The token of what is left behind.
+    pub left: String,
     /// When what is left behind may be deleted.
     pub expires: Option<Timestamp>,
 }
@@ -65,9 +67,10 @@ impl Marks {
         tags
     }
 
-    /// Tags of something that is left behind.
+    /// Tags of something that is left behind. It may have been made by an earlier restore, and have the token of that.
     pub fn on_old(&self) -> BTreeMap<String, String> {
         let mut tags = self.ours.clone();
+        tags.insert(marks::TOKEN.to_owned(), self.left.clone());
         if let Some(expires) = self.expires {
             tags.insert("runbook:expires".to_owned(), expires.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         }
@@ -106,7 +109,11 @@ pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sigh
     let began = ctx.now();
     let mut ours = marks::tags(ctx, id, "", None);
     ours.remove(marks::TOKEN);
-    let marks = Marks { ours, expires: marks::expires(began, inputs.span("keep")) };
+    let marks = Marks {
+        ours,
+        left: ctx.token(id.as_str(), "left").to_string(),
+        expires: marks::expires(began, inputs.span("keep")),
+    };
     let way = match strategy {
         Strategy::BackupRestore => {
             let token = ctx.token(id.as_str(), "backup:StartRestoreJob").to_string();
