@@ -2,9 +2,10 @@
 //!
 //! A backup that was complete an hour ago may be deleted, expired or in error now, and a right that nobody needed until
 //! now may be missing just when a machine is down. So, for all machines of the wave together: every backup is there and
-//! usable, every volume that it is of is where it was, and every call of the restore is allowed, proved by `DryRun`
-//! where AWS has it (DOMAIN 0.4). AWS has none for AWS Backup, and asks for rights of its own to read quotas: neither is
-//! proved here. Nothing is changed.
+//! usable, every volume that it is of is where it was, and every call of the restore is allowed: what it reads is read
+//! here too, and what it changes is proved by `DryRun` where AWS has it (DOMAIN 0.4). AWS has none for AWS Backup
+//! (`backup:StartRestoreJob` and the `iam:PassRole` that goes with it), and asks for rights of its own to read quotas:
+//! neither is proved here. Nothing is changed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,7 @@ use super::{
     kept::{Kept, KeptVolume},
     marks,
     patience::read,
-    restore::{choice::Strategy, like},
+    restore::{Wanted, choice::Strategy, like, look},
 };
 use crate::{
     action::Failure,
@@ -211,19 +212,58 @@ impl Gate<'_> {
         instances: &Known<Instance>,
         reboots: bool,
     ) -> Result<Option<String>, Failure> {
+        let lacks = |right: &str, fault: &Fault| {
+            Some(format!(
+                "{right} is not allowed, which the way back needs: {}; see what is needed: runbook iam-policy FILE",
+                fault.message
+            ))
+        };
         for right in self.rights(machines, instances, reboots) {
             // What else is said says nothing of rights: it is seen when it matters.
             if let Err(fault) = self.asked(right.call(), || self.ec2.prove(&right)).await?
                 && fault.kind == FaultKind::Denied
             {
-                return Ok(Some(format!(
-                    "{} is not allowed, which the way back needs: {}; see what is needed: runbook iam-policy FILE",
-                    right.call(),
-                    fault.message
-                )));
+                return Ok(lacks(right.call(), &fault));
             }
         }
+        if let Err(fault) = self.reads(machines).await?
+            && fault.kind == FaultKind::Denied
+        {
+            return Ok(lacks(fault.call, &fault));
+        }
         Ok(None)
+    }
+
+    /// Reads what the restores of these machines will read: one machine stands for all that go the same way.
+    async fn reads(&self, machines: &[&Machine]) -> Result<Result<(), Fault>, Failure> {
+        let mut wanted = Wanted::default();
+        let mut recovery_point = None;
+        for machine in machines {
+            let id = &machine.target.id;
+            match machine.strategy {
+                Strategy::ReplaceRootVolume if wanted.new_replacements.is_empty() => {
+                    wanted.new_replacements.insert(self.token(machine));
+                }
+                Strategy::SwapVolumes if wanted.new_volumes.is_empty() => {
+                    wanted.new_volumes.insert(self.token(machine));
+                }
+                Strategy::BackupRestore if wanted.jobs.is_none() => {
+                    wanted.jobs = Some(self.ctx.now());
+                    recovery_point = machine.kept.recovery_point.as_ref().zip(Some(&machine.kept.vault));
+                }
+                _ => continue,
+            }
+            wanted.returning.insert(id.clone());
+        }
+        let Some(home) = machines.first().map(|machine| &machine.target.home) else { return Ok(Ok(())) };
+        let Some(ssm) = self.ctx.ports.aws.as_ref().map(|aws| aws.ssm(home)) else { return Ok(Ok(())) };
+        let seen = self.asked("reads", || look(&wanted, self.ec2, ssm.as_ref(), self.backup)).await?;
+        if let (Ok(_), Some((arn, vault)), Some(backup)) = (&seen, recovery_point, self.backup) {
+            let vault = vault.as_deref().unwrap_or("Default");
+            let read = self.asked("metadata", || backup.restore_metadata(vault, arn)).await?;
+            return Ok(read.map(drop));
+        }
+        Ok(seen.map(drop))
     }
 
     /// What is proved: one machine stands for all, where a call takes one.
@@ -256,11 +296,12 @@ impl Gate<'_> {
             rights.push(Proof::AttachVolume(attachment(machine, &volume)));
             rights.push(Proof::ModifyInstanceAttribute(attachment(machine, &volume)));
         }
-        let swapped: Vec<_> = of(Strategy::SwapVolumes).map(|machine| machine.target.id.clone()).collect();
-        for some in swapped.chunks(SHARED) {
-            rights.push(Proof::StopInstances(some.to_vec()));
-            rights.push(Proof::StartInstances(some.to_vec()));
-        }
+        let ids = |strategy| of(strategy).map(|machine| machine.target.id.clone()).collect::<Vec<_>>();
+        let (swapped, replaced) = (ids(Strategy::SwapVolumes), ids(Strategy::ReplaceRootVolume));
+        rights.extend(swapped.chunks(SHARED).map(|some| Proof::StopInstances(some.to_vec())));
+        // A root volume is replaced on a running machine, and the change may leave one stopped.
+        let started = [swapped, replaced].concat();
+        rights.extend(started.chunks(SHARED).map(|some| Proof::StartInstances(some.to_vec())));
         if reboots {
             let all: Vec<_> = machines.iter().map(|machine| machine.target.id.clone()).collect();
             rights.extend(all.chunks(SHARED).map(|some| Proof::RebootInstances(some.to_vec())));

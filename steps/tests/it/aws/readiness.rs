@@ -101,7 +101,13 @@ async fn a_right_that_is_missing_stops_all_and_is_named() {
         ("ec2:StopInstances", "swap-volumes"),
         ("ec2:StartInstances", "swap-volumes"),
         ("ec2:ModifyInstanceAttribute", "swap-volumes"),
+        ("ec2:DescribeInstanceStatus", "swap-volumes"),
+        ("ssm:DescribeInstanceInformation", "swap-volumes"),
         ("ec2:CreateReplaceRootVolumeTask", "replace-root-volume"),
+        ("ec2:DescribeReplaceRootVolumeTasks", "replace-root-volume"),
+        ("ec2:DescribeInstanceStatus", "replace-root-volume"),
+        ("ssm:DescribeInstanceInformation", "replace-root-volume"),
+        ("ec2:StartInstances", "replace-root-volume"),
         ("ec2:RebootInstances", "replace-root-volume"),
     ] {
         let (world, backups) = backed_up(&format!("{{ kind: denied, call: '{call}' }}")).await;

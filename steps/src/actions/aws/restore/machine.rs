@@ -71,7 +71,7 @@ impl Machine {
                 wanted.instances.insert(id.clone());
                 wanted.replacements.extend(self.past.id("replace").map(str::to_owned));
                 if self.past.is_unclear("replace") {
-                    wanted.tokens.insert(replace.token.clone());
+                    wanted.new_replacements.insert(replace.token.clone());
                 }
                 if ReplaceRoot::returns(&self.past) {
                     wanted.returning.insert(id.clone());
@@ -80,7 +80,7 @@ impl Machine {
             Some(Way::SwapVolumes(swap)) => {
                 wanted.instances.insert(id.clone());
                 wanted.volumes.extend(swap.new_volumes(&self.past));
-                wanted.tokens.extend(swap.tokens(|deed| self.past.is_unclear(deed)));
+                wanted.new_volumes.extend(swap.tokens(|deed| self.past.is_unclear(deed)));
                 if swap.returns(&self.past) {
                     wanted.returning.insert(id.clone());
                 }

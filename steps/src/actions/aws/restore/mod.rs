@@ -16,7 +16,10 @@ mod replace_root;
 mod sight;
 mod swap;
 
-pub(super) use self::record::like;
+pub(super) use self::{
+    record::like,
+    sight::{Wanted, look},
+};
 
 use async_trait::async_trait;
 pub use choice::way_back;

@@ -17,15 +17,17 @@ use crate::{
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(in crate::actions::aws) struct Wanted {
     /// Instances, with the volumes that they hold.
     pub instances: BTreeSet<TargetId>,
     /// Other volumes.
     pub volumes: BTreeSet<String>,
     /// Replacements of root volumes.
     pub replacements: BTreeSet<String>,
-    /// Tokens of volumes and replacements that may exist.
-    pub tokens: BTreeSet<String>,
+    /// Tokens of volumes that may exist.
+    pub new_volumes: BTreeSet<String>,
+    /// Tokens of replacements that may exist.
+    pub new_replacements: BTreeSet<String>,
     /// Restore jobs since then.
     pub jobs: Option<Timestamp>,
     /// Instances that are waited for until they are back.
@@ -34,7 +36,7 @@ pub(super) struct Wanted {
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sight {
+pub(in crate::actions::aws) struct Sight {
     pub instances: BTreeMap<String, Instance>,
     pub volumes: BTreeMap<String, Volume>,
     pub replacements: BTreeMap<String, ReplaceTask>,
@@ -44,7 +46,7 @@ pub(super) struct Sight {
 }
 
 /// Looks.
-pub(super) async fn look(
+pub(in crate::actions::aws) async fn look(
     wanted: &Wanted,
     ec2: &dyn Ec2,
     ssm: &dyn Ssm,
@@ -63,11 +65,13 @@ pub(super) async fn look(
         let seen = ec2.volumes(&Which::Ids(volumes.into_iter().collect())).await?;
         sight.volumes = seen.into_iter().map(|volume| (volume.id.clone(), volume)).collect();
     }
-    if !wanted.tokens.is_empty() {
-        let tagged = Which::Tagged { key: TOKEN.to_owned(), values: wanted.tokens.iter().cloned().collect() };
-        let seen = ec2.volumes(&tagged).await?;
+    // Each kind by itself: who swaps volumes has no right to look at replacements.
+    if !wanted.new_volumes.is_empty() {
+        let seen = ec2.volumes(&tagged(&wanted.new_volumes)).await?;
         sight.volumes.extend(seen.into_iter().map(|volume| (volume.id.clone(), volume)));
-        let seen = ec2.replace_tasks(&tagged).await?;
+    }
+    if !wanted.new_replacements.is_empty() {
+        let seen = ec2.replace_tasks(&tagged(&wanted.new_replacements)).await?;
         sight.replacements.extend(seen.into_iter().map(|task| (task.id.clone(), task)));
     }
     if !wanted.replacements.is_empty() {
@@ -85,4 +89,8 @@ pub(super) async fn look(
         sight.statuses = statuses.into_iter().map(|status| (status.instance.clone(), status)).collect();
     }
     Ok(sight)
+}
+
+fn tagged(tokens: &BTreeSet<String>) -> Which {
+    Which::Tagged { key: TOKEN.to_owned(), values: tokens.iter().cloned().collect() }
 }
