@@ -13,6 +13,8 @@ mod holder;
 mod iam_policy;
 mod json_shapes;
 mod killed;
+#[cfg(feature = "aws")]
+mod moto;
 mod people;
 mod program;
 mod reference;

@@ -35,8 +35,12 @@ where
                 (FaultKind::NotSent, format!("no connection: {}", innermost(error)))
             }
             SdkError::TimeoutError(_) => (FaultKind::Ambiguous, "no answer in time".into()),
-            SdkError::ResponseError(_) => {
-                (FaultKind::Ambiguous, format!("the answer cannot be read: {}", innermost(error)))
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let message = format!("the answer ({status}) cannot be read: {}", innermost(error));
+                // A proxy on the way has a language of its own, but refuses like everybody else.
+                let refused = matches!(status, 401 | 403 | 429 | 501);
+                (if refused { kind("", "", status) } else { FaultKind::Ambiguous }, message)
             }
             _ => (FaultKind::Ambiguous, format!("the answer is lost: {}", innermost(error))),
         }

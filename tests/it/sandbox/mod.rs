@@ -9,7 +9,7 @@ mod holdings;
 mod kills;
 mod orphans;
 mod rollout;
-mod server;
+pub mod server;
 mod shown;
 mod worlds;
 

@@ -3,6 +3,8 @@
 //! They are installed once, by `install.sh`, into a virtual environment under the target folder. Each is started on a
 //! free loopback port and stopped when its handle is dropped, or when the test process dies.
 
+mod estate;
+mod keys;
 mod microburst;
 mod ministack;
 mod moto;
@@ -13,6 +15,8 @@ use std::{
     process::Command,
 };
 
+pub use estate::{EstateMachine, Machines, start_estate};
+pub use keys::{Granted, Keys, make_users};
 pub use microburst::Microburst;
 pub use ministack::Ministack;
 pub use moto::Moto;
@@ -23,16 +27,7 @@ pub const REGION: &str = "eu-central-1";
 
 /// What an AWS client needs in its environment to speak to a server here, and to nobody else.
 pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
-    vec![
-        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
-    ]
+    Keys::default().environment(endpoint)
 }
 
 /// Starts machines with these tags through boto3; their ids, `box-1` first.
@@ -42,7 +37,7 @@ pub fn environment(endpoint: &str) -> Vec<(&'static str, String)> {
 pub fn start_machines(endpoint: &str, count: usize, tags: &[(&str, &str)]) -> Vec<String> {
     let mut arguments = vec![folder().join("fleet.py").display().to_string(), count.to_string()];
     arguments.extend(tags.iter().map(|(key, value)| format!("{key}={value}")));
-    let ids = python(endpoint, &arguments);
+    let ids = python(endpoint, &Keys::default(), &arguments, "");
     let ids = ids.as_array().expect("a list of ids");
     ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect()
 }
@@ -53,7 +48,7 @@ pub fn start_machines(endpoint: &str, count: usize, tags: &[(&str, &str)]) -> Ve
 /// When it fails.
 pub fn boto3(endpoint: &str, line: &str) -> Value {
     let program = format!("import boto3, json\nprint(json.dumps({line}, default=str))");
-    python(endpoint, &["-c".into(), program])
+    python(endpoint, &Keys::default(), &["-c".into(), program], "")
 }
 
 /// Runs a Python program with what is installed here, in this environment and nobody else's; what it printed, on
@@ -74,14 +69,10 @@ pub fn script(path: &Path, variables: &[(&str, &str)]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn python(endpoint: &str, arguments: &[String]) -> Value {
-    let output = Command::new(program("python"))
-        .args(arguments)
-        .envs(environment(endpoint))
-        .output()
-        .expect("python starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
+fn python(endpoint: &str, keys: &Keys, arguments: &[String], input: &str) -> Value {
+    let mut command = Command::new(program("python"));
+    command.args(arguments).envs(keys.environment(endpoint));
+    keys::answered(command, input)
 }
 
 /// The folder with the programs of the virtual environment: the AWS CLI is one of them.

@@ -381,6 +381,10 @@ impl<M: Making> Watching<M> {
                     }
                 }
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
+                // What is not seen is no way back. It will not be seen later either, so nobody waits for it.
+                Err(fault) if matches!(fault.kind, FaultKind::Denied | FaultKind::Unsupported) => {
+                    over.extend(jobs.keys().map(|machine| (machine.clone(), Done::of(refusal(&fault)))));
+                }
                 // What runs there runs on, whether we see it or not.
                 Err(fault) => tracing::warn!(%fault, "could not be looked at"),
             }
