@@ -118,6 +118,14 @@ pub(super) struct Down {
     pub since: Timestamp,
 }
 
+impl Down {
+    /// Whether what it says of its boot now (it may be unable to say) tells that it was down and is up again. What could
+    /// say before it went down, and cannot now, is still on its way.
+    pub fn is_over(&self, boot: Option<&String>) -> bool {
+        self.before.is_none() || boot.is_some() && boot != self.before.as_ref()
+    }
+}
+
 /// A machine that is back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Back {
@@ -250,9 +258,8 @@ pub(super) async fn wait(
         let now = ctx.now();
         for (machine, _) in asked {
             let boot = said.get(&machine).cloned();
-            let before = down[&machine].before.as_ref();
             match boot {
-                Some(boot) if before.is_none() || boot.as_ref() != before => {
+                Some(boot) if down[&machine].is_over(boot.as_ref()) => {
                     down.remove(&machine);
                     tell(machine, Ok(Back { boot, at: now }));
                 }
@@ -297,4 +304,30 @@ fn ready(
         sound.truncate(sound.len() - sound.len() % MOST);
     }
     sound
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Down, Platform};
+
+    #[test]
+    fn a_machine_that_said_its_boot_before_has_to_say_another_one() {
+        let down = |before: Option<&str>| Down {
+            platform: Platform::Linux,
+            before: before.map(str::to_owned),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        for (before, now, over) in [
+            (Some("a"), Some("b"), true),
+            (Some("a"), Some("a"), false),
+            (Some("a"), None, false),
+            (None, Some("a"), true),
+            (None, None, true),
+        ] {
+            let said = now.map(str::to_owned);
+            assert_eq!(down(before).is_over(said.as_ref()), over, "{before:?} and then {now:?}");
+        }
+    }
 }

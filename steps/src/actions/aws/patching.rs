@@ -439,8 +439,11 @@ async fn see_back(road: Road, home: Home, down: BTreeMap<TargetId, Down>) -> Res
     };
     let mut silent = down;
     for (machine, boot) in said {
-        silent.remove(&machine);
-        tell(machine, boot);
+        // An answer without a boot says nothing where there was one before.
+        if silent.get(&machine).is_some_and(|down| down.before.is_none() || boot.is_some()) {
+            silent.remove(&machine);
+            tell(machine, boot);
+        }
     }
     if silent.is_empty() {
         return Ok(());
