@@ -257,8 +257,9 @@ impl Gate<'_> {
         }
         let Some(home) = machines.first().map(|machine| &machine.target.home) else { return Ok(Ok(())) };
         let Some(ssm) = self.ctx.ports.aws.as_ref().map(|aws| aws.ssm(home)) else { return Ok(Ok(())) };
-        let seen = self.asked("reads", || look(&wanted, self.ec2, ssm.as_ref(), self.backup)).await?;
-        if let (Ok(_), Some((arn, vault)), Some(backup)) = (&seen, recovery_point, self.backup) {
+        let (ec2, backup) = (self.ec2.as_ref(), self.backup.as_ref());
+        let seen = self.asked("reads", || look(&wanted, ec2, ssm.as_ref(), backup)).await?;
+        if let (Ok(_), Some((arn, vault))) = (&seen, recovery_point) {
             let vault = vault.as_deref().unwrap_or("Default");
             let read = self.asked("metadata", || backup.restore_metadata(vault, arn)).await?;
             return Ok(read.map(drop));
