@@ -9,6 +9,8 @@ use crate::program::{Done, root};
 
 const RUNBOOK: &str = "runbooks/patch-linux.yaml";
 
+const SNAPSHOT: &str = "ec2:CreateSnapshots";
+
 /// What is done to a machine that comes through: one snapshot of all its volumes, an installation and its closing scan.
 pub const HEALTHY: [(&str, usize); 2] = [("ec2:CreateSnapshots", 1), ("ssm:SendCommand", 2)];
 
@@ -77,6 +79,8 @@ pub struct Shown {
     rollout: Rollout,
     /// The machines of each group, in the order of their names.
     groups: BTreeMap<String, Vec<String>>,
+    /// The call that backs a machine up.
+    backup: &'static str,
     show: Value,
     calls: Calls,
 }
@@ -95,7 +99,7 @@ impl Shown {
     #[track_caller]
     pub fn with_more(faults: &str, more: &str) -> Self {
         let faults = if faults.is_empty() { "  []" } else { faults };
-        Self::run(Rollout::shipped(RUNBOOK, &fleet(faults, more)))
+        Self::run(Rollout::shipped(RUNBOOK, &fleet(faults, more)), SNAPSHOT)
     }
 
     /// The same, where patches may take longer than Systems Manager waits for the end of a command.
@@ -104,21 +108,34 @@ impl Shown {
         let runbook = std::fs::read_to_string(root().join(RUNBOOK)).expect("a runbook");
         let (short, long) = ("      timeout: 2h\n", "      timeout: 8h\n");
         assert!(runbook.contains(short), "{runbook}");
-        Self::run(Rollout::new(&runbook.replace(short, long), &fleet(faults, "")))
+        Self::run(Rollout::new(&runbook.replace(short, long), &fleet(faults, "")), SNAPSHOT)
+    }
+
+    /// The same runbook where AWS Backup backs machines up, so that they come back as new ones.
+    #[track_caller]
+    pub fn with_aws_backup(faults: &str, more: &str) -> Self {
+        let runbook = std::fs::read_to_string(root().join(RUNBOOK)).expect("a runbook");
+        let snapshot = "      uses: aws/snapshot\n      with: { keep: 14d }\n";
+        assert!(runbook.contains(snapshot), "{runbook}");
+        let role = "arn:aws:iam::000000000000:role/backup";
+        let backup = format!("      uses: aws/backup\n      with: {{ keep: 14d, role: '{role}' }}\n");
+        let faults = if faults.is_empty() { "  []" } else { faults };
+        let rollout = Rollout::new(&runbook.replace(snapshot, &backup), &fleet(faults, more));
+        Self::run(rollout, "backup:StartBackupJob")
     }
 
     #[track_caller]
-    fn run(rollout: Rollout) -> Self {
+    fn run(rollout: Rollout, backup: &'static str) -> Self {
         // Before: machines may go away.
         let groups = rollout.groups();
         rollout.ends(rollout.begin());
-        Self::of(rollout, groups)
+        Self::of(rollout, groups, backup)
     }
 
     #[track_caller]
-    fn of(rollout: Rollout, groups: BTreeMap<String, Vec<String>>) -> Self {
+    fn of(rollout: Rollout, groups: BTreeMap<String, Vec<String>>, backup: &'static str) -> Self {
         let (show, calls) = (rollout.show(), rollout.sandbox.calls());
-        let shown = Self { rollout, groups, show, calls };
+        let shown = Self { rollout, groups, backup, show, calls };
         assert_eq!(shown.calls.doubled(), [].into(), "{}", shown.told());
         shown
     }
@@ -146,7 +163,7 @@ impl Shown {
                 continue;
             }
             if target["outcome"] == "succeeded" {
-                self.was_done(id, &HEALTHY);
+                self.was_done(id, &[(self.backup, 1), HEALTHY[1]]);
             } else if exit == 0 {
                 panic!("{id}: {target}\n{}", self.told());
             } else {
@@ -202,7 +219,7 @@ impl Shown {
     #[track_caller]
     pub fn resumed(self) -> Self {
         self.rollout.ends(self.rollout.go_on());
-        Self::of(self.rollout, self.groups)
+        Self::of(self.rollout, self.groups, self.backup)
     }
 
     /// No machine was changed: a snapshot is all that was made.
@@ -246,7 +263,7 @@ impl Shown {
     #[track_caller]
     fn was_never_changed(&self, id: &str) {
         let effects = self.calls.by_machine();
-        let changed = effects.keys().any(|(operation, machine)| machine == id && operation != BACKED_UP[0].0);
+        let changed = effects.keys().any(|(operation, machine)| machine == id && operation != self.backup);
         assert!(!changed, "{id}: {effects:?}\n{}", self.told());
     }
 
@@ -284,7 +301,7 @@ impl Shown {
         let run = self.show["run"].as_str().expect("a run");
         let child = self.rollout.start(&["rollback", run, "--limit", self.id(machine)]);
         self.rollout.ends(child);
-        Self::of(self.rollout, self.groups)
+        Self::of(self.rollout, self.groups, self.backup)
     }
 
     /// Moves time on.

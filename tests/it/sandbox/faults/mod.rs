@@ -1,6 +1,7 @@
 //! `runbooks/patch-linux.yaml` through the SDK on sixty machines: without faults, and with everything that AWS is known
 //! to do, one at a time. Exit code, outcomes, budget, the cause that a person reads, and what was called.
 
+mod backups;
 mod commands;
 mod lost;
 mod machines;
