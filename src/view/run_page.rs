@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use runbook_engine::{
+    ids::TargetId,
     outcome::TargetOutcome,
     plan::{Gate, LinkKind, Work},
     run::{Run, TargetView, WaitKind, WaitingOn},
@@ -163,7 +164,7 @@ impl Page<'_> {
                 vec![
                     machine(self.run.plan(), each.id),
                     self.paint.status(each.outcome.as_str()),
-                    each.cause.as_deref().unwrap_or_default().to_owned(),
+                    each.cause.as_deref().unwrap_or_default().to_owned() + &self.moved(each.id),
                 ]
             })
             .collect();
@@ -177,6 +178,13 @@ impl Page<'_> {
             );
         }
         text
+    }
+
+    /// Where a machine is now that came back as a new one.
+    fn moved(&self, id: &TargetId) -> String {
+        let Some(new) = self.run.replaced_by(id) else { return String::new() };
+        let address = new.private_ip.as_ref().map(|ip| format!(" ({ip})")).unwrap_or_default();
+        format!("; it is {}{address} now, and the old instance is left as it is", new.instance)
     }
 
     fn next(&self) -> String {

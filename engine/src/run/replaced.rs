@@ -71,6 +71,11 @@ impl Run {
         (self.layout.task(task.as_str())? != replacement.by).then_some(replacement)
     }
 
+    /// The machine that stands in the place of a planned one now.
+    pub fn replaced_by(&self, target: &TargetId) -> Option<&Replacement> {
+        self.replaced.get(target)
+    }
+
     pub(super) fn replacement_at(&self, task: TaskIx, target: &TargetId) -> Option<&Replacement> {
         self.replaced.get(target).filter(|replacement| replacement.by != task)
     }

@@ -148,6 +148,26 @@ impl Sandbox {
         self.ask::<Value>("POST", "clock", Some(json!({ "by": by })));
     }
 
+    /// Asks EC2 itself (`Action=DescribeVolumes&…`); the answer is XML.
+    #[track_caller]
+    pub fn ec2(&self, query: &str) -> String {
+        let body = format!("Version=2016-11-15&{query}");
+        let mut stream = TcpStream::connect(&self.address).expect("the sandbox listens");
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=AKIA000000000000SBOX/20261121/eu-central-1/ec2/aws4_request, \
+             SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .expect("the sandbox listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the sandbox answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+
     #[track_caller]
     fn ask<T: DeserializeOwned>(&self, method: &str, what: &str, body: Option<Value>) -> T {
         let body = body.map(|body| body.to_string()).unwrap_or_default();

@@ -74,6 +74,11 @@ faults:
     )
 }
 
+/// A fleet whose machines of production are like this.
+fn like_this(fleet: &str, like: &str) -> String {
+    fleet.replace("name: production", &format!("{like}, name: production"))
+}
+
 /// A run that is over.
 pub struct Shown {
     rollout: Rollout,
@@ -109,6 +114,19 @@ impl Shown {
         let (short, long) = ("      timeout: 2h\n", "      timeout: 8h\n");
         assert!(runbook.contains(short), "{runbook}");
         Self::run(Rollout::new(&runbook.replace(short, long), &fleet(faults, "")), SNAPSHOT)
+    }
+
+    /// The same, where the machines of production are like this (keys of a group).
+    #[track_caller]
+    pub fn with_machines(faults: &str, like: &str) -> Self {
+        Self::run(Rollout::shipped(RUNBOOK, &like_this(&fleet(faults, ""), like)), SNAPSHOT)
+    }
+
+    /// What the plan says where the machines of production are like this: it is refused.
+    #[track_caller]
+    pub fn refused(like: &str) -> String {
+        let rollout = Rollout::shipped(RUNBOOK, &like_this(&fleet("  []", ""), like));
+        rollout.ask(&["plan", RUNBOOK]).exits(3).stderr
     }
 
     /// The same runbook where AWS Backup backs machines up, so that they come back as new ones.
@@ -308,5 +326,20 @@ impl Shown {
     pub fn later(&self, by: &str) -> &Self {
         self.rollout.sandbox.advance(by);
         self
+    }
+
+    /// What a task gave for a machine.
+    #[track_caller]
+    pub fn output(&self, task: &str, machine: Machine, name: &str) -> &Value {
+        let mut tasks = self.show["tasks"].as_array().expect("tasks").iter();
+        let task = tasks.find(|one| one["task"] == task).unwrap_or_else(|| panic!("no task {task}"));
+        &task["outputs"][self.id(machine)][name]
+    }
+
+    /// The volumes that a machine holds, as EC2 describes them, in XML.
+    #[track_caller]
+    pub fn volumes(&self, machine: Machine) -> String {
+        let filter = format!("Filter.1.Name=attachment.instance-id&Filter.1.Value.1={}", self.id(machine));
+        self.rollout.sandbox.ec2(&format!("Action=DescribeVolumes&{filter}"))
     }
 }

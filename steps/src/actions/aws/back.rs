@@ -97,6 +97,11 @@ impl Signs {
         }
         match self.ec2.statuses(machines).await {
             Ok(statuses) => {
+                for machine in machines {
+                    if let Some(seen) = seen.get_mut(machine) {
+                        seen.is_gone = !statuses.iter().any(|status| status.instance == machine.as_str());
+                    }
+                }
                 for status in statuses {
                     if let Some(seen) = seen.get_mut(&TargetId::from(status.instance.as_str())) {
                         seen.status = Some(status);
@@ -141,6 +146,8 @@ pub(super) struct Seen {
     /// Its agent: `None` was not asked for, `Some(None)` is not known to Systems Manager.
     agent: Option<Option<AgentInfo>>,
     status: Option<InstanceStatus>,
+    /// EC2 was asked, and does not show it.
+    is_gone: bool,
     /// It was asked for its boot, and it was still the one before.
     same_boot: bool,
     /// It let the first signs through at this time.
@@ -184,6 +191,9 @@ impl fmt::Display for Seen {
         }
         if self.same_boot {
             f.write_str(", its boot id has not changed")?;
+        }
+        if self.is_gone {
+            return f.write_str(", EC2 does not show the instance");
         }
         let Some(status) = &self.status else { return Ok(()) };
         match (status.state.as_str(), status.system.as_str(), status.reachability.as_str()) {

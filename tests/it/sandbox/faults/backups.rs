@@ -74,7 +74,10 @@ fn the_answers_of_aws_backup_are_lost() {
 #[test]
 fn a_machine_comes_back_as_a_new_one_and_that_one_is_asked() {
     // The old machine is left as it is and stays sick: only the new one can be well.
-    Shown::with_aws_backup(SICK, "").ends(0, "succeeded", &[ONE]).machine(ONE, "restored", "503", &REBUILT);
+    Shown::with_aws_backup(SICK, "")
+        .ends(0, "succeeded", &[ONE])
+        .machine(ONE, "restored", "503", &REBUILT)
+        .tells(") now, and the old instance is left as it is");
 }
 
 #[test]
@@ -106,5 +109,6 @@ fn a_machine_that_is_terminated_comes_back_as_a_new_one() {
     // As an Auto Scaling group does it in the middle of the third wave.
     Shown::with_aws_backup("  - { kind: missing, targets: [production/11], after: 430m }", "")
         .ends(0, "succeeded", &[ONE])
-        .outcome(ONE, "restored");
+        .outcome(ONE, "restored")
+        .tells("EC2 does not show the instance, not back by 2026-11-2");
 }

@@ -41,3 +41,16 @@ fn a_machine_goes_away_while_it_is_patched() {
         .ends(11, "stuck", &[ONE])
         .machine(ONE, "restore_failed", "EC2 does not know the instance: it was terminated", &BEGUN);
 }
+
+#[test]
+fn machines_that_cannot_come_back_are_refused_with_the_reason() {
+    for (like, why) in [
+        ("auto_scaling_group: web", "the Auto Scaling group web would replace it while it restarts"),
+        ("root_device: instance-store", "its root is an instance store volume, which cannot be brought back"),
+        ("spot: true", "a spot instance may not come back after a stop"),
+        ("hibernates: true", "hibernation is configured, and its snapshots are none that it starts from"),
+    ] {
+        let told = Shown::refused(like);
+        assert!(told.contains(why), "`{like}`: {told}");
+    }
+}

@@ -142,3 +142,31 @@ fn a_snapshot_is_not_of_the_machines_own_root() {
         &done,
     );
 }
+
+#[test]
+fn a_swapped_machine_is_what_it_was_but_for_its_public_address() {
+    let like = "public_ip: auto, disks: { type: io2, iops: 4000, encrypted: true, delete_data: true, \
+                delete_root: false, tags: { Owner: shop } }";
+    let shown =
+        Shown::with_machines("  - { kind: unhealthy_after_patch, targets: [production-data/5] }", like);
+    shown.ends(0, "succeeded", &[TWO]).machine(TWO, "restored", "", &SWAPPED);
+    let plan = shown.ask(&["plan", "runbooks/patch-linux.yaml"]).exits(0).stdout;
+    assert!(plan.contains("its public IPv4 address"), "{plan}");
+    let different = &shown.output("production/wave-4/restore", TWO, "differences")[0];
+    assert!(
+        different.as_str().is_some_and(|told| told.starts_with("public IPv4 address 198.1")),
+        "{different}"
+    );
+    let volumes = shown.volumes(TWO);
+    for (told, times) in [
+        ("<volumeType>io2<", 2),
+        ("<iops>4000<", 2),
+        ("<encrypted>true<", 2),
+        ("<value>shop<", 2),
+        // It is not set on what was just attached.
+        ("<deleteOnTermination>true<", 1),
+        ("<deleteOnTermination>false<", 1),
+    ] {
+        assert_eq!(volumes.matches(told).count(), times, "{told}: {volumes}");
+    }
+}

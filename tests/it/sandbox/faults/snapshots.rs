@@ -1,5 +1,7 @@
 //! Snapshots that are not seen at first, that take long, that end badly, and that AWS refuses.
 
+use serde_json::Value;
+
 use super::ONE;
 use crate::sandbox::shown::{BACKED_UP, Shown};
 
@@ -58,9 +60,19 @@ fn too_many_snapshots_are_pending_for_a_while() {
 
 #[test]
 fn too_many_snapshots_stay_pending() {
-    Shown::with("  - { kind: concurrent_snapshots, targets: [production/11] }")
-        .ends(0, "succeeded", &[ONE])
-        .machine(ONE, "failed", "exceeded, again and again until the time was over", &[]);
+    let shown = Shown::with("  - { kind: concurrent_snapshots, targets: [production/11] }");
+    shown.ends(0, "succeeded", &[ONE]).machine(
+        ONE,
+        "failed",
+        "exceeded, again and again until the time was over",
+        &[],
+    );
+    // The last wave comes a week later, with the next window: Systems Manager has forgotten the list of patches.
+    let list = |wave, machine, name| shown.output(&format!("production/wave-{wave}/patch"), machine, name);
+    let (third, fourth) = (("production", 10), ("production", 20));
+    assert_eq!(list(3, third, "renewed"), &Value::Null);
+    assert_eq!(list(4, fourth, "renewed"), &Value::Bool(true));
+    assert_ne!(list(3, third, "patch_snapshot"), list(4, fourth, "patch_snapshot"));
 }
 
 #[test]

@@ -113,6 +113,9 @@ impl Strategy {
         if facts.root_device_type == "instance-store" {
             return Err("its root is an instance store volume, which cannot be brought back".into());
         }
+        if facts.hibernates {
+            return Err("hibernation is configured, and its snapshots are none that it starts from".into());
+        }
         if let Some(group) = &facts.auto_scaling_group {
             return Err(format!(
                 "the Auto Scaling group {group} would replace it while it restarts, and its backup with it"
@@ -203,6 +206,11 @@ mod tests {
         let member = Ec2Facts { auto_scaling_group: Some("web".into()), ..machine(1) };
         let why = |facts: &Ec2Facts| choose(None, facts, ALL).expect_err("a reason");
         assert_eq!(why(&store), "its root is an instance store volume, which cannot be brought back");
+        let hibernating = Ec2Facts { hibernates: true, ..machine(1) };
+        assert_eq!(
+            why(&hibernating),
+            "hibernation is configured, and its snapshots are none that it starts from"
+        );
         assert_eq!(why(&spot), "a spot instance may not come back after a stop");
         assert_eq!(
             why(&member),

@@ -87,7 +87,7 @@ pub fn doc() -> ActionDoc {
             ("strategy", "the strategy"),
             ("volumes", "the new volumes"),
             ("old_volumes", "the volumes that were replaced, and are kept for a while"),
-            ("differences", "how the new root volume is not like the old one"),
+            ("differences", "what is not as it was: the new root volume, the public address"),
             ("replaced_by", "backup-restore: the new machine, `instance` and `private_ip`"),
         ],
         ..ActionDoc::new(

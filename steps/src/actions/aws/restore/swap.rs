@@ -21,6 +21,9 @@ use crate::{
 pub(super) struct Swap {
     pub exchanges: Vec<Exchange>,
     pub marks: Marks,
+    /// The public address that it loses when it stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_ip: Option<String>,
 }
 
 /// One device.
@@ -75,7 +78,15 @@ impl Swap {
                 token: token(recorded).to_string(),
             }
         });
-        Self { exchanges: exchanges.collect(), marks }
+        let public_ip = instance.public_ip.clone().filter(|_| !instance.public_ip_is_elastic);
+        Self { exchanges: exchanges.collect(), marks, public_ip }
+    }
+
+    /// What is not as it was.
+    fn differences(&self, instance: &Instance) -> Vec<String> {
+        let lost = self.public_ip.as_ref().filter(|old| instance.public_ip.as_ref() != Some(old));
+        let now = instance.public_ip.as_deref().unwrap_or("none");
+        lost.map(|old| format!("public IPv4 address {now} instead of {old}")).into_iter().collect()
     }
 
     /// The tokens of volumes that may have been made.
@@ -235,11 +246,16 @@ impl Swap {
                 }
                 let old: Vec<_> = self.exchanges.iter().filter_map(|one| one.old.as_ref()).collect();
                 let new: Vec<_> = new.iter().map(|(_, new)| new).collect();
+                let different = self.differences(instance);
+                if !different.is_empty() {
+                    tracing::warn!(machine = %known.machine, "the machine is not as it was: {}", different.join(", "));
+                }
                 let outputs = json!({
                     "strategy": "swap-volumes",
                     "restore": new.first(),
                     "volumes": new,
                     "old_volumes": old,
+                    "differences": different,
                 });
                 Next::Over(Done { report: Report::succeeded(), outputs: Some(outputs) })
             }
