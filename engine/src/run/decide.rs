@@ -403,10 +403,10 @@ impl Run {
         let mut failed = state.records.iter().filter(|(_, record)| record.failed());
         if let Some((target, record)) = failed.next() {
             let more = failed.count();
-            let others = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let others = if more > 0 { format!(" and {more} more") } else { String::new() };
             return Event::TaskFailed {
                 task,
-                cause: format!("{} on {}{others}", record.cause(), self.target_name(*target)),
+                cause: format!("{}{others}: {}", self.target_name(*target), record.cause()),
                 class: record.report.as_ref().and_then(|report| report.class),
             };
         }

@@ -98,7 +98,7 @@ impl Run {
             .iter()
             .zip(&self.layout.scopes[rollout.at()].targets)
             .find_map(|(passage, target)| {
-                passage.failure.as_ref().map(|(_, cause)| format!("{cause} on {}", self.target_name(*target)))
+                passage.failure.as_ref().map(|(_, cause)| format!("{}: {cause}", self.target_name(*target)))
             });
         match first {
             Some(first) => format!("{stopped}; {first}"),
@@ -167,10 +167,7 @@ impl Run {
         self.rollouts().find_map(|rollout| {
             let targets = &self.layout.scopes[rollout.at()].targets;
             self.scopes[rollout.at()].passages.iter().zip(targets).find_map(|(passage, target)| {
-                passage
-                    .branch_failed
-                    .as_ref()
-                    .map(|cause| format!("{cause} on {}", self.target_name(*target)))
+                passage.branch_failed.as_ref().map(|cause| format!("{}: {cause}", self.target_name(*target)))
             })
         })
     }

@@ -1,11 +1,11 @@
 //! What a call to the outside world can answer instead of a result.
 
+use std::{error::Error, fmt};
+
 use runbook_engine::outcome::ErrorClass;
-use thiserror::Error;
 
 /// A call that gave no result (error classes of AWS and of the network).
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{call}: {message}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The call, in the service's words: `ssm:SendCommand`.
     pub call: &'static str,
@@ -15,6 +15,21 @@ pub struct Fault {
     pub code: Option<String>,
     /// What to tell a person, one lower-case sentence without secrets.
     pub message: String,
+}
+
+impl Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, message, .. } = self;
+        match self.kind {
+            // The service does not always say which right.
+            FaultKind::Denied => {
+                write!(f, "{call} is not allowed: {message}; see what is needed: `runbook iam-policy FILE`")
+            }
+            _ => write!(f, "{call}: {message}"),
+        }
+    }
 }
 
 /// Kinds of fault: what a caller may do next depends on them.

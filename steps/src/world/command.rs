@@ -87,6 +87,9 @@ pub(super) struct Part {
     /// Since when lists have it, where that is later than for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_from: Option<Timestamp>,
+    /// Until its end is shown, its status is a word that nobody knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strange: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<(Timestamp, Change)>,
 }

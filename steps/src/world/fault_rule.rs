@@ -67,8 +67,11 @@ pub enum RuleKind {
     LateResult,
     /// A command is not begun: its errors went over the limit before.
     Terminated,
-    /// A command asks for a reboot (exit 194): the agent runs it again after the boot, and both passes print.
+    /// A command asks for a reboot (exit 194): the agent runs it again after the boot, and both passes print. Of
+    /// patch operations, only an installation that may reboot does.
     RebootsAndRepeats,
+    /// The command did its work, and the service shows it for `after` longer (30m) in a status that no client knows.
+    StrangeStatus,
     /// A machine's part of a command is missing in lists for `after` (30s).
     LatePart,
     /// The report of a patch operation reaches the service `after` later (10m).
@@ -167,6 +170,7 @@ impl RuleKind {
                 | Self::LateResult
                 | Self::Terminated
                 | Self::RebootsAndRepeats
+                | Self::StrangeStatus
                 | Self::LatePart
                 | Self::LateReport
                 | Self::ForeignScan
@@ -194,7 +198,7 @@ impl FaultRule {
             AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut,
             ForeignPatching, ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing,
             RebootsAndRepeats, Replaced, RestoreFailed, ServerError, SlowListing, SnapshotError,
-            SnapshotSlow, Unhealthy, UnhealthyAfterPatch,
+            SnapshotSlow, StrangeStatus, Unhealthy, UnhealthyAfterPatch,
         };
         let kind = self.kind;
         let only = |given: bool, fits: bool, field| (given && !fits).then_some(field);
@@ -205,6 +209,7 @@ impl FaultRule {
                 | Missing
                 | Replaced
                 | LateResult
+                | StrangeStatus
                 | LatePart
                 | LateReport
                 | ForeignScan

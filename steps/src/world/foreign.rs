@@ -44,6 +44,7 @@ pub(super) fn send(state: &mut State) {
             stdout: String::new(),
             stderr: String::new(),
             seen_from: None,
+            strange: false,
             changes: vec![(ended, change)],
         };
         state.machines[machine].foreign_patching = Some((began, ended));

@@ -17,6 +17,8 @@ use super::{
 };
 use crate::ports::ssm::{Invocation, InvocationStatus};
 
+/// A status that no client knows.
+const STRANGE: &str = "Suspended";
 /// How long the agent takes to pick a command up.
 const PICK_UP: Duration = Duration::from_secs(2);
 /// A late result is this late unless the fleet says otherwise.
@@ -70,6 +72,7 @@ impl<'a> Delivery<'a> {
             stdout: String::new(),
             stderr: String::new(),
             seen_from: None,
+            strange: false,
             changes: Vec::new(),
         }
     }
@@ -116,6 +119,9 @@ impl<'a> Delivery<'a> {
             (done.shown, done.end) = (self.given_up().max(done.ended), End::DeliveryTimedOut);
         } else if let Some(rule) = self.hit(RuleKind::LateResult, struck) {
             done.shown = later(done.ended, rule.after.map_or(LATE, |after| after.get()));
+        } else if let Some(rule) = self.hit(RuleKind::StrangeStatus, struck) {
+            done.shown = later(done.ended, rule.after.map_or(LATE, |after| after.get()));
+            done.strange = true;
         }
         done
     }
@@ -136,7 +142,8 @@ impl<'a> Delivery<'a> {
         if self.hit(RuleKind::CommandTimedOut, struck).is_some() {
             return self.part(Some(started), later(started, self.work.limit()), End::ExecutionTimedOut);
         }
-        if self.hit(RuleKind::RebootsAndRepeats, struck).is_some() {
+        // A patch operation that does is an installation, which has its own way through it.
+        if !self.work.patches() && self.hit(RuleKind::RebootsAndRepeats, struck).is_some() {
             return self.twice(started, struck);
         }
         match self.work {
@@ -220,7 +227,8 @@ impl<'a> Delivery<'a> {
             done.changes.push((sick, Change::Health(false)));
         }
         if reboot {
-            let down = later(installed, Duration::from_secs(5));
+            let again = self.hit(RuleKind::RebootsAndRepeats, struck).is_some();
+            let down = later(installed, if again { SHUTDOWN } else { Duration::from_secs(5) });
             done.changes.push((down, Change::Down));
             if self.hit(RuleKind::SilentAfterReboot, struck).is_some() {
                 done.changes.push((down, Change::Broken));
@@ -229,6 +237,11 @@ impl<'a> Delivery<'a> {
                 let up = later(down, self.lasting(Lasting::Boot));
                 done.changes.push((up, Change::Up));
                 done.ended = later(up, PICK_UP);
+                if again {
+                    // The second pass finds the mark of the first, and has nothing to do (DOMAIN 2.3).
+                    done.ended = later(done.ended, PICK_UP);
+                    done.stdout = "first pass\nsecond pass\n".into();
+                }
             }
         }
         done
@@ -272,6 +285,7 @@ impl Part {
         let started = self.started.is_some_and(|at| at <= now);
         let (status, details) = match (over, started) {
             (true, _) => self.end.words(),
+            (false, true) if self.strange => (InvocationStatus::Running, STRANGE),
             (false, true) => (InvocationStatus::Running, "InProgress"),
             (false, false) => (InvocationStatus::Running, "Pending"),
         };

@@ -292,6 +292,8 @@ impl Errand {
         let mut stopping = Stopping::default();
         let mut looked = 0_u32;
         let mut heard_of = ctx.now();
+        // The last word of the service on machines whose part is not over.
+        let mut words = BTreeMap::new();
         let _watched = Watched::one(road);
         while !left.is_empty() {
             let passed = since_then(sent.at, ctx.now());
@@ -322,8 +324,10 @@ impl Errand {
             };
             let fault = match read {
                 Ok(parts) => {
-                    for part in parts.into_iter().filter(|part| part.status != InvocationStatus::Running) {
-                        if left.remove(&part.instance) {
+                    for part in parts {
+                        if part.status == InvocationStatus::Running {
+                            words.insert(part.instance, part.details);
+                        } else if left.remove(&part.instance) {
                             let machine = part.instance.clone();
                             let ending = self.ending(road, &ssm, sent, part, stopping.0).await?;
                             road.tell(self.leg, machine, ending);
@@ -342,9 +346,16 @@ impl Errand {
             }
             // A look that was not answered says nothing; a time-out ends the asking.
             if now >= horizon && (fault.is_none() || stopping.0 == StopReason::TimedOut) {
-                let seen = fault.map_or_else(String::new, |fault| format!(": {fault}"));
-                let cause = format!("the command did not come to an end that can be seen{seen}");
-                road.tell_all(self.leg, left, &Report::failed(Outcome::Unknown, ErrorClass::Failed, cause));
+                for machine in left {
+                    let seen = match (&fault, words.get(&machine)) {
+                        (Some(fault), _) => fault.to_string(),
+                        (None, Some(word)) => format!("it is still {word}"),
+                        (None, None) => "the machine is not in its list".to_owned(),
+                    };
+                    let cause = format!("the end of the command was not seen by {}: {seen}", clock(now));
+                    let report = Report::failed(Outcome::Unknown, ErrorClass::Failed, cause);
+                    road.tell(self.leg, machine, Ending::Known(report));
+                }
                 return Ok(());
             }
         }
@@ -374,7 +385,10 @@ impl Errand {
             InvocationStatus::Unclear if stopping == StopReason::TimedOut => known(
                 Outcome::TimedOut,
                 ErrorClass::TimedOut,
-                "the time was over, and the command was cancelled".into(),
+                format!(
+                    "the command was not over by {}, when its time was, and was cancelled",
+                    clock(road.ctx.deadline)
+                ),
             ),
             InvocationStatus::Unclear => {
                 let signs = Signs::of(&road.ctx, &self.home)?;

@@ -118,8 +118,10 @@ impl Gate<'_> {
         }
         let ready: Vec<_> =
             machines.iter().filter(|machine| !refused.contains_key(&machine.target.id)).collect();
-        if let Some(cause) = self.missing_right(&ready, &instances, reboots).await? {
-            refused.extend(ready.iter().map(|machine| (machine.target.id.clone(), not_ready(&cause))));
+        if let Some(fault) = self.missing_right(&ready, &instances, reboots).await? {
+            let cause = format!("not changed, because it could not be restored: {fault}");
+            let report = Report::failed(Outcome::Failed, ErrorClass::Undeliverable, cause);
+            refused.extend(ready.iter().map(|machine| (machine.target.id.clone(), report.clone())));
         }
         Ok(refused)
     }
@@ -205,31 +207,25 @@ impl Gate<'_> {
         })
     }
 
-    /// The first right that the restore of these machines needs and does not have, as a cause.
+    /// The first right that the restore of these machines needs and does not have.
     async fn missing_right(
         &self,
         machines: &[&Machine],
         instances: &Known<Instance>,
         reboots: bool,
-    ) -> Result<Option<String>, Failure> {
-        let lacks = |right: &str, fault: &Fault| {
-            Some(format!(
-                "{right} is not allowed, which the way back needs: {}; see what is needed: runbook iam-policy FILE",
-                fault.message
-            ))
-        };
+    ) -> Result<Option<Fault>, Failure> {
         for right in self.rights(machines, instances, reboots) {
             // What else is said says nothing of rights: it is seen when it matters.
             if let Err(fault) = self.asked(right.call(), || self.ec2.prove(&right)).await?
                 && fault.kind == FaultKind::Denied
             {
-                return Ok(lacks(right.call(), &fault));
+                return Ok(Some(fault));
             }
         }
         if let Err(fault) = self.reads(machines).await?
             && fault.kind == FaultKind::Denied
         {
-            return Ok(lacks(fault.call, &fault));
+            return Ok(Some(fault));
         }
         Ok(None)
     }

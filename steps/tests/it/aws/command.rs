@@ -106,7 +106,8 @@ async fn when_the_time_is_over_it_is_cancelled_and_waited_for() {
         stop.send_replace(StopReason::TimedOut);
     });
     attempt.live_to_the_end(&Command::default()).await.unwrap();
-    assert_eq!(reports(&world, &attempt), ["timed_out: the time was over, and the command was cancelled"; 3]);
+    let cause = "the command was not over by 2026-01-05 11:00 UTC, when its time was, and was cancelled";
+    assert_eq!(reports(&world, &attempt), vec![format!("timed_out: {cause}"); 3]);
     assert_eq!(world.calls().count("ssm:CancelCommand"), 1);
 }
 

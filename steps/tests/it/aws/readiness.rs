@@ -112,9 +112,10 @@ async fn a_right_that_is_missing_stops_all_and_is_named() {
     ] {
         let (world, backups) = backed_up(&format!("{{ kind: denied, call: '{call}' }}")).await;
         for report in pass(&world, backups, strategy).await {
-            let named = format!("failed: {call} is not allowed, which the way back needs");
+            let named =
+                format!("failed: not changed, because it could not be restored: {call} is not allowed: ");
             assert!(report.starts_with(&named), "{call}: {report}");
-            assert!(report.ends_with("so it was not changed"), "{call}: {report}");
+            assert!(report.ends_with("see what is needed: `runbook iam-policy FILE`"), "{call}: {report}");
         }
     }
 }

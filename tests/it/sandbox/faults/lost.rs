@@ -1,6 +1,7 @@
 //! Answers and requests that are lost, and reads that come late.
 
-use crate::sandbox::shown::Shown;
+use super::ONE;
+use crate::sandbox::shown::{CANCELLED_AND_REPLACED, Shown};
 
 #[test]
 fn the_answer_to_send_command_is_lost_twice() {
@@ -10,6 +11,15 @@ fn the_answer_to_send_command_is_lost_twice() {
 #[test]
 fn send_command_is_lost_on_its_way() {
     Shown::with(r#"  - { kind: request_lost, call: "ssm:SendCommand", times: 2 }"#).ends(0, "succeeded", &[]);
+}
+
+#[test]
+fn a_command_whose_answer_is_lost_is_found_late() {
+    // Longer than the two searches are apart: the second one may not find it either, and a second sending is harmless
+    // for a document that is repeatable.
+    let faults = r#"  - { kind: answer_lost, call: "ssm:SendCommand", times: 1 }
+  - { kind: slow_listing, call: "ssm:SendCommand", times: 1, after: 50s }"#;
+    Shown::with(faults).ends(0, "succeeded", &[]);
 }
 
 #[test]
@@ -24,4 +34,22 @@ fn the_answer_to_create_snapshots_is_lost() {
 #[test]
 fn invocations_are_not_visible_at_first() {
     Shown::with_more("", "lag: 20s").ends(0, "succeeded", &[]);
+}
+
+#[test]
+fn invocations_of_one_machine_are_not_visible_for_longer() {
+    Shown::with("  - { kind: late_part, targets: [production/11], after: 50s }").ends(0, "succeeded", &[]);
+}
+
+#[test]
+fn the_invocation_of_one_machine_is_never_visible() {
+    // Neither that it was not sent, nor that it succeeded: nobody knows, so it counts, and it goes back.
+    let fault =
+        "  - { kind: late_part, targets: [production/11], document: AWS-RunPatchBaseline, after: 30h }";
+    Shown::with(fault).ends(0, "succeeded", &[ONE]).machine(
+        ONE,
+        "restored",
+        "UTC: the machine is not in its list",
+        &CANCELLED_AND_REPLACED,
+    );
 }
