@@ -39,6 +39,10 @@ use crate::{
 /// What was made a moment ago may be seen in part, or not at all, for so long (DOMAIN 0.4).
 pub(super) const VISIBLE: Duration = Duration::from_secs(120);
 
+/// A call with a token may be repeated for so long. AWS states no lifetime of tokens: hours, and not days, are taken for
+/// granted, and what is older is looked for first (DOMAIN 0.1).
+const TOKEN_HOLDS: Duration = Duration::from_secs(4 * 3600);
+
 /// A machine and its inputs.
 pub(super) type Machine = (Arc<Target>, Arc<Inputs>);
 
@@ -210,10 +214,10 @@ impl<M: Making> Watching<M> {
     /// Finds what an earlier life asked for without hearing the answer.
     async fn take_up(&mut self, machines: Vec<Machine>) -> Result<(), Failure> {
         for (_, orders) in self.orders(machines).await? {
-            if M::HAS_TOKEN {
-                self.waiting.extend(orders.into_iter().map(|order| (order, true)));
-                continue;
-            }
+            let (held, orders): (Vec<_>, Vec<_>) = orders
+                .into_iter()
+                .partition(|order| M::HAS_TOKEN && since_then(order.since, self.ctx.now()) < TOKEN_HOLDS);
+            self.waiting.extend(held.into_iter().map(|order| (order, true)));
             let found = find(&self.ctx, self.making.as_ref(), &orders).await?;
             for order in orders {
                 let id = order.target.id.clone();

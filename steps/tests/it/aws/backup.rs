@@ -1,12 +1,15 @@
 //! `aws/backup`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use runbook_steps::{actions::aws::backup::Backup, world::World};
+use runbook_steps::{
+    actions::aws::backup::Backup,
+    world::{Moment, World},
+};
 use serde_json::{Value, json};
 
 use super::{attempt, reports, survives, world};
-use crate::contract::attempt::Attempt;
+use crate::contract::attempt::{Attempt, Life};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/backup";
 
@@ -38,6 +41,38 @@ async fn a_job_whose_answer_was_lost_is_found_again() {
         (world, attempt)
     };
     survives(&Backup::default(), make, &["succeeded"; 3], &[("backup:StartBackupJob", 1)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_hours_ago_is_looked_for_before_its_token_is_trusted() {
+    // Lives end right after the call, with nobody having heard the answer.
+    for (asleep, calls) in [(Duration::from_secs(600), 4), (Duration::from_secs(5 * 3600), 3)] {
+        let world = world("");
+        let mut attempt = backup(&world, &json!({}));
+        attempt.timeout = Duration::from_secs(48 * 3600);
+        let started = |world: &World| {
+            world.calls().calls.iter().filter(|call| call.call == "backup:StartBackupJob").count()
+        };
+        let mut n = 0;
+        while started(&world) == 0 {
+            world.crash_at(n, Moment::After);
+            tokio::select! {
+                biased;
+                () = world.crashed() => {}
+                life = attempt.live(&Backup::default(), None) => panic!("it ended: {:?}", matches!(life, Life::Crashed)),
+            }
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            world.revive();
+            n = 0;
+        }
+        world.ports().clock.sleep(asleep).await;
+        attempt.live_to_the_end(&Backup::default()).await.unwrap();
+        assert_eq!(reports(&world, &attempt), ["succeeded"; 3]);
+        assert_eq!(world.calls().count("backup:StartBackupJob"), 3, "one recovery point for each machine");
+        assert_eq!(started(&world), calls, "after {asleep:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
