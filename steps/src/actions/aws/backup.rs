@@ -218,7 +218,11 @@ impl Making for BackingUp {
             token,
         };
         match service(ctx, &order.target.home)?.start_backup(&request).await {
-            Ok(id) => Ok(id.map(|id| job(order, id, order.since))),
+            // Where the call repeats an earlier one, its window ended before: AWS Backup itself says so then.
+            Ok(id) => Ok(id.map(|id| Job {
+                start_by: later(ctx.now(), facts.start_within),
+                ..job(order, id, order.since)
+            })),
             // The token is known, with another expiry: an earlier life was answered. It is looked for.
             Err(fault) if fault.code.as_deref() == Some("IdempotentParameterMismatch") => Ok(None),
             Err(fault) => Err(fault),
