@@ -34,7 +34,7 @@ impl Replacement {
     pub fn in_place_of(&self, planned: &Target) -> Target {
         Target {
             id: self.instance.clone(),
-            private_ip: self.private_ip.clone().or_else(|| planned.private_ip.clone()),
+            private_ip: self.private_ip.clone(),
             image: None,
             root_volume: None,
             ec2: None,
@@ -43,17 +43,19 @@ impl Replacement {
     }
 
     /// A value that was rendered for the planned machine, with the new id and address: they were filled in when the plan
-    /// was made.
+    /// was made. Where the new address is not known, a name stands for it that nobody has (RFC 2606).
     pub(super) fn moved(&self, value: &mut Value, planned: &Target) {
         match value {
             Value::String(text) => {
                 if text.contains(planned.id.as_str()) {
                     *text = with(text, planned.id.as_str(), self.instance.as_str());
                 }
-                if let (Some(old), Some(new)) = (&planned.private_ip, &self.private_ip)
+                if let Some(old) = &planned.private_ip
                     && text.contains(old.as_str())
                 {
-                    *text = with(text, old, new);
+                    // The old machine may still answer at its address: nobody must take that for the new one.
+                    let unknown = || format!("address-of-{}.invalid", self.instance);
+                    *text = with(text, old, &self.private_ip.clone().unwrap_or_else(unknown));
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.moved(item, planned)),

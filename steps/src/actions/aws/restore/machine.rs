@@ -86,7 +86,7 @@ impl Machine {
                 }
             }
             Some(Way::BackupRestore(new)) => {
-                let since = before(new.since);
+                let since = new.listed_since();
                 wanted.jobs = Some(wanted.jobs.map_or(since, |earlier| earlier.min(since)));
                 wanted.returning.extend(self.new.clone());
             }
@@ -262,9 +262,4 @@ impl Machine {
         };
         Done::of(report)
     }
-}
-
-/// A job's time is the service's, ours is ours.
-fn before(since: Timestamp) -> Timestamp {
-    since.checked_sub(Duration::from_secs(60)).unwrap_or(since)
 }

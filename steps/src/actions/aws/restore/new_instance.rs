@@ -1,6 +1,6 @@
 //! `backup-restore`: AWS Backup makes a new instance from a recovery point. The old one is left as it is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::{ids::TargetId, run::event::Report};
@@ -33,6 +33,9 @@ pub(super) struct NewInstance {
     token: String,
     pub marks: Marks,
 }
+
+/// How far our clock may be ahead of the service's.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// Metadata that a restore must not repeat (DOMAIN 5.3): the new instance has addresses of its own.
 const NOT_REPEATED: [&str; 3] = ["aws:backup:request-id", "NetworkInterfaces", "vpcId"];
@@ -70,11 +73,22 @@ impl NewInstance {
             None => {
                 let ours = jobs.iter().filter(|job| {
                     job.recovery_point == self.recovery_point
-                        && job.created_at.is_none_or(|at| at >= self.since)
+                        && job.created_at.is_none_or(|at| self.may_have_asked(job, at))
                 });
                 ours.min_by_key(|job| job.created_at)
             }
         }
+    }
+
+    /// Jobs from before this time are not ours. A job's time is the service's, and ours may be ahead of it.
+    pub fn listed_since(&self) -> Timestamp {
+        self.since.checked_sub(SKEW).unwrap_or(self.since)
+    }
+
+    /// One from right before is ours too, unless it is over already, as an earlier attempt's is.
+    fn may_have_asked(&self, job: &RestoreJob, at: Timestamp) -> bool {
+        let over = matches!(job.status.as_str(), "FAILED" | "ABORTED" | "COMPLETED");
+        at >= if over { self.since } else { self.listed_since() }
     }
 
     /// The new instance, once the job names it.
@@ -139,5 +153,46 @@ impl NewInstance {
             "left": known.machine,
         });
         Next::Over(Done { report: Report::succeeded(), outputs: Some(outputs) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::{Marks, NewInstance};
+    use crate::{actions::aws::restore::past::Past, ports::backup::RestoreJob};
+
+    #[test]
+    fn a_job_whose_answer_was_lost_is_ours_also_where_our_clock_is_ahead() {
+        let since: Timestamp = "2026-11-22T02:00:00Z".parse().unwrap();
+        let new = NewInstance {
+            recovery_point: "arn".into(),
+            vault: "Default".into(),
+            role: "role".into(),
+            metadata: BTreeMap::new(),
+            since,
+            token: "token".into(),
+            marks: Marks::default(),
+        };
+        for (seconds, status, ours) in [
+            (1, "PENDING", true),
+            (-5, "RUNNING", true),
+            (-5, "FAILED", false),
+            (2, "FAILED", true),
+            (-61, "RUNNING", false),
+        ] {
+            let job = RestoreJob {
+                id: "job".into(),
+                recovery_point: "arn".into(),
+                status: status.into(),
+                created_at: Some(since + SignedDuration::from_secs(seconds)),
+                ..RestoreJob::default()
+            };
+            let found = new.job(&Past::default(), std::slice::from_ref(&job));
+            assert_eq!(found.is_some(), ours, "{status} {seconds} s after");
+        }
     }
 }
