@@ -10,6 +10,8 @@ use runbook_engine::{
     run::{Run, TargetView, WaitKind, WaitingOn},
 };
 
+use serde_json::Value;
+
 use super::{
     columns::columns,
     estimate,
@@ -164,7 +166,9 @@ impl Page<'_> {
                 vec![
                     machine(self.run.plan(), each.id),
                     self.paint.status(each.outcome.as_str()),
-                    each.cause.as_deref().unwrap_or_default().to_owned() + &self.moved(each.id),
+                    each.cause.as_deref().unwrap_or_default().to_owned()
+                        + &self.moved(each.id)
+                        + &self.different(each.id),
                 ]
             })
             .collect();
@@ -185,6 +189,13 @@ impl Page<'_> {
         let Some(new) = self.run.replaced_by(id) else { return String::new() };
         let address = new.private_ip.as_ref().map(|ip| format!(" ({ip})")).unwrap_or_default();
         format!("; it is {}{address} now, and the old instance is left as it is", new.instance)
+    }
+
+    /// What its restore could not bring back as it was.
+    fn different(&self, id: &TargetId) -> String {
+        let told = self.run.tasks().filter_map(|task| task.outputs.get(id)?.get("differences")?.as_array());
+        let told: Vec<_> = told.flatten().filter_map(Value::as_str).collect();
+        if told.is_empty() { String::new() } else { format!("; not as it was: {}", told.join(", ")) }
     }
 
     fn next(&self) -> String {

@@ -170,3 +170,17 @@ fn a_swapped_machine_is_what_it_was_but_for_its_public_address() {
         assert_eq!(volumes.matches(told).count(), times, "{told}: {volumes}");
     }
 }
+
+#[test]
+fn a_replaced_root_is_slower_than_the_old_one_and_a_person_reads_how_to_put_that_back() {
+    // What becomes of IOPS and throughput is stated nowhere: the sandbox loses them.
+    let like = "disks: { iops: 6000, throughput: 500, tags: { Owner: shop } }";
+    let shown = Shown::with_machines("  - { kind: unhealthy_after_patch, targets: [production/11] }", like);
+    shown
+        .ends(0, "succeeded", &[ONE])
+        .machine(ONE, "restored", "503", &REPLACED)
+        .tells("not as it was: 3000 IOPS instead of 6000, 125 MiB/s instead of 500, to put it back: aws ec2 modify-volume --volume-id vol-")
+        .tells(" --iops 6000 --throughput 500");
+    let volumes = shown.volumes(ONE);
+    assert!(volumes.contains("<value>shop<") && volumes.contains("<deleteOnTermination>true<"), "{volumes}");
+}

@@ -19,12 +19,7 @@ fn the_answer_is_lost_and_snapshots_are_not_found_at_first() {
 }
 
 #[test]
-fn snapshots_stay_pending() {
-    Shown::with("  - { kind: snapshot_slow, targets: [production/11], after: 2h }").ends(0, "succeeded", &[]);
-}
-
-#[test]
-fn snapshots_take_hours() {
+fn snapshots_stay_pending_for_hours() {
     Shown::with_more("", "durations: { snapshot: 3h }").ends(0, "succeeded", &[]);
 }
 

@@ -203,22 +203,29 @@ pub(in crate::actions::aws) fn like(
     }
 }
 
-/// What a volume has other than it was recorded, in words.
+/// What a volume has other than it was recorded, in words, and last the command that puts it back: it needs a right that
+/// no restore has.
 pub(super) fn differences(recorded: &KeptVolume, now: &Volume) -> Vec<String> {
-    let mut list = Vec::new();
+    let (mut list, mut command) = (Vec::new(), String::new());
     if recorded.kind != now.kind {
         list.push(format!("type {} instead of {}", now.kind, recorded.kind));
+        command += &format!(" --volume-type {}", recorded.kind);
     }
-    let provisioned = matches!(recorded.kind.as_str(), "gp3" | "io1" | "io2") && recorded.kind == now.kind;
-    if let (Some(then), Some(iops), true) = (recorded.iops, now.iops, provisioned)
-        && then != iops
+    let provisioned = matches!(recorded.kind.as_str(), "gp3" | "io1" | "io2");
+    if let (Some(then), true) = (recorded.iops, provisioned)
+        && now.iops != Some(then)
     {
-        list.push(format!("{iops} IOPS instead of {then}"));
+        list.push(format!("{} IOPS instead of {then}", now.iops.unwrap_or_default()));
+        command += &format!(" --iops {then}");
     }
-    if let (Some(then), Some(throughput), true) = (recorded.throughput, now.throughput, provisioned)
-        && then != throughput
+    if let (Some(then), true) = (recorded.throughput, recorded.kind == "gp3")
+        && now.throughput != Some(then)
     {
-        list.push(format!("{throughput} MiB/s instead of {then}"));
+        list.push(format!("{} MiB/s instead of {then}", now.throughput.unwrap_or_default()));
+        command += &format!(" --throughput {then}");
+    }
+    if !list.is_empty() {
+        list.push(format!("to put it back: aws ec2 modify-volume --volume-id {}{command}", now.id));
     }
     list
 }
