@@ -6,6 +6,7 @@ use runbook_engine::{artifact::ArtifactKind, ids::RunId, target::Home};
 use runbook_state::artifact::CollectionEnd;
 use runbook_steps::ports::{
     Ports,
+    backup::RecoveryPoint,
     clock::Clock,
     ec2::Which,
     fault::{Fault, FaultKind},
@@ -120,14 +121,29 @@ async fn again(
         let found = patiently(clock, || site.ec2.images(&which)).await?;
         seen.extend(found.into_iter().filter_map(|each| held::seen_image(each, home)));
     }
-    let mut vaults: Vec<_> = wanted.iter().filter_map(|deletion| deletion.vault.as_deref()).collect();
-    vaults.sort_unstable();
-    vaults.dedup();
-    for vault in vaults {
-        let found = patiently(clock, || site.backup.recovery_points(vault)).await?;
-        seen.extend(found.iter().filter_map(|each| held::seen_point(each, home)));
+    for point in wanted.iter().filter(|deletion| deletion.kind == ArtifactKind::RecoveryPoint) {
+        seen.extend(recovery_point(site, clock, home, point).await?);
     }
     Ok(seen.into_iter().map(|held| ((held.kind, held.id.clone()), held)).collect())
+}
+
+/// A recovery point with its tags. A vault may hold thousands of them, and the tags of each cost a call.
+async fn recovery_point(
+    site: &Site,
+    clock: &dyn Clock,
+    home: &Home,
+    wanted: &Deletion,
+) -> Result<Option<Held>, Fault> {
+    let (vault, arn) = (wanted.vault.as_deref().unwrap_or_default(), wanted.id.as_str());
+    let read = async {
+        let point = patiently(clock, || site.backup.recovery_point(vault, arn)).await?;
+        let tags = patiently(clock, || site.backup.tags(arn)).await?;
+        Ok(held::seen_point(&RecoveryPoint { tags, ..point }, home))
+    };
+    match read.await {
+        Err(Fault { kind: FaultKind::NotFound, .. }) => Ok(None),
+        read => read,
+    }
 }
 
 async fn one(site: &Site, clock: &dyn Clock, deletion: &Deletion, held: &Held) -> End {

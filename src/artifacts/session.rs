@@ -48,10 +48,14 @@ pub fn orphans(
 /// # Errors
 /// The store cannot be read, or the world cannot be used.
 pub fn due(setup: &Setup, choice: &Choice, mut wishes: Wishes) -> Result<Report, Refused> {
+    look(setup, choice, &mut wishes)
+}
+
+fn look(setup: &Setup, choice: &Choice, wishes: &mut Wishes) -> Result<Report, Refused> {
     let books = client::books(setup)?.unwrap_or_else(Books::empty);
     let world = world::name(choice, setup)?;
     let environment = world::planning(choice, setup, Path::new("."))?;
-    Ok(environment.block_on(collect::due(&books, world.as_deref(), environment.ports(), &mut wishes)))
+    Ok(environment.block_on(collect::due(&books, world.as_deref(), environment.ports(), wishes)))
 }
 
 /// Deletes what no run needs any more, a few things at a time.
@@ -61,6 +65,8 @@ pub fn due(setup: &Setup, choice: &Choice, mut wishes: Wishes) -> Result<Report,
 pub fn gc(setup: &Setup, choice: &Choice, mut wishes: Wishes) -> Result<Report, Refused> {
     let by = Person::of_this_process().name;
     wishes.at_most = Some(AT_ONCE);
+    // AWS is asked what it holds while nobody waits for the store.
+    look(setup, choice, &mut wishes)?;
     let mut whole = Report::default();
     loop {
         let Reached::Store(mut store) = client::reach_or_make(setup)? else {

@@ -204,6 +204,11 @@ impl Backup for Shelf {
         let missing = || fault("backup:DescribeRecoveryPoint", FaultKind::NotFound);
         things.points.get(arn).cloned().ok_or_else(missing)
     }
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Fault> {
+        let things = self.call("backup:ListTags")?;
+        let point = things.points.get(arn).ok_or_else(|| fault("backup:ListTags", FaultKind::NotFound))?;
+        Ok(point.tags.clone())
+    }
     async fn recovery_points(&self, vault: &str) -> Result<Vec<RecoveryPoint>, Fault> {
         let things = self.call("backup:ListRecoveryPointsByBackupVault")?;
         Ok(things.points.values().filter(|point| point.vault == vault).cloned().collect())

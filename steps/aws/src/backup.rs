@@ -149,6 +149,24 @@ impl Backup for Connection {
         })
     }
 
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Fault> {
+        const CALL: Call = call("backup:ListTags");
+        let mut found = BTreeMap::new();
+        let mut token = None;
+        loop {
+            let page = self.read(CALL, |clients| {
+                let call = clients.backup.list_tags().resource_arn(arn).max_results(PAGE);
+                call.set_next_token(token.clone()).send()
+            });
+            let page = page.await?;
+            found.extend(page.tags.unwrap_or_default());
+            token = match next(token, page.next_token) {
+                Some(token) => Some(token),
+                None => return Ok(found),
+            };
+        }
+    }
+
     async fn recovery_points(&self, vault: &str) -> Result<Vec<RecoveryPoint>, Fault> {
         const CALL: Call = call("backup:ListRecoveryPointsByBackupVault");
         let mut found = BTreeMap::new();
@@ -171,7 +189,7 @@ impl Backup for Connection {
         // The listing has no tags: they cost a call each.
         let mut points: Vec<RecoveryPoint> = found.into_values().collect();
         for point in &mut points {
-            point.tags = tags(self, &point.arn).await?;
+            point.tags = self.tags(&point.arn).await?;
             if point.vault.is_empty() {
                 vault.clone_into(&mut point.vault);
             }
@@ -247,24 +265,6 @@ const fn call(name: &'static str) -> Call {
 }
 
 /// The tags of a recovery point.
-async fn tags(connection: &Connection, arn: &str) -> Result<BTreeMap<String, String>, Fault> {
-    const CALL: Call = call("backup:ListTags");
-    let mut found = BTreeMap::new();
-    let mut token = None;
-    loop {
-        let page = connection.read(CALL, |clients| {
-            let call = clients.backup.list_tags().resource_arn(arn).max_results(PAGE);
-            call.set_next_token(token.clone()).send()
-        });
-        let page = page.await?;
-        found.extend(page.tags.unwrap_or_default());
-        token = match next(token, page.next_token) {
-            Some(token) => Some(token),
-            None => return Ok(found),
-        };
-    }
-}
-
 fn described_job(answer: DescribeBackupJobOutput, id: &str) -> BackupJob {
     BackupJob {
         id: answer.backup_job_id.unwrap_or_else(|| id.to_owned()),

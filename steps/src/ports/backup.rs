@@ -150,6 +150,9 @@ pub trait Backup: Send + Sync {
     /// A recovery point, without its tags.
     async fn recovery_point(&self, vault: &str, arn: &str) -> Result<RecoveryPoint, Fault>;
 
+    /// The tags of a recovery point.
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Fault>;
+
     /// The recovery points of EC2 instances in a vault, all pages, with their tags.
     async fn recovery_points(&self, vault: &str) -> Result<Vec<RecoveryPoint>, Fault>;
 

@@ -83,6 +83,18 @@ impl Backup for Account {
             .await
     }
 
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, Fault> {
+        const CALL: &str = "backup:ListTags";
+        let here = self.place.clone();
+        self.world
+            .read(self.label(), CALL, &[], |state, now| {
+                let missing =
+                    || refused(CALL, "ResourceNotFoundException", format!("no recovery point {arn}"));
+                Ok(state.vaults.points.find(&here, arn, now).ok_or_else(missing)?.show(now).tags)
+            })
+            .await
+    }
+
     async fn recovery_points(&self, vault: &str) -> Result<Vec<RecoveryPoint>, Fault> {
         const CALL: &str = "backup:ListRecoveryPointsByBackupVault";
         let here = self.place.clone();
