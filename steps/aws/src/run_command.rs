@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 use runbook_steps::ports::{
     fault::{Fault, FaultKind},
-    ssm::{AgentInfo, CommandRow, Invocation, PatchState, SendCommand, Ssm},
+    ssm::{AgentInfo, CommandRow, Invocation, PatchState, Progress, SendCommand, Ssm},
 };
 
 use crate::{
@@ -69,21 +69,14 @@ impl Ssm for Connection {
     }
 
     async fn list_commands(&self, document: &str, since: Timestamp) -> Result<Vec<CommandRow>, Fault> {
-        // The filter takes whole seconds.
-        let since = Timestamp::from_second(since.as_second()).unwrap_or(since).to_string();
-        let filters =
-            [(CommandFilterKey::InvokedAfter, since.as_str()), (CommandFilterKey::DocumentName, document)];
-        let filters = filters
-            .into_iter()
-            .map(|(key, value)| CommandFilter::builder().key(key).value(value).build())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| invalid(LIST_COMMANDS.name, error.to_string()))?;
-        commands(self, &filters).await
+        let since = (CommandFilterKey::InvokedAfter, whole_seconds(since));
+        commands(self, [since, (CommandFilterKey::DocumentName, document.to_owned())]).await
     }
 
-    async fn executing(&self) -> Result<Vec<CommandRow>, Fault> {
-        let stage = CommandFilter::builder().key(CommandFilterKey::ExecutionStage).value("Executing").build();
-        commands(self, &[stage.map_err(|error| invalid(LIST_COMMANDS.name, error.to_string()))?]).await
+    async fn executing(&self, since: Option<Timestamp>) -> Result<Vec<CommandRow>, Fault> {
+        let stage = (CommandFilterKey::ExecutionStage, "Executing".to_owned());
+        let since = since.map(|since| (CommandFilterKey::InvokedAfter, whole_seconds(since)));
+        commands(self, [Some(stage), since].into_iter().flatten()).await
     }
 
     async fn invocations(&self, command_id: &str, instances: &[TargetId]) -> Result<Vec<Invocation>, Fault> {
@@ -191,18 +184,34 @@ const LIST_COMMANDS: Call = Call::new("ssm:ListCommands", Family::RunCommand);
 const LIST_INVOCATIONS: Call = Call::new("ssm:ListCommandInvocations", Family::RunCommand);
 
 /// The commands that these filters let through, all pages.
-async fn commands(connection: &Connection, filters: &[CommandFilter]) -> Result<Vec<CommandRow>, Fault> {
+async fn commands(
+    connection: &Connection,
+    filters: impl IntoIterator<Item = (CommandFilterKey, String)>,
+) -> Result<Vec<CommandRow>, Fault> {
+    let filters = filters
+        .into_iter()
+        .map(|(key, value)| CommandFilter::builder().key(key).value(value).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| invalid(LIST_COMMANDS.name, error.to_string()))?;
     let mut rows = BTreeMap::new();
     let mut token = None;
     loop {
         let page = connection.read(LIST_COMMANDS, |clients| {
-            let call = clients.ssm.list_commands().set_filters(Some(filters.to_vec()));
+            let call = clients.ssm.list_commands().set_filters(Some(filters.clone()));
             call.max_results(PAGE).set_next_token(token.clone()).send()
         });
         let page = page.await?;
         for command in page.commands.unwrap_or_default() {
             let Some(id) = command.command_id else { continue };
+            let errors = command.error_count.saturating_add(command.delivery_timed_out_count);
+            let progress = Progress {
+                targets: u32::try_from(command.target_count).unwrap_or(0),
+                completed: u32::try_from(command.completed_count).unwrap_or(0),
+                errors: u32::try_from(errors).unwrap_or(0),
+            };
             let row = CommandRow {
+                // A server that does not count says nought.
+                progress: (progress.targets > 0).then_some(progress),
                 command_id: id.clone(),
                 comment: command.comment.unwrap_or_default(),
                 document: command.document_name.unwrap_or_default(),
@@ -220,6 +229,11 @@ async fn commands(connection: &Connection, filters: &[CommandFilter]) -> Result<
             None => return Ok(rows.into_values().collect()),
         };
     }
+}
+
+/// A time as the filters take it.
+fn whole_seconds(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
 
 /// All rows of a command, of the machines asked for.

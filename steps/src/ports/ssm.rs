@@ -36,6 +36,26 @@ pub struct CommandRow {
     pub requested_at: Timestamp,
     /// The instances that it was sent to, as far as the service lists them.
     pub instances: Vec<TargetId>,
+    /// How far it is, where the service counts.
+    pub progress: Option<Progress>,
+}
+
+/// How far a command is, by its counters. They come later than what they count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// TargetCount: how many machines it was sent to.
+    pub targets: u32,
+    /// CompletedCount: on how many it has ended, however.
+    pub completed: u32,
+    /// ErrorCount and DeliveryTimedOutCount together. A machine that it never reached is in neither.
+    pub errors: u32,
+}
+
+impl Progress {
+    /// Whether it has ended on every machine.
+    pub fn is_complete(self) -> bool {
+        self.targets > 0 && self.completed >= self.targets
+    }
 }
 
 /// One machine's part of a command.
@@ -136,12 +156,12 @@ pub trait Ssm: Send + Sync {
     /// [`Fault`].
     async fn list_commands(&self, document: &str, since: Timestamp) -> Result<Vec<CommandRow>, Fault>;
 
-    /// Every command that is being executed now (`ExecutionStage` = `Executing`), whoever sent it, all pages. Of one that
-    /// was sent to tags, `instances` is empty: [`Ssm::invocations`] has them.
+    /// Every command that is being executed now (`ExecutionStage` = `Executing`) and was asked for since then, whoever
+    /// sent it, all pages. Of one that was sent to tags, `instances` is empty: [`Ssm::invocations`] has them.
     ///
     /// # Errors
     /// [`Fault`].
-    async fn executing(&self) -> Result<Vec<CommandRow>, Fault>;
+    async fn executing(&self, since: Option<Timestamp>) -> Result<Vec<CommandRow>, Fault>;
 
     /// How a command stands on these machines (none named: on all), in as few calls as the server allows; `instances`
     /// are asked one by one where it lacks the batched call. Machines not visible yet are missing. A part that ended has

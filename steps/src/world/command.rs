@@ -13,7 +13,7 @@ use super::{
     sending::Limit,
     time::later,
 };
-use crate::ports::ssm::CommandRow;
+use crate::ports::ssm::{CommandRow, Progress};
 
 /// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
 pub(super) const UPLOAD: Duration = Duration::from_secs(3);
@@ -192,7 +192,9 @@ impl Work {
 
 impl Command {
     /// How lists show it.
-    pub fn row(&self) -> CommandRow {
+    pub fn row(&self, now: Timestamp) -> CommandRow {
+        let over = || self.parts.iter().filter(|part| part.shown <= now);
+        let wrong = |part: &&Part| part.end.is_error() || part.end == End::DeliveryTimedOut;
         CommandRow {
             command_id: self.id.clone(),
             comment: self.comment.clone(),
@@ -203,6 +205,11 @@ impl Command {
                 true => self.parts.iter().map(|part| part.machine.clone()).collect(),
                 false => Vec::new(),
             },
+            progress: Some(Progress {
+                targets: self.parts.len() as u32,
+                completed: over().count() as u32,
+                errors: over().filter(wrong).count() as u32,
+            }),
         }
     }
 

@@ -63,17 +63,19 @@ impl Ssm for Account {
         self.world
             .read(self.label(), "ssm:ListCommands", &[], |state, now| {
                 let commands = seen(state, &here, since, now);
-                Ok(commands.filter(|command| command.document == document).map(Command::row).collect())
+                let commands = commands.filter(|command| command.document == document);
+                Ok(commands.map(|command| command.row(now)).collect())
             })
             .await
     }
 
-    async fn executing(&self) -> Result<Vec<CommandRow>, Fault> {
+    async fn executing(&self, since: Option<Timestamp>) -> Result<Vec<CommandRow>, Fault> {
         let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:ListCommands", &[], |state, now| {
-                let commands = seen(state, &here, Timestamp::MIN, now);
-                Ok(commands.filter(|command| command.is_executing(now)).map(Command::row).collect())
+                let commands = seen(state, &here, since.unwrap_or(Timestamp::MIN), now);
+                let executing = commands.filter(|command| command.is_executing(now));
+                Ok(executing.map(|command| command.row(now)).collect())
             })
             .await
     }

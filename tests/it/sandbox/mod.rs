@@ -7,6 +7,7 @@ mod calls;
 mod faults;
 mod holdings;
 mod kills;
+mod large;
 mod orphans;
 mod rollout;
 pub mod server;

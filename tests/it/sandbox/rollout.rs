@@ -11,11 +11,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::server::Sandbox;
+use super::server::{Sandbox, peak_memory};
 use crate::program::{Done, Place};
 
 /// How long a run may take in real time: its waits cost none.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A runbook, a state folder, and the sandbox that it is run on.
 pub struct Rollout {
@@ -90,11 +90,13 @@ impl Rollout {
         self.spawn(arguments)
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process; the most memory that it had, in MiB.
     #[track_caller]
-    pub fn ends(&self, mut child: Child) {
+    pub fn ends(&self, mut child: Child) -> u64 {
         let end = Instant::now() + PATIENCE;
+        let mut memory = 0;
         while child.try_wait().expect("it can be asked").is_none() {
+            memory = peak_memory(&child.id().to_string()).unwrap_or(memory);
             if Instant::now() > end {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -102,6 +104,7 @@ impl Rollout {
             }
             thread::sleep(Duration::from_millis(5));
         }
+        memory
     }
 
     /// Runs it to its end, without disturbance.

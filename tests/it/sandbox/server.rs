@@ -143,6 +143,19 @@ impl Sandbox {
         self.ask::<Value>("POST", "release", None);
     }
 
+    /// The most memory that it ever had, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let leash = self.leash.id().to_string();
+        let is_ours = |pid: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after_name = stat.rsplit(") ").next().unwrap_or_default().to_owned();
+            after_name.split(' ').nth(1) == Some(leash.as_str()) && stat.contains("(runbook)")
+        };
+        let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = pids.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        pids.filter(|pid| is_ours(pid)).filter_map(|pid| peak_memory(&pid)).max().unwrap_or_default()
+    }
+
     /// Moves its time on by so much (`48h`).
     pub fn advance(&self, by: &str) {
         self.ask::<Value>("POST", "clock", Some(json!({ "by": by })));
@@ -204,4 +217,11 @@ impl Drop for Sandbox {
         drop(self.leash.stdin.take());
         let _ = self.leash.wait();
     }
+}
+
+/// The most memory that a process ever had, in MiB; `None`: it is gone.
+pub fn peak_memory(pid: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().split(' ').next()?.parse::<u64>().ok()? / 1024)
 }

@@ -29,6 +29,7 @@ use runbook_engine::{
 use super::{
     boot::{Platform, boots},
     errand::{MOST, clock, later, since_then},
+    overview::Overview,
     patience::Stopping,
 };
 use crate::{
@@ -57,13 +58,15 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Signs {
     pub ssm: Arc<dyn Ssm>,
     pub ec2: Arc<dyn Ec2>,
+    /// How the commands stand that machines are asked for their boots with.
+    pub overview: Overview,
 }
 
 impl Signs {
     /// Where these machines live.
     pub fn of(ctx: &Context, home: &Home) -> Result<Self, Failure> {
         let aws = ctx.ports.aws.as_ref().ok_or_else(|| Failure::failed("this run has no access to AWS"))?;
-        Ok(Self { ssm: aws.ssm(home), ec2: aws.ec2(home) })
+        Ok(Self { ssm: aws.ssm(home), ec2: aws.ec2(home), overview: Overview::default() })
     }
 
     /// The last thing seen of machines, as far as anybody can say: one call for fifty, and one for a hundred.
@@ -263,7 +266,7 @@ pub(super) async fn wait(
         let said = if asked.is_empty() {
             BTreeMap::new()
         } else {
-            boots(ctx, &signs.ssm, &mut stopping, asked.iter().cloned()).await?
+            boots(ctx, &signs.ssm, &signs.overview, &mut stopping, asked.iter().cloned()).await?
         };
         let now = ctx.now();
         for (machine, _) in asked {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     errand::{MOST, later, since_then},
+    overview::{Overview, Stand, Watch},
     patience::{Backoff, Stopping, needs_person, passes},
 };
 use crate::{
@@ -35,6 +36,10 @@ const DELIVERY: Duration = Duration::from_secs(30);
 
 /// How long it may run.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// When to look for the first time, and how often from then on (DOMAIN 0.6).
+const FIRST: Duration = Duration::from_secs(3);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// After this long nobody is waited for.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -79,6 +84,7 @@ impl Platform {
 pub(super) async fn boots(
     ctx: &Context,
     ssm: &Arc<dyn Ssm>,
+    overview: &Overview,
     stopping: &mut Stopping,
     machines: impl IntoIterator<Item = (TargetId, Platform)>,
 ) -> Result<BTreeMap<TargetId, Option<String>>, Failure> {
@@ -89,7 +95,7 @@ pub(super) async fn boots(
     let mut asked = Vec::new();
     for (platform, machines) in platforms {
         for some in machines.chunks(MOST) {
-            ask(ctx, ssm, stopping, platform, some, &mut asked).await?;
+            ask(ctx, ssm, overview, stopping, platform, some, &mut asked).await?;
         }
     }
     hear(ctx, ssm, stopping, asked).await
@@ -100,12 +106,14 @@ struct Asked {
     command: String,
     machines: BTreeSet<TargetId>,
     at: Timestamp,
+    watch: Watch,
 }
 
 /// Sends it to some. One that the service cannot take fails the whole call: then each half is asked for itself.
 async fn ask(
     ctx: &Context,
     ssm: &Arc<dyn Ssm>,
+    overview: &Overview,
     stopping: &mut Stopping,
     platform: Platform,
     some: &[TargetId],
@@ -120,7 +128,11 @@ async fn ask(
             let at = ctx.now();
             let comment = format!("runbook:{}:boot:{token}", ctx.run);
             match ssm.send_command(platform.request(&some, comment)).await {
-                Ok(command) => asked.push(Asked { command, machines: some.iter().cloned().collect(), at }),
+                Ok(command) => {
+                    let machines = some.iter().cloned().collect();
+                    let watch = overview.watch(ctx, &command, at);
+                    asked.push(Asked { command, machines, at, watch });
+                }
                 Err(fault) if fault.kind == FaultKind::Target && some.len() > 1 => {
                     let (first, second) = some.split_at(some.len() / 2);
                     parts.extend([first.to_vec(), second.to_vec()]);
@@ -154,13 +166,27 @@ async fn hear(
     mut asked: Vec<Asked>,
 ) -> Result<BTreeMap<TargetId, Option<String>>, Failure> {
     let mut heard = BTreeMap::new();
-    let mut pause = Duration::from_secs(3);
+    let mut first = true;
     while !asked.is_empty() {
-        if stopping.pause(ctx, pause).await? {
+        let now = ctx.now();
+        let alone = if first { FIRST } else { EVERY };
+        first = false;
+        let waits = asked.iter_mut().map(|one| one.watch.pause(now, EVERY, alone));
+        if stopping.pause(ctx, waits.max().unwrap_or(alone)).await? {
             return Ok(heard);
         }
-        pause = Duration::from_secs(5);
         for one in &mut asked {
+            if since_then(one.at, ctx.now()) < PATIENCE {
+                match one.watch.look(ssm).await {
+                    Ok(Stand::Executing(counts)) if !counts.is_complete() => continue,
+                    Ok(_) => {}
+                    Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
+                    Err(fault) => {
+                        tracing::debug!(%fault, "how commands stand could not be read");
+                        continue;
+                    }
+                }
+            }
             let left: Vec<_> = one.machines.iter().cloned().collect();
             let parts = match ssm.invocations(&one.command, &left).await {
                 Ok(parts) => parts,

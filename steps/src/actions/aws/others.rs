@@ -114,7 +114,7 @@ impl Others {
         if let Some(seen) = seen.get(home).filter(|seen| since_then(seen.at, now) < SHARED) {
             return Ok(Arc::clone(&seen.rows));
         }
-        let executing = match ssm.executing().await {
+        let executing = match ssm.executing(None).await {
             Ok(rows) => rows,
             Err(fault) if fault.kind == FaultKind::Unsupported => Vec::new(),
             Err(fault) => return Err(fault),

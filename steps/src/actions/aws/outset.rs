@@ -145,7 +145,8 @@ impl Errand {
             return Ok(());
         }
         let ssm = road.ssm(&self.home)?;
-        let said = boots(&road.ctx, &ssm, &mut Stopping::default(), asked).await?;
+        let said =
+            boots(&road.ctx, &ssm, &road.overviews.of(&self.home), &mut Stopping::default(), asked).await?;
         let said: BTreeMap<_, _> =
             said.into_iter().filter_map(|(machine, boot)| Some((machine, boot?))).collect();
         let note = to_value(&said).map_err(|error| Failure::failed(error.to_string()))?;

@@ -22,7 +22,8 @@ use super::{
     back::{self, Down, SILENCE, Signs},
     boot::{Platform, boots},
     compliance,
-    errand::{Ending, Errand, MOST, Road, key},
+    errand::{Ending, Errand, Road, key},
+    gathering::Gathering,
     outset::BOOTS,
     patch_list::PatchList,
     patch_state::{self, Awaited},
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::{
     action::{Failure, Inputs},
-    context::Context,
+    context::{Context, StopReason},
     fanout::Done,
     ports::ssm::{InvocationStatus, PatchState},
 };
@@ -55,7 +56,11 @@ const RETURN: &str = "return";
 /// A scan whose report did not arrive.
 const UNREPORTED: &str = "unreported";
 
-/// How long a machine waits for others to share a command with: one for each would be thousands.
+/// How long a machine that has installed waits for the others of its wave, to go on in full commands: the wave is over
+/// when its last machine is, so that nothing is lost by it.
+const INSTALLING: Duration = Duration::from_secs(600);
+
+/// How long a machine waits for others later on: they are as far as it is.
 const GATHERING: Duration = Duration::from_secs(45);
 
 /// What the patch states are wanted for.
@@ -80,17 +85,16 @@ pub(super) struct Patching {
     after: BTreeMap<TargetId, Option<String>>,
     /// How many machines still install, or come back from it.
     underway: usize,
-    /// Machines that are through with it, and wait a little for others to be asked for their boots together with.
-    installed: Vec<(TargetId, Option<Timestamp>)>,
+    /// Machines that are through with it, and wait for others to be asked for their boots together with.
+    installed: Gathering<(TargetId, Option<Timestamp>)>,
     /// Machines that are back, and wait a little for others to share a scan with.
-    returned: Vec<TargetId>,
+    returned: Gathering<TargetId>,
     /// How many machines are being scanned.
     scanning: usize,
     /// Machines that are scanned, and wait a little for others to share the reading of their states with.
-    scanned: Vec<(TargetId, Option<Timestamp>)>,
+    scanned: Gathering<(TargetId, Option<Timestamp>)>,
     /// Machines that are scanned for the second time.
     rescanned: BTreeSet<TargetId>,
-    reminded: bool,
 }
 
 impl Patching {
@@ -120,12 +124,11 @@ impl Patching {
             before,
             after: BTreeMap::new(),
             underway: 0,
-            installed: Vec::new(),
-            returned: Vec::new(),
+            installed: Gathering::new(INSTALLING),
+            returned: Gathering::new(GATHERING),
             scanning: 0,
-            scanned: Vec::new(),
+            scanned: Gathering::new(GATHERING),
             rescanned,
-            reminded: false,
         };
         let installing =
             patching.machines.keys().filter(|id| patching.installs(id) && !scanning.contains(id));
@@ -200,11 +203,14 @@ impl Patching {
     }
 
     /// Sends those on their way that have waited for others: full commands at once, the rest when nobody else is to
-    /// come, or has come for a while.
-    fn forward(&mut self, all: bool, relay: &mut Relay) {
-        let last = self.underway == self.installed.len();
+    /// come, or they have waited long enough.
+    fn forward(&mut self, relay: &mut Relay) {
+        let now = relay.road.ctx.now();
+        // Nobody is waited for when the attempt is over.
+        let over = relay.road.ctx.stopping() != StopReason::None;
+        let last = over || self.underway == self.installed.len();
         let mut homes: BTreeMap<Home, Vec<(TargetId, Option<Timestamp>)>> = BTreeMap::new();
-        for (machine, ended_at) in full(&mut self.installed, all || last) {
+        for (machine, ended_at) in self.installed.take(last, now) {
             if let Some(home) = self.home(&machine) {
                 homes.entry(home).or_default().push((machine, ended_at));
             }
@@ -217,18 +223,17 @@ impl Patching {
             });
             relay.spawn(see_back(relay.road.clone(), home, down.collect()));
         }
-        let ready = full(&mut self.returned, all || self.underway == 0);
+        let ready = self.returned.take(over || self.underway == 0, now);
         self.scanning += ready.len();
         for errand in self.cut(SCAN, ready) {
             relay.send(errand);
         }
         let nobody_else = self.underway == 0 && self.scanning == 0 && self.returned.is_empty();
-        let scanned = full(&mut self.scanned, all || nobody_else);
+        let scanned = self.scanned.take(over || nobody_else, now);
         self.await_states(scanned, relay);
-        let waiting = !(self.installed.is_empty() && self.returned.is_empty() && self.scanned.is_empty());
-        if waiting && !self.reminded {
-            self.reminded = true;
-            relay.remind(GATHERING);
+        let times = [self.installed.remind(now), self.returned.remind(now), self.scanned.remind(now)];
+        for time in times.into_iter().flatten() {
+            relay.remind(time);
         }
     }
 
@@ -390,12 +395,11 @@ impl Course for Patching {
         for errand in self.cut(RESCAN, again) {
             relay.send(errand);
         }
-        self.forward(false, relay);
+        self.forward(relay);
     }
 
     fn due(&mut self, relay: &mut Relay) {
-        self.reminded = false;
-        self.forward(true, relay);
+        self.forward(relay);
     }
 
     fn boots(&mut self, boots: BTreeMap<TargetId, String>) {
@@ -408,7 +412,7 @@ impl Course for Patching {
             self.after.insert(machine.clone(), boot);
             self.returned.push(machine);
         }
-        self.forward(false, relay);
+        self.forward(relay);
     }
 }
 
@@ -421,18 +425,12 @@ fn leg(key: &str) -> &'static str {
     }
 }
 
-/// Takes full commands out of a list, or everything.
-fn full<T>(list: &mut Vec<T>, all: bool) -> Vec<T> {
-    let some = if all { list.len() } else { list.len() - list.len() % MOST };
-    list.drain(..some).collect()
-}
-
 /// Asks machines whose installation ended for their boot. One that answers is back: its agent reports the end of the
 /// document only after the reboot. One that does not is waited for.
 async fn see_back(road: Road, home: Home, down: BTreeMap<TargetId, Down>) -> Result<(), Failure> {
-    let signs = Signs::of(&road.ctx, &home)?;
+    let signs = Signs { overview: road.overviews.of(&home), ..Signs::of(&road.ctx, &home)? };
     let asked = down.iter().map(|(machine, down)| (machine.clone(), down.platform));
-    let said = boots(&road.ctx, &signs.ssm, &mut Stopping::default(), asked).await?;
+    let said = boots(&road.ctx, &signs.ssm, &signs.overview, &mut Stopping::default(), asked).await?;
     let tell = |machine: TargetId, boot| {
         // The relay outlives what it spawned.
         let _ = road.events.send(Event::Back { machine, boot });

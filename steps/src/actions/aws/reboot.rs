@@ -49,6 +49,7 @@ pub fn doc() -> ActionDoc {
             "ec2:RebootInstances",
             "ssm:DescribeInstanceInformation",
             "ssm:ListCommandInvocations",
+            "ssm:ListCommands",
             "ssm:SendCommand",
         ],
         outputs: vec![("boot_id", "the boot id after the reboot")],
@@ -230,7 +231,7 @@ impl Rebooting {
     ) -> Result<BTreeMap<TargetId, String>, Failure> {
         let asked: Vec<_> =
             machines.filter_map(|machine| Some((machine.clone(), self.platform(machine)?))).collect();
-        let said = boots(&self.ctx, &self.signs.ssm, &mut self.stopping, asked).await?;
+        let said = boots(&self.ctx, &self.signs.ssm, &self.signs.overview, &mut self.stopping, asked).await?;
         Ok(said.into_iter().filter_map(|(machine, boot)| Some((machine, boot?))).collect())
     }
 

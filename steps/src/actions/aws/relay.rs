@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     errand::{Delivery, Ending, Errand, MOST, Road},
     others::{Other, Others},
+    overview::Overviews,
     patience::Stopping,
 };
 use crate::{
@@ -78,7 +79,7 @@ impl Relay {
             ctx: ctx.clone(),
             calls: Arc::new(Semaphore::new(CALLS)),
             others: Others::default(),
-            watched: Arc::default(),
+            overviews: Overviews::default(),
             events: told,
         };
         Self { road, events, jobs: JoinSet::new() }

@@ -105,7 +105,7 @@ faults:
 ",
     );
     pass(&world, 120).await;
-    let executing = account.executing().await.unwrap();
+    let executing = account.executing(None).await.unwrap();
     assert_eq!((executing.len(), executing[0].document.as_str()), (1, "AWS-RunPatchBaseline"));
     assert_eq!(executing[0].instances, [id(&world, "web-1")]);
     let machines = [id(&world, "web-1"), id(&world, "web-2"), id(&world, "web-3")];
