@@ -31,6 +31,10 @@ pub(super) const VARIABLE: &str = "RUNBOOK_SANDBOX";
 /// How the name of a sandbox begins, unlike that of a simulated world that the state folder keeps.
 pub(super) const PREFIX: &str = "sandbox:";
 
+/// The variable that names where AWS's calls go, if that is not the sandbox itself: a proxy before it.
+#[cfg(feature = "aws")]
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+
 /// How long the sandbox may take for an answer of its own. (Calls to AWS may be held for as long as a test likes.)
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -62,23 +66,20 @@ impl Sandboxed {
             return Ok(None);
         };
         let wrong = |why: String| Refused::Fleet { why };
-        let endpoint = endpoint.trim_end_matches('/');
-        let address: SocketAddr =
-            endpoint.strip_prefix("http://").and_then(|address| address.parse().ok()).ok_or_else(|| {
-                wrong(format!("{VARIABLE} is `{endpoint}`, and not like http://127.0.0.1:4700"))
-            })?;
-        // What is sent there is sent in the clear, with whatever credentials are set.
-        if !address.ip().is_loopback() {
-            return Err(wrong(format!("{VARIABLE} is `{endpoint}`; a sandbox is on this machine only")));
-        }
+        let address = loopback(VARIABLE, endpoint).map_err(wrong)?;
         let place: Place = get(address, "/_sandbox/clock")
             .map_err(|error| wrong(format!("no sandbox answers at {endpoint}: {error}")))?;
+        #[cfg(feature = "aws")]
+        let calls = match setup.vars.get(ENDPOINT).filter(|value| !value.is_empty()) {
+            Some(before) => loopback(ENDPOINT, before).map_err(wrong)?,
+            None => address,
+        };
         let time = RemoteTime::new(place.now);
         let real = real::Around {
             clock: Arc::clone(&time) as Arc<dyn Clock>,
             http: Arc::new(Proxied::new(address.to_string(), Arc::clone(&time))),
             #[cfg(feature = "aws")]
-            aws: aws(endpoint, &time, &place, &setup.vars),
+            aws: aws(format!("http://{calls}"), &time, &place, &setup.vars),
         };
         let mut ports = real::ports(setup, folder, real);
         ports.process = Arc::new(Breathing(ports.process));
@@ -122,6 +123,18 @@ impl Sandboxed {
     }
 }
 
+/// The address that a variable names. What is sent there is sent in the clear, with whatever credentials are set.
+fn loopback(variable: &str, endpoint: &str) -> Result<SocketAddr, String> {
+    let address = endpoint.trim_end_matches('/').strip_prefix("http://");
+    let address: SocketAddr = address
+        .and_then(|address| address.parse().ok())
+        .ok_or_else(|| format!("{variable} is `{endpoint}`, and not like http://127.0.0.1:4700"))?;
+    if !address.ip().is_loopback() {
+        return Err(format!("{variable} is `{endpoint}`; a sandbox is on this machine only"));
+    }
+    Ok(address)
+}
+
 /// What a sandbox says of itself.
 #[derive(Debug, Deserialize)]
 struct Place {
@@ -157,7 +170,7 @@ impl Said {
 
 /// AWS, with the environment's credentials and Region where it has some.
 #[cfg(feature = "aws")]
-fn aws(endpoint: &str, time: &Arc<RemoteTime>, place: &Place, vars: &super::Vars) -> runbook_aws::Aws {
+fn aws(endpoint: String, time: &Arc<RemoteTime>, place: &Place, vars: &super::Vars) -> runbook_aws::Aws {
     let set =
         |names: &[&str]| names.iter().any(|name| vars.get(*name).is_some_and(|value| !value.is_empty()));
     let signed_in =
@@ -165,7 +178,7 @@ fn aws(endpoint: &str, time: &Arc<RemoteTime>, place: &Place, vars: &super::Vars
     let placed = set(&["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
     let account = place.account.as_deref().unwrap_or_default();
     let sandbox = runbook_aws::Sandbox {
-        endpoint: endpoint.to_owned(),
+        endpoint,
         time: Arc::clone(time),
         region: (!placed).then(|| place.region.clone().unwrap_or_else(|| "eu-central-1".to_owned())),
         access_key: (!signed_in).then(|| format!("AKIA{account}SBOX")),

@@ -5,6 +5,8 @@ mod artifacts;
 #[cfg(feature = "aws")]
 mod aws_command;
 mod book;
+#[cfg(feature = "aws")]
+mod bursts;
 mod check;
 mod command_line;
 mod deploy_local;

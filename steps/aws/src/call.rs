@@ -4,6 +4,7 @@ use std::{
     error::Error,
     future::Future,
     hash::{BuildHasher, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
@@ -53,24 +54,12 @@ impl Connection {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         T: Send,
     {
-        let mut tries = 1;
-        loop {
-            let fault = match self.once(call, 1, &ask).await {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            let most = match fault.kind {
-                FaultKind::Throttled => THROTTLED_TRIES,
-                FaultKind::Ambiguous | FaultKind::NotSent => LOST_TRIES,
-                _ => return Err(fault),
-            };
-            if tries >= most {
-                return Err(fault);
-            }
-            tracing::debug!(call = call.name, tries, %fault, "asking again");
-            sleep(pause(tries)).await;
-            tries += 1;
-        }
+        patiently(call, || self.once(call, 1, &ask)).await
+    }
+
+    /// The clients, asked for as patiently as everything that changes nothing: whose they are may have to be asked.
+    pub async fn opened(&self, call: Call) -> Result<Arc<Clients>, Fault> {
+        patiently(call, || self.clients(call.name)).await
     }
 
     /// A call that changes something on so many machines. It is sent once; only one that was refused for its
@@ -128,6 +117,32 @@ impl Connection {
                 _ => return Err(fault),
             }
         }
+    }
+}
+
+/// Asks again while the answer is throttled or lost, a few times.
+async fn patiently<T, F>(call: Call, ask: impl Fn() -> F + Send + Sync) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>> + Send,
+    T: Send,
+{
+    let mut tries = 1;
+    loop {
+        let fault = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        let most = match fault.kind {
+            FaultKind::Throttled => THROTTLED_TRIES,
+            FaultKind::Ambiguous | FaultKind::NotSent => LOST_TRIES,
+            _ => return Err(fault),
+        };
+        if tries >= most {
+            return Err(fault);
+        }
+        tracing::debug!(call = call.name, tries, %fault, "asking again");
+        sleep(pause(tries)).await;
+        tries += 1;
     }
 }
 

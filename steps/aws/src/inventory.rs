@@ -39,7 +39,7 @@ impl Inventory for Aws {
             account: None,
         };
         let connection = self.connection(door);
-        let region = connection.clients(DESCRIBE.name).await?.region.clone();
+        let region = connection.opened(DESCRIBE).await?.region.clone();
         let mut wanted: Option<BTreeSet<TargetId>> = (!ids.is_empty()).then(|| ids.iter().cloned().collect());
         if let Some(name) = resource_group {
             let members = members(&connection, name).await?;

@@ -68,7 +68,7 @@ groups:
   - { name: other, count: 1, tags: { Fleet: other } }
 ";
 
-/// The account. Who calls needs the right to.
+/// The account.
 pub struct Account {
     pub moto: Moto,
     pub estate: BTreeMap<String, EstateMachine>,
@@ -79,26 +79,29 @@ pub struct Account {
 }
 
 impl Account {
-    /// With a user for each of these policies, by name.
+    /// With a user for each of these policies, by name. Who calls needs the right to.
     pub fn new(policies: &BTreeMap<String, Value>) -> Self {
+        let account = Self::made(policies);
+        account.moto.enforce_rights();
+        account
+    }
+
+    /// One in which everybody may do everything; `anybody` is a user.
+    pub fn open() -> Self {
+        Self::made(&BTreeMap::from([("anybody".to_owned(), everything())]))
+    }
+
+    fn made(policies: &BTreeMap<String, Value>) -> Self {
         let moto = Moto::start();
         let endpoint = moto.endpoint();
         let estate = start_estate(&endpoint);
-        let mut users: BTreeMap<_, _> = policies
-            .iter()
-            .map(|(name, written)| {
-                (name.clone(), Granted { written: written.clone(), granted: understood(written) })
-            })
-            .collect();
-        let all = json!({
-            "Version": "2012-10-17",
-            "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }],
-        });
-        users.insert("admin".to_owned(), Granted { written: all.clone(), granted: all });
+        let granted = |written: &Value| Granted { written: written.clone(), granted: understood(written) };
+        let mut users: BTreeMap<_, _> =
+            policies.iter().map(|(name, written)| (name.clone(), granted(written))).collect();
+        users.insert("admin".to_owned(), granted(&everything()));
         let mut users = make_users(&endpoint, &users);
         let admin = users.remove("admin").expect("the administrator");
         let machines = Machines::start(&endpoint, &admin, &SPOILED);
-        moto.enforce_rights();
         Self { moto, estate, admin, users, machines, ssm: Sandbox::start(ELSEWHERE) }
     }
 
@@ -109,9 +112,13 @@ impl Account {
 
     /// Somebody who works in it.
     pub fn user(&self, name: &str) -> User<'_> {
-        let place = Place::new();
-        place.write("swap.yaml", RUNBOOK);
-        User { account: self, keys: &self.users[name], place, ssm: self.ssm.url() }
+        User {
+            account: self,
+            keys: &self.users[name],
+            place: Place::new(),
+            endpoint: self.moto.endpoint(),
+            ssm: self.ssm.url(),
+        }
     }
 }
 
@@ -120,10 +127,17 @@ pub struct User<'a> {
     account: &'a Account,
     keys: &'a Keys,
     place: Place,
+    endpoint: String,
     ssm: String,
 }
 
 impl User<'_> {
+    /// Calls go there, and from there to moto.
+    pub fn by_way_of(mut self, endpoint: String) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
     /// Systems Manager is moto's too.
     pub fn all_of_moto(mut self) -> Self {
         self.ssm = self.account.moto.endpoint();
@@ -132,9 +146,7 @@ impl User<'_> {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
-        command
-            .envs(self.keys.environment(&self.account.moto.endpoint()))
-            .env("AWS_ENDPOINT_URL_SSM", &self.ssm);
+        command.envs(self.keys.environment(&self.endpoint)).env("AWS_ENDPOINT_URL_SSM", &self.ssm);
         command
     }
 
@@ -143,14 +155,24 @@ impl User<'_> {
         Done::from(self.command(arguments).output().expect("the binary runs"))
     }
 
-    /// Runs the runbook to its end.
+    /// Runs the runbook of this account to its end.
     pub fn run(&self, more: &[&str]) -> Done {
-        let file = self.place.path("swap.yaml").display().to_string();
         let machines = format!("machines={}", self.account.machines.endpoint());
-        let arguments: Vec<_> =
-            ["run", &file, "--param", &machines].into_iter().chain(more.iter().copied()).collect();
-        self.ask(&arguments)
+        self.run_other(RUNBOOK, &[&["--param", &machines], more].concat())
     }
+
+    /// Runs another runbook to its end.
+    pub fn run_other(&self, runbook: &str, more: &[&str]) -> Done {
+        let file = self.place.write("runbook.yaml", runbook).display().to_string();
+        self.ask(&[&["run", &file], more].concat())
+    }
+}
+
+fn everything() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }],
+    })
 }
 
 /// The policy that is generated for the runbook.

@@ -3,6 +3,6 @@
 //! moto has no `DescribeInstanceInformation`, so Systems Manager is our own sandbox, which does not know moto's machines:
 //! that they are back is then seen by EC2's status checks.
 
-mod account;
+pub mod account;
 mod rights;
-mod swap;
+pub mod swap;

@@ -24,6 +24,7 @@ fn state(account: &Account) -> (Value, Value) {
 
 /// Every action of the policy is proved before a machine is changed: those of the inventory by planning, those of the
 /// backup by making it, and those of the way back by the readiness gate, with DryRun or by reading what a restore reads.
+/// (moto asks for `ec2:CreateTags` only where it is called, and not where tags come with what is made, as AWS does.)
 #[test]
 fn without_any_one_of_them_nothing_is_changed_and_it_is_named() {
     let policy = generated();

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use super::account::{Account, SPOILED, generated};
 
 /// What the AWS CLI says of the account.
-struct Seen {
-    instances: BTreeMap<String, Value>,
-    volumes: BTreeMap<String, Value>,
-    snapshots: BTreeMap<String, Value>,
+pub struct Seen {
+    pub instances: BTreeMap<String, Value>,
+    pub volumes: BTreeMap<String, Value>,
+    pub snapshots: BTreeMap<String, Value>,
 }
 
 impl Seen {
-    fn of(account: &Account) -> Self {
+    /// Now.
+    pub fn of(account: &Account) -> Self {
         let listed = |what: &str, list: &Value, key: &str| -> BTreeMap<String, Value> {
             let all = list[what].as_array().expect("a list");
             all.iter().map(|one| (text(&one[key]), one.clone())).collect()
@@ -35,14 +36,14 @@ impl Seen {
     }
 
     /// What is attached there: the volume, and whether it goes with the machine.
-    fn attached(&self, machine: &EstateMachine, device: &str) -> (String, bool) {
+    pub fn attached(&self, machine: &EstateMachine, device: &str) -> (String, bool) {
         let disks = self.instances[&machine.id]["BlockDeviceMappings"].as_array().expect("disks");
         let disk = disks.iter().find(|disk| disk["DeviceName"] == device).expect("a disk");
         (text(&disk["Ebs"]["VolumeId"]), disk["Ebs"]["DeleteOnTermination"] == true)
     }
 
     /// Volumes that no machine has.
-    fn loose(&self) -> BTreeSet<String> {
+    pub fn loose(&self) -> BTreeSet<String> {
         let loose = self.volumes.iter().filter(|(_, volume)| volume["State"] == "available");
         loose.map(|(id, _)| id.clone()).collect()
     }
@@ -122,7 +123,7 @@ fn two_of_twelve_machines_get_their_volumes_back() {
     let rows = ledger["artifacts"].as_array().expect("artifacts");
     let known: BTreeSet<_> = rows.iter().map(|row| text(&row["id"])).collect();
     assert_eq!(known, there);
-    // Its policy has no right to look for orphans, and moto cannot read the signatures of AWS Backup's calls.
+    // Its policy has no right to look for orphans, and moto lets nobody call AWS Backup while it enforces rights.
     account.moto.trust_everybody();
     let orphans = user.ask(&["artifacts", "orphans", "--json"]).exits(0).json();
     assert_eq!(orphans["orphans"], json!([]), "{orphans}");

@@ -7,6 +7,8 @@ use serde::Deserialize;
 /// An AWS call that is over.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Call {
+    /// When, in the world's time: `2026-11-21T16:00:00Z`.
+    pub at: String,
     pub service: String,
     pub operation: String,
     pub account: String,

@@ -3,13 +3,13 @@
 //! The sandbox is another process, so its call log tells what really arrived there, whatever became of the runner.
 
 mod accounts;
-mod calls;
+pub mod calls;
 mod faults;
 mod holdings;
 mod kills;
 mod large;
 mod orphans;
-mod rollout;
+pub mod rollout;
 pub mod server;
 mod shown;
 mod worlds;

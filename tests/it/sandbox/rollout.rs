@@ -22,6 +22,8 @@ pub struct Rollout {
     pub sandbox: Sandbox,
     place: Place,
     runbook: PathBuf,
+    /// What stands before the sandbox, where something does.
+    before: Option<String>,
 }
 
 /// How a run came out.
@@ -36,14 +38,19 @@ pub struct End {
 impl Rollout {
     /// A runbook of the workspace, by its path there.
     pub fn shipped(runbook: &str, fleet: &str) -> Self {
-        Self { sandbox: Sandbox::start(fleet), place: Place::new(), runbook: runbook.into() }
+        Self { sandbox: Sandbox::start(fleet), place: Place::new(), runbook: runbook.into(), before: None }
     }
 
     /// A runbook of the test.
     pub fn new(runbook: &str, fleet: &str) -> Self {
         let place = Place::new();
         let runbook = place.write("runbook.yaml", runbook);
-        Self { sandbox: Sandbox::start(fleet), place, runbook }
+        Self { sandbox: Sandbox::start(fleet), place, runbook, before: None }
+    }
+
+    /// AWS's calls go there, and from there to the sandbox.
+    pub fn by_way_of(&mut self, endpoint: String) {
+        self.before = Some(endpoint);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -53,6 +60,7 @@ impl Rollout {
             .env_remove("RUNBOOK_SETTLE")
             .env("RUNBOOK_SANDBOX", self.sandbox.url())
             .env("RUNBOOK_SECRET_CHANGE_WEBHOOK", "http://changes.example/hook");
+        command.envs(self.before.iter().map(|endpoint| ("AWS_ENDPOINT_URL", endpoint)));
         command
     }
 

@@ -42,11 +42,23 @@ impl Microburst {
     /// # Panics
     /// When it does not answer.
     pub fn fired(&self, operation: &str) -> usize {
-        let path = format!("/_microburst/fired?operation={operation}");
+        self.faults(&format!("&operation={operation}")).len()
+    }
+
+    /// The most faults that were dealt in any second of its own clock.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn busiest_second(&self) -> usize {
+        let times: Vec<f64> = self.faults("").iter().filter_map(|fault| fault["ts"].as_f64()).collect();
+        let within = |from: f64| times.iter().filter(|at| **at >= from && **at < from + 1.0).count();
+        times.iter().map(|at| within(*at)).max().unwrap_or(0)
+    }
+
+    /// All that it remembers, which are 2,000.
+    fn faults(&self, of: &str) -> Vec<Value> {
+        let path = format!("/_microburst/fired?limit=2000{of}");
         let (_, answer) = self.0.http("GET", &path, "").expect("an answer");
-        serde_json::from_str::<Value>(&answer)
-            .ok()
-            .and_then(|events| events.as_array().map(Vec::len))
-            .unwrap_or(0)
+        serde_json::from_str(&answer).expect("the faults")
     }
 }
