@@ -8,6 +8,7 @@ use runbook_engine::{
     plan::{Inputs, Plan, Task, Work},
     target::{Home, Target, TargetQuery},
 };
+use runbook_steps::actions::aws::restore::choice::{SEEING, Strategy};
 use serde_json::Value;
 
 use super::table::COLLECTING;
@@ -129,36 +130,25 @@ impl<'a> Detail<'a> {
         texts.len() == 1 && texts.contains(value)
     }
 
-    /// Whether a new machine is made of a recovery point.
-    fn makes_machines(&self) -> bool {
-        let strategies = self.texts("strategy");
-        strategies.iter().any(|each| each == "backup-restore" || each == "*")
-            || (self.backup != Some("aws/snapshot") && strategies.contains("auto"))
-    }
-
-    /// Whether volumes of the machine are replaced.
-    fn replaces_volumes(&self) -> bool {
-        let of_backup = self.backup == Some("aws/backup") && self.says("strategy", "auto");
-        !of_backup && !self.says("strategy", "backup-restore")
+    /// How a restore may bring its machines back.
+    fn strategies(&self) -> BTreeSet<Strategy> {
+        let texts = self.texts("strategy");
+        let each = texts.iter().flat_map(|text| match (Strategy::named(text), text.as_str(), self.backup) {
+            (Some(strategy), _, _) => vec![strategy],
+            (None, "auto", Some("aws/snapshot")) => vec![Strategy::ReplaceRootVolume, Strategy::SwapVolumes],
+            (None, "auto", Some("aws/backup")) => vec![Strategy::BackupRestore],
+            // Known at run time only.
+            _ => Strategy::ALL.to_vec(),
+        });
+        each.collect()
     }
 
     /// Whether the task may use this right of its action.
     fn needs(&self, right: &str) -> bool {
-        if self.task.action.as_str() != "aws/restore" {
-            return true;
-        }
-        match right {
-            "iam:PassRole" => self.makes_machines(),
-            "ec2:AttachVolume" | "ec2:DetachVolume" | "ec2:CreateVolume" | "ec2:StopInstances" => {
-                self.replaces_volumes() && !self.says("strategy", "replace-root-volume")
-            }
-            "ec2:ModifyInstanceAttribute" | "ec2:StartInstances" => self.replaces_volumes(),
-            "ec2:CreateReplaceRootVolumeTask" | "ec2:DescribeReplaceRootVolumeTasks" => {
-                self.replaces_volumes() && !self.says("strategy", "swap-volumes")
-            }
-            _ if right.starts_with("backup:") => self.makes_machines(),
-            _ => true,
-        }
+        let restores = self.task.action.as_str() == "aws/restore";
+        !restores
+            || SEEING.contains(&right)
+            || self.strategies().iter().any(|strategy| strategy.rights().contains(&right))
     }
 
     fn add_to(&self, used: &mut Used) {
@@ -184,8 +174,12 @@ impl<'a> Detail<'a> {
                 used.passed.extend(self.texts("role"));
             }
             "aws/restore" => {
-                used.tags_volumes |= self.replaces_volumes();
-                used.tags_machines |= self.makes_machines();
+                for strategy in self.strategies() {
+                    match strategy {
+                        Strategy::ReplaceRootVolume | Strategy::SwapVolumes => used.tags_volumes = true,
+                        Strategy::BackupRestore => used.tags_machines = true,
+                    }
+                }
             }
             _ => {}
         }

@@ -277,6 +277,21 @@ impl Proof {
             Self::DeleteVolume(_) => "ec2:DeleteVolume",
         }
     }
+
+    /// The machines that the call names.
+    pub fn machines(&self) -> Vec<TargetId> {
+        match self {
+            Self::CreateSnapshots(request) => vec![TargetId::from(request.instance.as_str())],
+            Self::AttachVolume(one) | Self::DetachVolume(one) | Self::ModifyInstanceAttribute(one) => {
+                vec![TargetId::from(one.instance.as_str())]
+            }
+            Self::ReplaceRootVolume(request) => vec![TargetId::from(request.instance.as_str())],
+            Self::StopInstances(ids) | Self::StartInstances(ids) | Self::RebootInstances(ids) => ids.clone(),
+            Self::CreateVolume(_) | Self::CreateTags(_) | Self::DeleteSnapshot(_) | Self::DeleteVolume(_) => {
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// EC2 of one account, Region and role.

@@ -60,11 +60,17 @@ impl World {
         }
     }
 
-    /// A dry run: it proves a right, and changes nothing.
-    pub(super) async fn prove(&self, label: Option<&Label>, call: &'static str) -> Result<(), Fault> {
+    /// A dry run: it proves a right on these machines, and changes nothing.
+    pub(super) async fn prove(
+        &self,
+        label: Option<&Label>,
+        call: &'static str,
+        machines: &[TargetId],
+    ) -> Result<(), Fault> {
         self.read(label, "ec2:DryRun", &[], |state, _| {
             let mut struck = Struck::new();
-            let refusal = state.refuse_right(call, label, &mut struck);
+            let places: Vec<_> = machines.iter().filter_map(|id| state.roster.by_id(id)).collect();
+            let refusal = state.refuse_right(call, &places, label, &mut struck);
             state.note_strikes(&struck);
             refusal.map_or(Ok(()), Err)
         })

@@ -232,7 +232,7 @@ impl Ec2 for Account {
     }
 
     async fn prove(&self, right: &Proof) -> Result<(), Fault> {
-        self.world.prove(self.label(), right.call()).await
+        self.world.prove(self.label(), right.call(), &right.machines()).await
     }
 }
 

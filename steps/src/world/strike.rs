@@ -158,10 +158,11 @@ impl State {
     pub fn refuse_right(
         &self,
         call: &'static str,
+        machines: &[usize],
         label: Option<&Label>,
         struck: &mut Struck,
     ) -> Option<Fault> {
-        self.strike_call(RuleKind::Denied, call, true, &[], label, struck)?;
+        self.strike_call(RuleKind::Denied, call, true, machines, label, struck)?;
         Some(denied(call))
     }
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     errand::{later, since_then},
-    patience::{Said, Stopping, cancelled, needs_person, put_off, read, refusal, write},
+    patience::{Said, Stopping, needs_person, not_in_turn, put_off, read, refusal, write},
     relay::together,
 };
 use crate::{
@@ -570,11 +570,4 @@ fn stopped(ctx: &Context, cause: &str) -> Result<Report, Failure> {
 
 fn unknown(cause: &str) -> Report {
     Report::failed(Outcome::Unknown, ErrorClass::Failed, cause)
-}
-
-fn not_in_turn(stopping: StopReason) -> Report {
-    match stopping {
-        StopReason::Cancelled => cancelled(),
-        _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "its turn did not come in time"),
-    }
 }

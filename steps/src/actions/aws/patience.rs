@@ -187,3 +187,11 @@ pub(super) fn put_off(reason: StopReason, fault: &Fault) -> Report {
 pub(super) fn cancelled() -> Report {
     Report::failed(Outcome::Failed, ErrorClass::Failed, "the run was cancelled")
 }
+
+/// The same, whatever the attempt is being stopped for.
+pub(super) fn not_in_turn(stopping: StopReason) -> Report {
+    match stopping {
+        StopReason::Cancelled => cancelled(),
+        _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "its turn did not come in time"),
+    }
+}

@@ -2,10 +2,10 @@
 //!
 //! A backup that was complete an hour ago may be deleted, expired or in error now, and a right that nobody needed until
 //! now may be missing just when a machine is down. So, for all machines of the wave together: every backup is there and
-//! usable, every volume that it is of is where it was, and every call of the restore is allowed: what it reads is read
-//! here too, and what it changes is proved by `DryRun` where AWS has it (DOMAIN 0.4). AWS has none for AWS Backup
-//! (`backup:StartRestoreJob` and the `iam:PassRole` that goes with it), and asks for rights of its own to read quotas:
-//! neither is proved here. Nothing is changed.
+//! usable, every volume that it is of is where it was, and every call of the restore is allowed ([`rights`] says how that
+//! is seen). Quotas are not looked at: AWS asks for rights of its own to read them. Nothing is changed.
+
+mod rights;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,23 +22,23 @@ use serde_json::Value;
 
 use super::{
     errand::clock,
-    kept::{Kept, KeptVolume},
-    marks,
+    kept::Kept,
     patience::read,
-    restore::{Wanted, choice::Strategy, like, look},
+    restore::{
+        choice::{Backup as Made, Strategy},
+        facts_of,
+    },
 };
 use crate::{
     action::Failure,
-    context::Context,
+    context::{Context, StopReason},
     ports::{
         backup::Backup,
-        ec2::{Attachment, CreateVolume, Ec2, Instance, Proof, ReplaceRootVolume, Snapshot, Which},
+        ec2::{Ec2, Instance, Snapshot, Which},
         fault::{Fault, FaultKind},
+        ssm::Ssm,
     },
 };
-
-/// How many machines one Stop, Start or Reboot takes.
-const SHARED: usize = 50;
 
 /// A machine that is about to be changed for the first time.
 #[derive(Clone, Debug)]
@@ -58,75 +58,117 @@ struct Machine {
     strategy: Strategy,
 }
 
+impl Machine {
+    /// What a machine would be restored with.
+    ///
+    /// # Errors
+    /// Why its restore could not begin.
+    fn of(precaution: &Precaution) -> Result<Self, String> {
+        let kept = Kept::read(&precaution.backup)
+            .ok_or("its backup names neither snapshots nor a recovery point to restore from")?;
+        let strategy = Strategy::named(&precaution.strategy).unwrap_or_else(|| Made::of(&kept).auto());
+        strategy.reads(&kept)?;
+        Ok(Self { target: Arc::clone(&precaution.target), kept, strategy })
+    }
+}
+
 /// Machines that are not ready, with the report that says why. Its class says that nothing was applied.
 pub type NotReady = BTreeMap<TargetId, Report>;
 
-/// Looks at the way back of machines; `reboots`: the change is a reboot by EC2.
+/// Why the gate cannot look any further.
+enum Halt {
+    /// The attempt is being stopped.
+    Stopped(StopReason),
+    /// It ends.
+    Failed(Failure),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Looks at the way back of machines; `reboots`: the change is a reboot by EC2. What could not be looked at before the
+/// attempt was stopped is not ready.
 ///
 /// # Errors
-/// The attempt is being stopped, or only a person can help.
+/// The attempt is given up by this process, or only a person can help.
 pub async fn check(ctx: &Context, machines: &[Precaution], reboots: bool) -> Result<NotReady, Failure> {
     let mut homes: BTreeMap<Home, Vec<Machine>> = BTreeMap::new();
-    for Precaution { target, backup, strategy } in machines {
-        let Some(kept) = Kept::read(backup) else { continue };
-        let strategy =
-            Strategy::named(strategy).unwrap_or(match (&kept.recovery_point, kept.volumes.len()) {
-                (Some(_), _) => Strategy::BackupRestore,
-                (None, 0 | 1) => Strategy::ReplaceRootVolume,
-                (None, _) => Strategy::SwapVolumes,
-            });
-        let machine = Machine { target: Arc::clone(target), kept, strategy };
-        homes.entry(target.home.clone()).or_default().push(machine);
-    }
     let mut refused = NotReady::new();
+    for precaution in machines {
+        match Machine::of(precaution) {
+            Ok(machine) => homes.entry(machine.target.home.clone()).or_default().push(machine),
+            Err(cause) => refuse(&mut refused, &precaution.target.id, &not_ready(&cause)),
+        }
+    }
     for (home, machines) in &homes {
         let Some(aws) = &ctx.ports.aws else { continue };
-        let gate = Gate { ctx, ec2: aws.ec2(home), backup: aws.backup(home) };
-        refused.extend(gate.check(machines, reboots).await?);
+        let gate = Gate { ctx, ec2: aws.ec2(home), ssm: aws.ssm(home), backup: aws.backup(home) };
+        match gate.check(machines, reboots, &mut refused).await {
+            Ok(()) => {}
+            Err(Halt::Failed(failure)) => return Err(failure),
+            Err(Halt::Stopped(reason)) => {
+                let cause = match reason {
+                    StopReason::Cancelled => "the run was cancelled while its way back was looked at",
+                    _ => "its way back could not be looked at in time",
+                };
+                machines
+                    .iter()
+                    .for_each(|machine| refuse(&mut refused, &machine.target.id, &not_ready(cause)));
+            }
+        }
     }
     Ok(refused)
+}
+
+/// The first word on a machine holds.
+fn refuse(refused: &mut NotReady, id: &TargetId, report: &Report) {
+    refused.entry(id.clone()).or_insert_with(|| report.clone());
 }
 
 /// The gate of one account, Region and role.
 struct Gate<'a> {
     ctx: &'a Context,
     ec2: Arc<dyn Ec2>,
+    ssm: Arc<dyn Ssm>,
     backup: Arc<dyn Backup>,
 }
 
 impl Gate<'_> {
-    async fn check(&self, machines: &[Machine], reboots: bool) -> Result<NotReady, Failure> {
-        let all = |cause: &str| -> NotReady {
-            machines.iter().map(|machine| (machine.target.id.clone(), not_ready(cause))).collect()
+    async fn check(&self, machines: &[Machine], reboots: bool, refused: &mut NotReady) -> Result<(), Halt> {
+        let unseen = |fault: &Fault, refused: &mut NotReady| {
+            let report = not_ready(&format!("its way back cannot be looked at: {fault}"));
+            machines.iter().for_each(|machine| refuse(refused, &machine.target.id, &report));
         };
-        let mut refused = NotReady::new();
         let snapshots = match self.snapshots(machines).await? {
             Ok(snapshots) => snapshots,
-            Err(fault) => return Ok(all(&unseen(&fault))),
+            Err(fault) => {
+                unseen(&fault, refused);
+                return Ok(());
+            }
         };
         let instances = match self.instances(machines).await? {
             Ok(instances) => instances,
-            Err(fault) => return Ok(all(&unseen(&fault))),
+            Err(fault) => {
+                unseen(&fault, refused);
+                return Ok(());
+            }
         };
         for machine in machines {
-            let looked = self.look(machine, &snapshots, instances.get(machine.target.id.as_str()));
+            let id = &machine.target.id;
+            let looked = self.look(machine, &snapshots, instances.get(id.as_str()));
             if let Err(cause) = looked {
-                refused.insert(machine.target.id.clone(), not_ready(&cause));
+                refuse(refused, id, &not_ready(&cause));
             } else if let Err(cause) = self.recovery_point(machine).await? {
-                refused.insert(machine.target.id.clone(), not_ready(&cause));
+                refuse(refused, id, &not_ready(&cause));
             }
         }
-        let ready: Vec<_> =
-            machines.iter().filter(|machine| !refused.contains_key(&machine.target.id)).collect();
-        if let Some(fault) = self.missing_right(&ready, &instances, reboots).await? {
-            let cause = format!("not changed, because it could not be restored: {fault}");
-            let report = Report::failed(Outcome::Failed, ErrorClass::Undeliverable, cause);
-            refused.extend(ready.iter().map(|machine| (machine.target.id.clone(), report.clone())));
-        }
-        Ok(refused)
+        self.missing_rights(machines, &instances, reboots, refused).await
     }
 
-    async fn snapshots(&self, machines: &[Machine]) -> Result<Result<Known<Snapshot>, Fault>, Failure> {
+    async fn snapshots(&self, machines: &[Machine]) -> Result<Result<Known<Snapshot>, Fault>, Halt> {
         let ids: BTreeSet<_> = machines.iter().flat_map(|machine| machine.kept.snapshots.clone()).collect();
         if ids.is_empty() {
             return Ok(Ok(Known::new()));
@@ -136,7 +178,7 @@ impl Gate<'_> {
         Ok(seen.map(|seen| seen.into_iter().map(|one| (one.id.clone(), one)).collect()))
     }
 
-    async fn instances(&self, machines: &[Machine]) -> Result<Result<Known<Instance>, Fault>, Failure> {
+    async fn instances(&self, machines: &[Machine]) -> Result<Result<Known<Instance>, Fault>, Halt> {
         let ids: Vec<_> = machines.iter().map(|machine| machine.target.id.clone()).collect();
         let seen = self.asked("instances", || self.ec2.instances(&ids)).await?;
         Ok(seen.map(|seen| seen.into_iter().map(|one| (one.id.clone(), one)).collect()))
@@ -164,6 +206,7 @@ impl Gate<'_> {
             }
         }
         let instance = instance.ok_or("EC2 does not know the machine")?;
+        machine.strategy.fits(&facts_of(instance), Made::of(kept))?;
         if machine.strategy == Strategy::BackupRestore {
             return Ok(());
         }
@@ -196,157 +239,29 @@ impl Gate<'_> {
         Ok(())
     }
 
-    async fn recovery_point(&self, machine: &Machine) -> Result<Result<(), String>, Failure> {
+    async fn recovery_point(&self, machine: &Machine) -> Result<Result<(), String>, Halt> {
         let Some(arn) = &machine.kept.recovery_point else { return Ok(Ok(())) };
         let vault = machine.kept.vault.as_deref().unwrap_or("Default");
         Ok(match self.asked("recovery point", || self.backup.recovery_point(vault, arn)).await? {
             Ok(point) if matches!(point.status.as_str(), "COMPLETED" | "AVAILABLE") => Ok(()),
             Ok(point) => Err(format!("{arn} is {}, not usable", point.status)),
             Err(fault) if fault.kind == FaultKind::NotFound => Err(format!("{arn} is gone")),
-            Err(fault) => Err(unseen(&fault)),
+            Err(fault) => Err(format!("its way back cannot be looked at: {fault}")),
         })
     }
 
-    /// The first right that the restore of these machines needs and does not have.
-    async fn missing_right(
-        &self,
-        machines: &[&Machine],
-        instances: &Known<Instance>,
-        reboots: bool,
-    ) -> Result<Option<Fault>, Failure> {
-        for right in self.rights(machines, instances, reboots) {
-            // What else is said says nothing of rights: it is seen when it matters.
-            if let Err(fault) = self.asked(right.call(), || self.ec2.prove(&right)).await?
-                && fault.kind == FaultKind::Denied
-            {
-                return Ok(Some(fault));
-            }
-        }
-        if let Err(fault) = self.reads(machines).await?
-            && fault.kind == FaultKind::Denied
-        {
-            return Ok(Some(fault));
-        }
-        Ok(None)
-    }
-
-    /// Reads what the restores of these machines will read: one machine stands for all that go the same way.
-    async fn reads(&self, machines: &[&Machine]) -> Result<Result<(), Fault>, Failure> {
-        let mut wanted = Wanted::default();
-        let mut recovery_point = None;
-        for machine in machines {
-            let id = &machine.target.id;
-            match machine.strategy {
-                Strategy::ReplaceRootVolume if wanted.new_replacements.is_empty() => {
-                    wanted.new_replacements.insert(self.token(machine));
-                }
-                Strategy::SwapVolumes if wanted.new_volumes.is_empty() => {
-                    wanted.new_volumes.insert(self.token(machine));
-                }
-                Strategy::BackupRestore if wanted.jobs.is_none() => {
-                    wanted.jobs = Some(self.ctx.now());
-                    recovery_point = machine.kept.recovery_point.as_ref().zip(Some(&machine.kept.vault));
-                }
-                _ => continue,
-            }
-            wanted.returning.insert(id.clone());
-        }
-        let Some(home) = machines.first().map(|machine| &machine.target.home) else { return Ok(Ok(())) };
-        let Some(ssm) = self.ctx.ports.aws.as_ref().map(|aws| aws.ssm(home)) else { return Ok(Ok(())) };
-        let (ec2, backup) = (self.ec2.as_ref(), self.backup.as_ref());
-        let seen = self.asked("reads", || look(&wanted, ec2, ssm.as_ref(), backup)).await?;
-        if let (Ok(_), Some((arn, vault))) = (&seen, recovery_point) {
-            let vault = vault.as_deref().unwrap_or("Default");
-            let read = self.asked("metadata", || backup.restore_metadata(vault, arn)).await?;
-            return Ok(read.map(drop));
-        }
-        Ok(seen.map(drop))
-    }
-
-    /// What is proved: one machine stands for all, where a call takes one.
-    fn rights(&self, machines: &[&Machine], instances: &Known<Instance>, reboots: bool) -> Vec<Proof> {
-        let mut rights = Vec::new();
-        let of = |strategy| machines.iter().filter(move |machine| machine.strategy == strategy);
-        let volume_of = |machine: &Machine| {
-            let kept = &machine.kept;
-            kept.root().or(kept.volumes.first()).cloned()
-        };
-        if let Some((machine, volume)) =
-            of(Strategy::ReplaceRootVolume).find_map(|machine| Some((machine, volume_of(machine)?)))
-        {
-            rights.push(Proof::ReplaceRootVolume(ReplaceRootVolume {
-                instance: machine.target.id.to_string(),
-                snapshot: volume.snapshot.clone(),
-                tags: self.tags(machine),
-                token: self.token(machine),
-            }));
-            rights.push(Proof::CreateTags(vec![volume.volume.clone()]));
-            rights.push(Proof::ModifyInstanceAttribute(attachment(machine, &volume)));
-        }
-        if let Some((machine, volume)) =
-            of(Strategy::SwapVolumes).find_map(|machine| Some((machine, volume_of(machine)?)))
-        {
-            let zone = instances.get(machine.target.id.as_str()).map(|instance| instance.zone.clone());
-            rights.push(Proof::CreateVolume(self.volume(machine, &volume, &zone.unwrap_or_default())));
-            rights.push(Proof::CreateTags(vec![volume.volume.clone()]));
-            rights.push(Proof::DetachVolume(attachment(machine, &volume)));
-            rights.push(Proof::AttachVolume(attachment(machine, &volume)));
-            rights.push(Proof::ModifyInstanceAttribute(attachment(machine, &volume)));
-        }
-        let ids = |strategy| of(strategy).map(|machine| machine.target.id.clone()).collect::<Vec<_>>();
-        let (swapped, replaced) = (ids(Strategy::SwapVolumes), ids(Strategy::ReplaceRootVolume));
-        rights.extend(swapped.chunks(SHARED).map(|some| Proof::StopInstances(some.to_vec())));
-        // A root volume is replaced on a running machine, and the change may leave one stopped.
-        let started = [swapped, replaced].concat();
-        rights.extend(started.chunks(SHARED).map(|some| Proof::StartInstances(some.to_vec())));
-        if reboots {
-            let all: Vec<_> = machines.iter().map(|machine| machine.target.id.clone()).collect();
-            rights.extend(all.chunks(SHARED).map(|some| Proof::RebootInstances(some.to_vec())));
-        }
-        rights
-    }
-
-    fn volume(&self, machine: &Machine, volume: &KeptVolume, zone: &str) -> CreateVolume {
-        like(volume, zone, self.tags(machine), self.token(machine))
-    }
-
-    fn tags(&self, machine: &Machine) -> BTreeMap<String, String> {
-        marks::tags(self.ctx, &machine.target.id, &self.token(machine), None)
-    }
-
-    fn token(&self, machine: &Machine) -> String {
-        self.ctx.token(machine.target.id.as_str(), "proof").to_string()
-    }
-
     /// Asks until there is an answer.
-    async fn asked<T, F>(&self, what: &str, call: impl FnMut() -> F) -> Result<Result<T, Fault>, Failure>
+    async fn asked<T, F>(&self, what: &str, call: impl FnMut() -> F) -> Result<Result<T, Fault>, Halt>
     where
         F: Future<Output = Result<T, Fault>>,
     {
         let answered = read(self.ctx, self.ctx.token(what, "ready"), call).await?;
-        answered.ok_or_else(|| {
-            let cause = "its way back could not be looked at in time, so it was not changed";
-            Failure::of(ErrorClass::Undeliverable, cause)
-        })
+        answered.ok_or_else(|| Halt::Stopped(self.ctx.stopping()))
     }
 }
 
 /// What was seen, by id.
 type Known<T> = BTreeMap<String, T>;
-
-fn attachment(machine: &Machine, volume: &KeptVolume) -> Attachment {
-    Attachment {
-        volume: volume.volume.clone(),
-        instance: machine.target.id.to_string(),
-        device: volume.device.clone(),
-        state: String::new(),
-        delete_on_termination: volume.delete_on_termination,
-    }
-}
-
-fn unseen(fault: &Fault) -> String {
-    format!("its way back cannot be looked at: {fault}")
-}
 
 /// Nothing was applied, and nothing will be.
 fn not_ready(cause: &str) -> Report {

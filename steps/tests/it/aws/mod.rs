@@ -8,6 +8,7 @@ mod patch;
 mod per_machine;
 mod readiness;
 mod restore;
+mod restore_rights;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -93,7 +93,7 @@ fn back_up(ec2: &dyn Ec2, machine: &Target, root_only: bool) -> Value {
 }
 
 /// A world with backups, and an attempt that restores from them.
-fn backed_up_world(faults: &str, strategy: &str) -> (Arc<World>, Attempt) {
+pub(super) fn backed_up_world(faults: &str, strategy: &str) -> (Arc<World>, Attempt) {
     let world = world(faults);
     let ports = world.ports();
     let mut attempt = Attempt::new(ports.clone(), json!({}));
@@ -107,12 +107,12 @@ fn backed_up_world(faults: &str, strategy: &str) -> (Arc<World>, Attempt) {
     (world, attempt)
 }
 
-async fn ends(world: &Arc<World>, attempt: &Attempt) -> Vec<String> {
+pub(super) async fn ends(world: &Arc<World>, attempt: &Attempt) -> Vec<String> {
     attempt.live_to_the_end(&Restore::default()).await.expect("an end");
     reports(world, attempt)
 }
 
-const SUCCEEDED: [&str; 3] = ["succeeded"; 3];
+pub(super) const SUCCEEDED: [&str; 3] = ["succeeded"; 3];
 
 #[tokio::test(start_paused = true)]
 async fn roots_are_replaced_once_through_every_crash() {
@@ -289,7 +289,7 @@ async fn a_snapshot_that_is_not_complete_is_waited_for() {
 }
 
 /// The same with recovery points of AWS Backup.
-fn recovery_points(faults: &str) -> (Arc<World>, Attempt) {
+pub(super) fn recovery_points(faults: &str) -> (Arc<World>, Attempt) {
     let world = world(faults);
     let ports = world.ports();
     let all = machines(&ports);

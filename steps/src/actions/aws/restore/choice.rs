@@ -1,10 +1,14 @@
 //! Which strategy brings a machine back: decided from facts alone, in the plan, with what is lost and how long it takes.
 
+use std::collections::BTreeSet;
+
 use runbook_engine::{
     catalog::{WayBack, WayBackAsked},
     target::Ec2Facts,
 };
 use serde_json::Value;
+
+use crate::actions::aws::kept::Kept;
 
 /// How a machine is brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,12 +48,13 @@ impl Strategy {
         }
     }
 
-    /// The rights that it needs, beside those to see what it does.
+    /// The rights that it needs beside those of [`SEEING`].
     pub fn rights(self) -> &'static [&'static str] {
         match self {
             Self::ReplaceRootVolume => &[
                 "ec2:CreateReplaceRootVolumeTask",
                 "ec2:CreateTags",
+                "ec2:DescribeReplaceRootVolumeTasks",
                 "ec2:ModifyInstanceAttribute",
                 "ec2:StartInstances",
             ],
@@ -62,7 +67,13 @@ impl Strategy {
                 "ec2:StartInstances",
                 "ec2:StopInstances",
             ],
-            Self::BackupRestore => &["backup:StartRestoreJob", "ec2:CreateTags", "iam:PassRole"],
+            Self::BackupRestore => &[
+                "backup:GetRecoveryPointRestoreMetadata",
+                "backup:ListRestoreJobs",
+                "backup:StartRestoreJob",
+                "ec2:CreateTags",
+                "iam:PassRole",
+            ],
         }
     }
 
@@ -126,6 +137,39 @@ impl Strategy {
         }
         Ok(())
     }
+
+    /// Whether a backup says all that it must know.
+    ///
+    /// # Errors
+    /// What the backup does not say, as one lower-case sentence.
+    pub fn reads(self, kept: &Kept) -> Result<(), String> {
+        let missing = match self {
+            Self::ReplaceRootVolume if kept.root().is_none() => {
+                "which of its snapshots is of the root volume"
+            }
+            Self::SwapVolumes if kept.volumes.is_empty() => "which volumes it holds",
+            Self::BackupRestore if kept.recovery_point.is_none() => "its recovery point",
+            Self::BackupRestore if kept.vault.is_none() => "its vault",
+            Self::BackupRestore if kept.role.is_none() => "its role",
+            _ => return Ok(()),
+        };
+        Err(format!("the backup does not say {missing}"))
+    }
+}
+
+/// The rights that every strategy needs, to see where it is.
+pub const SEEING: [&str; 5] = [
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes",
+    "ssm:DescribeInstanceInformation",
+];
+
+/// Every right that some strategy needs, sorted.
+pub(in crate::actions::aws) fn rights() -> Vec<&'static str> {
+    let special = Strategy::ALL.iter().flat_map(|strategy| strategy.rights());
+    SEEING.iter().chain(special).copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What the backing-up step makes.
@@ -140,21 +184,43 @@ pub enum Backup {
     RecoveryPoint,
 }
 
+impl Backup {
+    /// What was made.
+    pub fn of(kept: &Kept) -> Self {
+        match kept.recovery_point {
+            Some(_) => Self::RecoveryPoint,
+            None => {
+                let root_only = !kept.volumes.is_empty() && kept.volumes.iter().all(|volume| volume.root);
+                Self::Snapshots { root_only }
+            }
+        }
+    }
+
+    /// What `auto` means.
+    pub fn auto(self) -> Strategy {
+        match self {
+            Self::RecoveryPoint => Strategy::BackupRestore,
+            Self::Snapshots { root_only: true } => Strategy::ReplaceRootVolume,
+            Self::Snapshots { root_only: false } => Strategy::SwapVolumes,
+        }
+    }
+}
+
 /// The strategy for one machine; `wanted`: what the step says, unless that is `auto`.
 ///
 /// # Errors
 /// Why this machine cannot be brought back so, as one lower-case sentence.
 pub fn choose(wanted: Option<Strategy>, facts: &Ec2Facts, backup: Backup) -> Result<Strategy, String> {
-    let strategy = wanted.unwrap_or(match backup {
-        Backup::RecoveryPoint => Strategy::BackupRestore,
-        Backup::Snapshots { root_only: true } => Strategy::ReplaceRootVolume,
-        Backup::Snapshots { root_only: false } if facts.volumes <= 1 => Strategy::ReplaceRootVolume,
-        Backup::Snapshots { root_only: false } => Strategy::SwapVolumes,
-    });
+    // Of a machine with one volume, all volumes are its root.
+    let backup = match backup {
+        Backup::Snapshots { root_only } => Backup::Snapshots { root_only: root_only || facts.volumes <= 1 },
+        other => other,
+    };
+    let strategy = wanted.unwrap_or_else(|| backup.auto());
     strategy.fits(facts, backup).map(|()| strategy)
 }
 
-/// What the planner is told of one machine; nothing where the backup is not one of ours, or the machine no instance.
+/// What the planner is told of one machine; nothing where it is no instance.
 pub fn way_back(asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
     let facts = asked.target.ec2.as_ref()?;
     let word = asked.inputs.get("strategy").and_then(Value::as_str).unwrap_or("auto");
@@ -169,7 +235,11 @@ pub fn way_back(asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
             Backup::Snapshots { root_only: volumes == Some("root") }
         }
         "aws/backup" => Backup::RecoveryPoint,
-        _ => return None,
+        other => {
+            let why =
+                format!("it needs what `aws/snapshot` or `aws/backup` makes, and `{other}` makes neither");
+            return Some(Err(why));
+        }
     };
     Some(choose(wanted, facts, backup).map(|strategy| WayBack {
         strategy: strategy.as_str().to_owned(),
@@ -180,9 +250,15 @@ pub fn way_back(asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
 
 #[cfg(test)]
 mod tests {
-    use runbook_engine::target::Ec2Facts;
+    use std::collections::BTreeMap;
 
-    use super::{Backup, Strategy, choose};
+    use runbook_engine::{
+        catalog::WayBackAsked,
+        target::{Ec2Facts, Home, Target},
+    };
+
+    use super::{Backup, Strategy, choose, way_back};
+    use crate::actions::aws::kept::{Kept, KeptVolume};
 
     fn machine(volumes: u32) -> Ec2Facts {
         Ec2Facts { root_device_type: "ebs".into(), volumes, ..Ec2Facts::default() }
@@ -222,5 +298,65 @@ mod tests {
         assert_eq!(choose(None, &member, Backup::RecoveryPoint), Ok(Strategy::BackupRestore));
         assert!(choose(Some(Strategy::BackupRestore), &machine(1), ALL).is_err());
         assert!(choose(Some(Strategy::SwapVolumes), &machine(1), Backup::RecoveryPoint).is_err());
+    }
+
+    #[test]
+    fn only_our_own_backups_are_restored() {
+        let target = Target {
+            id: "i-1".into(),
+            name: "web-1".into(),
+            group: "web".into(),
+            private_ip: None,
+            tags: BTreeMap::new(),
+            vars: BTreeMap::new(),
+            platform: "linux".into(),
+            image: None,
+            root_volume: None,
+            ec2: Some(machine(2)),
+            home: Home::Host { address: "127.0.0.1".into() },
+        };
+        let (inputs, target) = (BTreeMap::new(), &target);
+        let asked = |backup| {
+            let made_with = BTreeMap::new();
+            way_back(&WayBackAsked {
+                action: "aws/restore",
+                inputs: &inputs,
+                backup,
+                backup_inputs: &made_with,
+                target,
+            })
+        };
+        assert_eq!(
+            asked("aws/snapshot").map(|way| way.map(|way| way.strategy)),
+            Some(Ok("swap-volumes".into()))
+        );
+        assert_eq!(
+            asked("aws/backup").map(|way| way.map(|way| way.strategy)),
+            Some(Ok("backup-restore".into()))
+        );
+        assert_eq!(
+            asked("local/command"),
+            Some(Err(
+                "it needs what `aws/snapshot` or `aws/backup` makes, and `local/command` makes neither"
+                    .into()
+            ))
+        );
+    }
+
+    #[test]
+    fn auto_means_the_same_before_and_after_the_backup() {
+        let volume = |root| KeptVolume { root, ..KeptVolume::default() };
+        let kept = |volumes: &[bool]| Kept {
+            volumes: volumes.iter().copied().map(volume).collect(),
+            ..Kept::default()
+        };
+        for (volumes, count, root_only) in
+            [(&[true][..], 1, false), (&[true], 3, true), (&[true, false, false], 3, false)]
+        {
+            let planned = choose(None, &machine(count), Backup::Snapshots { root_only });
+            assert_eq!(planned, Ok(Backup::of(&kept(volumes)).auto()));
+        }
+        let point = Kept { recovery_point: Some("arn:1".into()), ..Kept::default() };
+        assert_eq!(Backup::of(&point).auto(), Strategy::BackupRestore);
     }
 }

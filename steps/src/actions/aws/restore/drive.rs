@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use runbook_engine::{
     ids::TargetId,
-    outcome::{ErrorClass, Outcome},
+    outcome::Outcome,
     run::event::Report,
     target::{Home, Target},
 };
@@ -27,7 +27,7 @@ use crate::{
     action::{Failure, Inputs},
     actions::aws::{
         errand::{later, since_then},
-        patience::{Stopping, cancelled, needs_person, read, refusal},
+        patience::{Stopping, needs_person, not_in_turn, read, refusal},
         relay::together,
     },
     context::{Context, Intent, StopReason},
@@ -121,13 +121,16 @@ impl Drive {
             let sight = match seen.await {
                 Ok(sight) => sight,
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
-                Err(fault) if matches!(fault.kind, FaultKind::Denied | FaultKind::Unsupported) => {
-                    over.extend(ids.into_iter().map(|id| (id, Done::of(refusal(&fault)))));
-                    continue;
-                }
                 // What runs there runs on, whether we see it or not.
                 Err(fault) => {
                     tracing::warn!(%fault, "could not be looked at");
+                    if matches!(fault.kind, FaultKind::Denied | FaultKind::Unsupported) {
+                        for id in ids {
+                            let machine = self.machines.get_mut(&id);
+                            let refused = machine.and_then(|machine| machine.unseen(fault.clone()));
+                            over.extend(refused.map(|done| (id, done)));
+                        }
+                    }
                     blind = true;
                     continue;
                 }
@@ -198,18 +201,9 @@ impl Drive {
             if machine.record.is_some() {
                 continue;
             }
-            match self.stopping.0 {
-                StopReason::None => {}
-                StopReason::Cancelled => {
-                    over.push((id.clone(), Done::of(cancelled())));
-                    continue;
-                }
-                _ => {
-                    let cause = "its turn did not come in time";
-                    let report = Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, cause);
-                    over.push((id.clone(), Done::of(report)));
-                    continue;
-                }
+            if self.stopping.0 != StopReason::None {
+                over.push((id.clone(), Done::of(not_in_turn(self.stopping.0))));
+                continue;
             }
             match record::decide(&self.ctx, id, &machine.inputs, sight) {
                 Ok(record) => match metadata(&self.ctx, record, services).await? {
@@ -320,13 +314,10 @@ impl Drive {
     ) -> Result<(), Failure> {
         let services = Services::of(&self.ctx, &home)?;
         let (ctx, room) = (self.ctx.clone(), Arc::clone(room));
-        let of = |id: Option<&str>| {
-            let first = machines.first().and_then(|first| self.machines.get(first));
-            first.map(|machine| machine.artifacts(&deed, id)).unwrap_or_default()
-        };
+        let first = machines.first().and_then(|first| self.machines.get(first));
         // What is left behind is in the ledger before it is touched; what is made once it has an id.
-        let left = of(None);
-        let made = of(Some(""));
+        let left = first.map(|machine| machine.left(&deed)).unwrap_or_default();
+        let made = first.and_then(|machine| machine.made(&deed));
         working.spawn(async move {
             let _permit = room.acquire_owned().await.map_err(|_| Failure::Detached)?;
             let key = Past::key(&deed.name(), machines.first().ok_or(Failure::Detached)?);
@@ -360,7 +351,7 @@ impl Drive {
             }
             let answered = Answered { at: ctx.now(), id: id.clone() };
             let kept = value(&answered)?;
-            match (id, made.into_iter().next()) {
+            match (id, made) {
                 (Some(id), Some(artifact)) => {
                     let made = ctx.ledger.made(vec![runbook_engine::artifact::Artifact { id, ..artifact }]);
                     let (made, kept) = tokio::join!(made, ctx.ledger.checkpoint(&key, kept));
@@ -390,16 +381,9 @@ impl Drive {
     }
 }
 
-/// Whether a fault may belong to one machine of those that share a call.
+/// Whether a fault may belong to one machine of those that share a call: a policy may go by tags, too.
 fn is_of_one(kind: FaultKind) -> bool {
-    !matches!(
-        kind,
-        FaultKind::Throttled
-            | FaultKind::NotSent
-            | FaultKind::Ambiguous
-            | FaultKind::Credentials
-            | FaultKind::Denied
-    )
+    !matches!(kind, FaultKind::Throttled | FaultKind::NotSent | FaultKind::Ambiguous | FaultKind::Credentials)
 }
 
 fn or(failure: Option<Failure>, other: Failure) -> Failure {
@@ -442,7 +426,7 @@ async fn metadata(
             Ok(Ok(record))
         }
         Some(Err(fault)) => Ok(Err(refusal(&fault))),
-        None => Ok(Err(cancelled())),
+        None => Ok(Err(not_in_turn(ctx.stopping()))),
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Machine {
     new: Option<TargetId>,
     /// Since when calls are refused, how often, and how the last one was.
     trouble: Option<(Timestamp, u32, Fault)>,
+    /// Why it could not be looked at last time.
+    unseen: Option<Fault>,
 }
 
 impl Machine {
@@ -55,6 +57,7 @@ impl Machine {
             seen: "not looked at yet".to_owned(),
             new: None,
             trouble: None,
+            unseen: None,
             target,
             inputs,
         }
@@ -124,8 +127,17 @@ impl Machine {
         found
     }
 
+    /// It cannot be looked at. Where something was asked for, it may go on there, whether we may see it or not: a right
+    /// that is given back lets the restore go on. `Some`: nothing was.
+    pub fn unseen(&mut self, fault: Fault) -> Option<Done> {
+        let refused = self.past.is_blank().then(|| Done::of(refusal(&fault)));
+        self.unseen = Some(fault);
+        refused
+    }
+
     /// What is next, of what may be done now.
     pub fn next(&mut self, sight: &Sight, now: Timestamp, settle: Duration) -> Next {
+        self.unseen = None;
         let Some(record) = &self.record else { return Next::Wait(self.seen.clone()) };
         let known = Known { machine: &self.target.id, past: &self.past, sight, now };
         let next = match &record.way {
@@ -154,18 +166,21 @@ impl Machine {
         matches!(deed, Deed::Create { .. }).then_some(Makes { kind: ArtifactKind::Volume, expires: None })
     }
 
-    /// What a deed made, or leaves behind, for the ledger.
-    pub fn artifacts(&self, deed: &Deed, id: Option<&str>) -> Vec<Artifact> {
+    /// What a deed made, for the ledger: all but its id, which the service gives.
+    pub fn made(&self, deed: &Deed) -> Option<Artifact> {
+        let Deed::Create { request, .. } = deed else { return None };
+        Some(self.volume("", request.token.clone(), Some(request.size_gib), None))
+    }
+
+    /// What a deed leaves behind, for the ledger.
+    pub fn left(&self, deed: &Deed) -> Vec<Artifact> {
         let marks = match self.record.as_ref().map(|record| &record.way) {
             Some(Way::ReplaceRootVolume(replace)) => &replace.marks,
             Some(Way::SwapVolumes(swap)) => &swap.marks,
             _ => return Vec::new(),
         };
-        match (deed, id) {
-            (Deed::Create { request, .. }, Some(id)) => {
-                vec![self.volume(id, request.token.clone(), Some(request.size_gib), None)]
-            }
-            (Deed::Tag { of, resources, .. }, None) if of == "old" => {
+        match deed {
+            Deed::Tag { of, resources, .. } if of == "old" => {
                 resources.iter().map(|id| self.volume(id, marks.left.clone(), None, marks.expires)).collect()
             }
             _ => Vec::new(),
@@ -246,6 +261,10 @@ impl Machine {
     /// What is said of a machine whose time is long over.
     pub fn given_up(&self) -> Done {
         let seen = &self.seen;
+        if let Some(fault) = &self.unseen {
+            let cause = format!("the end of the restore was not seen: {fault}; last seen: {seen}");
+            return Done::of(Report::failed(Outcome::Unknown, ErrorClass::Failed, cause));
+        }
         let report = match &self.trouble {
             // It was refused every time: nothing goes on there.
             Some((since, times, fault)) if fault.kind != FaultKind::Ambiguous => {

@@ -16,10 +16,7 @@ mod replace_root;
 mod sight;
 mod swap;
 
-pub(super) use self::{
-    record::like,
-    sight::{Wanted, look},
-};
+pub(super) use self::record::{facts_of, like};
 
 use async_trait::async_trait;
 pub use choice::way_back;
@@ -62,26 +59,7 @@ pub fn doc() -> ActionDoc {
         ],
         effect: EffectDoc::Always(Effect::Changes),
         restores: true,
-        rights: vec![
-            "backup:GetRecoveryPointRestoreMetadata",
-            "backup:ListRestoreJobs",
-            "backup:StartRestoreJob",
-            "ec2:AttachVolume",
-            "ec2:CreateReplaceRootVolumeTask",
-            "ec2:CreateTags",
-            "ec2:CreateVolume",
-            "ec2:DescribeInstanceStatus",
-            "ec2:DescribeInstances",
-            "ec2:DescribeReplaceRootVolumeTasks",
-            "ec2:DescribeSnapshots",
-            "ec2:DescribeVolumes",
-            "ec2:DetachVolume",
-            "ec2:ModifyInstanceAttribute",
-            "ec2:StartInstances",
-            "ec2:StopInstances",
-            "iam:PassRole",
-            "ssm:DescribeInstanceInformation",
-        ],
+        rights: choice::rights(),
         outputs: vec![
             ("restore", "the id of the replacement, of the first new volume, or of the restore job"),
             ("strategy", "the strategy"),

@@ -107,6 +107,11 @@ impl Past {
         matches!(self.stages.get(deed), Some(Stage::Answered(_) | Stage::Unclear { .. }))
     }
 
+    /// Whether nothing was ever asked for.
+    pub fn is_blank(&self) -> bool {
+        self.stages.is_empty()
+    }
+
     /// Whether something is still being looked for: it may have been carried out without our knowing.
     pub fn is_searched(&self, now: Timestamp, settle: Duration) -> bool {
         self.stages

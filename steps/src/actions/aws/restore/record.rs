@@ -94,18 +94,15 @@ pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sigh
     };
     let instance = sight.instances.get(id.as_str());
     let stated = Strategy::named(inputs.text("strategy").unwrap_or("auto"));
-    let mut strategy = stated.unwrap_or_else(|| by_backup(&kept));
+    let mut strategy = stated.unwrap_or_else(|| Backup::of(&kept).auto());
     if strategy == Strategy::ReplaceRootVolume && instance.is_some_and(|instance| !is_rooted(instance)) {
         // A replacement that failed can leave a machine without a root (DOMAIN 4.4): there is nothing to replace.
         tracing::warn!(machine = %id, "it has no root volume: one is put on, as swap-volumes does");
         strategy = Strategy::SwapVolumes;
         kept.volumes.retain(|volume| volume.root);
     }
-    let backup = match kept.recovery_point {
-        Some(_) => Backup::RecoveryPoint,
-        None => Backup::Snapshots { root_only: kept.volumes.iter().all(|volume| volume.root) },
-    };
-    strategy.fits(&instance.map(facts_of).unwrap_or_default(), backup).map_err(failed)?;
+    strategy.fits(&instance.map(facts_of).unwrap_or_default(), Backup::of(&kept)).map_err(failed)?;
+    strategy.reads(&kept).map_err(failed)?;
     let began = ctx.now();
     let mut ours = marks::tags(ctx, id, "", None);
     ours.remove(marks::TOKEN);
@@ -128,9 +125,6 @@ pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sigh
             Way::ReplaceRootVolume(ReplaceRoot::planned(root, instance, token, marks))
         }
         Strategy::SwapVolumes => {
-            if kept.volumes.is_empty() {
-                return Err(failed("the backup does not say which volumes it holds"));
-            }
             let instance = instance.ok_or_else(|| failed(GONE))?;
             let token =
                 |volume: &KeptVolume| ctx.token(id.as_str(), &format!("ec2:CreateVolume {}", volume.device));
@@ -147,7 +141,8 @@ pub(super) fn failed(cause: impl Into<String>) -> Report {
     Report::failed(Outcome::Failed, ErrorClass::Failed, cause)
 }
 
-fn facts_of(instance: &Instance) -> Ec2Facts {
+/// What a strategy must know of an instance.
+pub(in crate::actions::aws) fn facts_of(instance: &Instance) -> Ec2Facts {
     Ec2Facts {
         root_device_type: instance.root_device_type.clone(),
         volumes: u32::try_from(instance.volumes.len()).unwrap_or(u32::MAX),
@@ -156,17 +151,6 @@ fn facts_of(instance: &Instance) -> Ec2Facts {
         auto_scaling_group: instance.auto_scaling_group.clone(),
         public_ip_changes: instance.public_ip.is_some() && !instance.public_ip_is_elastic,
         hibernates: instance.hibernates,
-    }
-}
-
-/// The strategy where the plan holds none: what was backed up decides.
-fn by_backup(kept: &Kept) -> Strategy {
-    if kept.recovery_point.is_some() {
-        Strategy::BackupRestore
-    } else if kept.volumes.len() == 1 && kept.volumes[0].root {
-        Strategy::ReplaceRootVolume
-    } else {
-        Strategy::SwapVolumes
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
-pub(in crate::actions::aws) struct Wanted {
+pub(super) struct Wanted {
     /// Instances, with the volumes that they hold.
     pub instances: BTreeSet<TargetId>,
     /// Other volumes.
@@ -36,7 +36,7 @@ pub(in crate::actions::aws) struct Wanted {
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
-pub(in crate::actions::aws) struct Sight {
+pub(super) struct Sight {
     pub instances: BTreeMap<String, Instance>,
     pub volumes: BTreeMap<String, Volume>,
     pub replacements: BTreeMap<String, ReplaceTask>,
@@ -46,7 +46,7 @@ pub(in crate::actions::aws) struct Sight {
 }
 
 /// Looks.
-pub(in crate::actions::aws) async fn look(
+pub(super) async fn look(
     wanted: &Wanted,
     ec2: &dyn Ec2,
     ssm: &dyn Ssm,
