@@ -20,6 +20,7 @@ use super::{
     overview::Overviews,
     patience::{Said, put_off, read, refusal, write},
     relay::Event,
+    rights::Rights,
 };
 use crate::{
     action::Failure,
@@ -108,6 +109,7 @@ pub(super) struct Road {
     /// Few calls at a time: the service's limits are low (DOMAIN 1.4).
     pub calls: Arc<Semaphore>,
     pub others: Others,
+    pub rights: Rights,
     /// How the commands that are being watched stand.
     pub overviews: Overviews,
     pub events: mpsc::UnboundedSender<Event>,

@@ -22,6 +22,7 @@ pub mod readiness;
 pub mod reboot;
 mod relay;
 pub mod restore;
+mod rights;
 mod script;
 pub mod snapshot;
 mod watching;

@@ -17,7 +17,11 @@ use super::{
     patience::{Stopping, cancelled, read, refusal},
     relay::Event,
 };
-use crate::{action::Failure, context::StopReason, ports::fault::FaultKind};
+use crate::{
+    action::Failure,
+    context::StopReason,
+    ports::fault::{Fault, FaultKind},
+};
 
 /// How often machines are looked at that somebody else is at work on.
 const EVERY: Duration = Duration::from_secs(30);
@@ -89,6 +93,10 @@ impl Errand {
                 }
                 Ok(busy)
             }
+            Some(Err(fault)) if fault.kind == FaultKind::Denied => {
+                self.not_sent(road, &fault);
+                Ok(BTreeMap::new())
+            }
             // Whether somebody is there cannot be seen: the machine itself says so then.
             Some(Err(fault)) => {
                 tracing::warn!(%fault, "whether somebody else patches the machines cannot be seen");
@@ -102,6 +110,22 @@ impl Errand {
                 Ok(BTreeMap::new())
             }
         }
+    }
+
+    /// Takes all machines out where nobody may see what becomes of them.
+    pub async fn leave_unseen_ones(&mut self, road: &Road) -> Result<(), Failure> {
+        if !(self.changes && self.asks_first) {
+            return Ok(());
+        }
+        if let Some(fault) = road.rights.missing(road, self).await? {
+            self.not_sent(road, &fault);
+        }
+        Ok(())
+    }
+
+    fn not_sent(&mut self, road: &Road, fault: &Fault) {
+        let cause = format!("not sent, because what becomes of it could not be seen: {fault}");
+        self.over(road, Report::failed(Outcome::Failed, ErrorClass::Undeliverable, cause));
     }
 
     /// Waits until somebody else is done with some of these machines: those, ready to be sent, and the rest.

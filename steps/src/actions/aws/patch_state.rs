@@ -15,7 +15,7 @@ use super::{
 use crate::{
     action::Failure,
     ports::{
-        fault::FaultKind,
+        fault::{Fault, FaultKind},
         ssm::{PatchState, Ssm},
     },
 };
@@ -55,7 +55,7 @@ fn foreign(state: &PatchState) -> String {
     format!("the last patch operation is not ours: a {}{at}{list}", state.operation)
 }
 
-/// Patch states of these machines, fifty a call. What cannot be read is missing.
+/// Patch states of these machines, fifty a call. What cannot be read is missing, and the last reason is told.
 ///
 /// # Errors
 /// That a person must renew credentials.
@@ -63,17 +63,20 @@ pub(super) async fn read_once(
     road: &Road,
     ssm: &Arc<dyn Ssm>,
     machines: &[TargetId],
-) -> Result<BTreeMap<TargetId, PatchState>, Failure> {
-    let mut states = BTreeMap::new();
+) -> Result<(BTreeMap<TargetId, PatchState>, Option<Fault>), Failure> {
+    let (mut states, mut unread) = (BTreeMap::new(), None);
     for some in machines.chunks(MOST) {
         let _permit = road.calls.acquire().await;
         match ssm.patch_states(some).await {
             Ok(read) => states.extend(read.into_iter().map(|state| (state.instance.clone(), state))),
             Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
-            Err(fault) => tracing::warn!(%fault, "patch states could not be read"),
+            Err(fault) => {
+                tracing::warn!(%fault, "patch states could not be read");
+                unread = Some(fault);
+            }
         }
     }
-    Ok(states)
+    Ok((states, unread))
 }
 
 /// Waits until the states of machines are those of their operations, and tells each; those that do not come in time are
@@ -95,7 +98,7 @@ pub(super) async fn wait(
         stopping.pause(&road.ctx, pause).await?;
         pause = Duration::from_secs(15);
         let ids: Vec<_> = awaited.keys().cloned().collect();
-        let mut states = read_once(road, &ssm, &ids).await?;
+        let (mut states, unread) = read_once(road, &ssm, &ids).await?;
         awaited.retain(|machine, awaited| {
             let ours = states.get(machine).is_some_and(|state| awaited.is_told_by(state));
             if ours && let Some(state) = states.remove(machine) {
@@ -108,9 +111,10 @@ pub(super) async fn wait(
         }
         if road.ctx.now() >= until {
             for machine in awaited.into_keys() {
-                let why = match states.get(&machine) {
-                    Some(state) => foreign(state),
-                    None => "Systems Manager has none of this machine".to_owned(),
+                let why = match (states.get(&machine), &unread) {
+                    (Some(state), _) => foreign(state),
+                    (None, Some(fault)) => fault.to_string(),
+                    (None, None) => "Systems Manager has none of this machine".to_owned(),
                 };
                 let within = Span::from_secs(UPLOAD.as_secs());
                 tell(machine, Err(format!("the patch state did not arrive within {within}: {why}")));

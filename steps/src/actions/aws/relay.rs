@@ -20,6 +20,7 @@ use super::{
     others::{Other, Others},
     overview::Overviews,
     patience::Stopping,
+    rights::Rights,
 };
 use crate::{
     action::{Failure, Inputs, Work},
@@ -79,6 +80,7 @@ impl Relay {
             ctx: ctx.clone(),
             calls: Arc::new(Semaphore::new(CALLS)),
             others: Others::default(),
+            rights: Rights::default(),
             overviews: Overviews::default(),
             events: told,
         };
@@ -131,6 +133,7 @@ fn go(road: Road, mut errand: Errand) -> Pin<Box<dyn Future<Output = Result<(), 
         if !busy.is_empty() {
             beside.spawn(go_later(road.clone(), errand.clone(), busy));
         }
+        errand.leave_unseen_ones(&road).await?;
         if !errand.targets.is_empty() {
             errand.note_boots(&road).await?;
             match errand.send(&road).await? {

@@ -43,6 +43,19 @@ async fn a_part_that_is_missing_in_lists_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_may_see_the_end_of_is_not_sent() {
+    for call in ["ssm:ListCommands", "ssm:ListCommandInvocations", "ssm:DescribeInstancePatchStates"] {
+        let (world, attempt) = patched(&format!("{{ kind: denied, call: '{call}' }}")).await;
+        let not_sent =
+            format!("failed: not sent, because what becomes of it could not be seen: {call} is not");
+        for report in reports(&world, &attempt) {
+            assert!(report.starts_with(&not_sent), "{report}");
+        }
+        assert_eq!(world.calls().count("ssm:SendCommand"), 0, "{call}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_never_ran_hides_behind_no_success() {
     let (world, attempt) = patched(
         "{ kind: terminated, targets: [web/1], document: AWS-RunPatchBaseline },

@@ -42,6 +42,18 @@ fn invocations_of_one_machine_are_not_visible_for_longer() {
 }
 
 #[test]
+fn a_command_has_no_machines() {
+    // Its list stays empty.
+    let dev = [("dev", 1), ("dev", 2)];
+    let fault = "  - { kind: late_part, targets: [dev], document: AWS-RunPatchBaseline, after: 30h }";
+    let shown = Shown::with(fault);
+    shown.ends(10, "restored", &dev).count("not_started", 58);
+    for machine in dev {
+        shown.machine(machine, "restored", "UTC: the machine is not in its list", &CANCELLED_AND_REPLACED);
+    }
+}
+
+#[test]
 fn the_invocation_of_one_machine_is_never_visible() {
     // Neither that it was not sent, nor that it succeeded: nobody knows, so it counts, and it goes back.
     let fault =

@@ -1,7 +1,9 @@
 //! Patch states, and machines that are sick with their patches.
 
 use super::ONE;
-use crate::sandbox::shown::{HEALTHY, REPLACED, SCANNED_TWICE_AND_REPLACED, SWAPPED, Shown};
+use crate::sandbox::shown::{
+    HEALTHY, INSTALLED_AND_REPLACED, REPLACED, SCANNED_TWICE_AND_REPLACED, SWAPPED, Shown,
+};
 
 // Reports.
 
@@ -24,7 +26,7 @@ fn a_machine_is_missing_from_patch_states() {
 
 #[test]
 fn somebody_else_scans_after_our_installation() {
-    let fault = "  - { kind: foreign_scan, targets: [production/11], after: 5s, times: 1 }";
+    let fault = "  - { kind: foreign_scan, targets: [production/11], after: 0s, times: 1 }";
     Shown::with(fault).ends(0, "succeeded", &[]);
 }
 
@@ -32,14 +34,14 @@ fn somebody_else_scans_after_our_installation() {
 fn somebody_else_scans_before_our_scan_is_judged() {
     // The state that is found then is not the one of our scan: it is made once more.
     let done = [("ec2:CreateSnapshots", 1), ("ssm:SendCommand", 3)];
-    Shown::with("  - { kind: foreign_scan, targets: [production/11], after: 60s, times: 2 }")
+    Shown::with("  - { kind: foreign_scan, targets: [production/11], after: 0s, times: 2 }")
         .ends(0, "succeeded", &[ONE])
         .machine(ONE, "succeeded", "", &done);
 }
 
 #[test]
 fn somebody_else_scans_after_each_of_our_scans() {
-    Shown::with("  - { kind: foreign_scan, targets: [production/11], after: 5s }")
+    Shown::with("  - { kind: foreign_scan, targets: [production/11], after: 0s }")
         .ends(0, "succeeded", &[ONE])
         .machine(
             ONE,
@@ -54,6 +56,21 @@ fn somebody_else_patches_at_the_same_time() {
     // Two at a time disturb each other: ours waits.
     let shown = Shown::with("  - { kind: foreign_patching, targets: [dev/1], after: 30s }");
     shown.ends(0, "succeeded", &[]);
+}
+
+#[test]
+fn somebody_else_begins_to_patch_when_we_do() {
+    // After we looked, and before ours arrives: the second one fails.
+    let one = ("dev", 1);
+    Shown::with("  - { kind: foreign_patching, targets: [dev/1], after: 245s }")
+        .ends(10, "restored", &[one])
+        .machine(
+            one,
+            "restored",
+            "exited with 1: another patch operation is running",
+            &INSTALLED_AND_REPLACED,
+        )
+        .count("not_started", 58);
 }
 
 #[test]

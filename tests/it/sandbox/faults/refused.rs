@@ -1,6 +1,6 @@
 //! Calls that AWS throttles, breaks or refuses.
 
-use crate::sandbox::shown::{CANCELLED_AND_REPLACED, Shown};
+use crate::sandbox::shown::Shown;
 
 // Too many calls.
 
@@ -77,50 +77,47 @@ fn credentials_stay_expired_while_a_command_runs() {
 
 // Rights.
 
-const DEV: [(&str, usize); 2] = [("dev", 1), ("dev", 2)];
-
-/// What the sandbox says of a missing right, and what we make of it.
-fn not_allowed(call: &str) -> String {
-    format!(
-        "{call} is not allowed: you are not authorized to perform this operation: {call}; see what is needed: \
-         `runbook iam-policy FILE`"
-    )
-}
-
-/// The cause of a run that ended with its first stage.
-fn of_dev(step: &str, cause: &str) -> String {
-    format!("dev is over its budget: 2 machines failed, 0 may; <dev/2>: dev/wave-1/{step} failed: {cause}")
+/// Without this right nothing is changed, and the run says at which step, and what it says before the right's name.
+#[track_caller]
+fn is_needed(call: &str, step: &str, because: &str) {
+    let shown = Shown::with(&format!("  - {{ kind: denied, call: \"{call}\" }}"));
+    let cause = format!(
+        "dev is over its budget: 2 machines failed, 0 may; <dev/2>: dev/wave-1/{step} failed: {because}{call} is not \
+         allowed: you are not authorized to perform this operation: {call}; see what is needed: `runbook \
+         iam-policy FILE`"
+    );
+    let dev = [("dev", 1), ("dev", 2)];
+    shown.ends(10, "failed", &dev).count("failed", 2).changed_nothing().says(&cause, "runbook retry");
 }
 
 #[test]
 fn the_right_to_create_snapshots_is_missing() {
-    let shown = Shown::with(r#"  - { kind: denied, call: "ec2:CreateSnapshots" }"#);
-    let cause = of_dev("backup", &not_allowed("ec2:CreateSnapshots"));
-    shown.ends(10, "failed", &DEV).count("failed", 2).changed_nothing().says(&cause, "runbook retry");
+    is_needed("ec2:CreateSnapshots", "backup", "");
 }
 
 #[test]
 fn the_right_to_send_commands_is_missing() {
-    let shown = Shown::with(r#"  - { kind: denied, call: "ssm:SendCommand" }"#);
-    let cause = of_dev("patch", &not_allowed("ssm:SendCommand"));
-    shown.ends(10, "failed", &DEV).count("failed", 2).changed_nothing().says(&cause, "runbook retry");
+    is_needed("ssm:SendCommand", "patch", "");
 }
 
+const UNSEEN: &str = "not sent, because what becomes of it could not be seen: ";
+
 #[test]
-fn a_right_of_the_way_back_is_missing() {
-    let shown = Shown::with(r#"  - { kind: denied, call: "ec2:CreateReplaceRootVolumeTask" }"#);
-    let right = not_allowed("ec2:CreateReplaceRootVolumeTask");
-    let cause = of_dev("patch", &format!("not changed, because it could not be restored: {right}"));
-    shown.ends(10, "failed", &DEV).count("failed", 2).changed_nothing().says(&cause, "runbook retry");
+fn the_right_to_list_commands_is_missing() {
+    is_needed("ssm:ListCommands", "patch", UNSEEN);
 }
 
 #[test]
 fn the_right_to_see_how_commands_end_is_missing() {
-    // What was sent may have run: it goes back.
-    let shown = Shown::with(r#"  - { kind: denied, call: "ssm:ListCommandInvocations" }"#);
-    let cause = format!(" UTC: {}", not_allowed("ssm:ListCommandInvocations"));
-    shown.ends(10, "restored", &DEV);
-    for machine in DEV {
-        shown.machine(machine, "restored", &cause, &CANCELLED_AND_REPLACED);
-    }
+    is_needed("ssm:ListCommandInvocations", "patch", UNSEEN);
+}
+
+#[test]
+fn the_right_to_see_patch_states_is_missing() {
+    is_needed("ssm:DescribeInstancePatchStates", "patch", UNSEEN);
+}
+
+#[test]
+fn a_right_of_the_way_back_is_missing() {
+    is_needed("ec2:CreateReplaceRootVolumeTask", "patch", "not changed, because it could not be restored: ");
 }
