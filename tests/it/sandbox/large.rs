@@ -114,6 +114,7 @@ fn looks(seconds: usize) -> usize {
 /// * each command is sent once, and its machines are listed once, when it is over;
 /// * whether agents are heard is asked before the installation; patch states are read after the scan, and again to be
 ///   judged: fifty machines a call;
+/// * whether ends may be seen at all is asked of both calls that tell them, before anything is sent;
 /// * how far commands are is looked at, at the documented cadence, for as long as the slowest machine takes, fifty
 ///   commands a page; and once before the wave, whether somebody else patches;
 /// * its machines are looked at once more before it begins.
@@ -125,10 +126,10 @@ fn least(machines: usize) -> BTreeMap<&'static str, usize> {
     let rounds = 2 * looks(BOOT) + looks(INSTALLATION) + looks(SCAN);
     BTreeMap::from([
         ("ssm:SendCommand", sum(&|wave| 4 * commands(wave))),
-        ("ssm:ListCommandInvocations", sum(&|wave| 4 * commands(wave))),
+        ("ssm:ListCommandInvocations", sum(&|wave| 4 * commands(wave) + 1)),
         ("ssm:ListCommands", sum(&|wave| rounds * commands(wave).div_ceil(BATCH) + 1)),
         ("ssm:DescribeInstanceInformation", sum(&commands)),
-        ("ssm:DescribeInstancePatchStates", sum(&|wave| 2 * commands(wave))),
+        ("ssm:DescribeInstancePatchStates", sum(&|wave| 2 * commands(wave) + 1)),
         ("ec2:DescribeInstances", machines.div_ceil(PAGE) + sum(&|wave| wave.div_ceil(PAGE))),
         ("sts:GetCallerIdentity", 2),
     ])
