@@ -10,7 +10,7 @@ use crate::{
         fault::FaultKind,
         ssm::{InvocationStatus, Ssm},
     },
-    world::SendRequest,
+    world::{SendRequest, fault_rule::RuleKind},
 };
 
 fn patch(operation: &str) -> SendRequest {
@@ -184,4 +184,15 @@ async fn what_runs_on_a_machine_that_is_stopped_is_given_up() {
     crate::ports::ec2::Ec2::start_instances(&account, &machine).await.unwrap();
     pass(&world, 90).await;
     assert!(account.patch_states(&machine).await.unwrap().is_empty(), "it never came to its report");
+}
+
+#[test]
+fn every_kind_of_fault_is_in_the_book() {
+    let page = include_str!("../../../../docs/sandbox.md");
+    let error = serde_yaml::from_str::<RuleKind>("nothing_that_is_known").unwrap_err().to_string();
+    let (_, kinds) = error.split_once("expected one of").expect("the kinds");
+    let kinds: Vec<_> = kinds.split('`').skip(1).step_by(2).collect();
+    assert!(kinds.len() > 40, "{error}");
+    let missing: Vec<_> = kinds.into_iter().filter(|kind| !page.contains(&format!("`{kind}`"))).collect();
+    assert_eq!(missing, [""; 0]);
 }
