@@ -47,6 +47,16 @@ async fn a_snapshot_in_error_is_no_backup() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn snapshots_that_may_not_be_looked_at_are_no_backup_and_nobody_waits_for_them() {
+    let world = world("{ kind: denied, call: 'ec2:DescribeSnapshots' }");
+    let attempt = attempt(&world, json!({ "volumes": "root" }));
+    attempt.live_to_the_end(&Snapshot::default()).await.unwrap();
+    for report in reports(&world, &attempt) {
+        assert!(report.starts_with("failed: ec2:DescribeSnapshots is not allowed"), "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_backup_nothing_is_restored() {
     let world = world("");
     let attempt = attempt(&world, json!({ "from": "backup", "strategy": "auto" }));
