@@ -2,6 +2,7 @@
 
 mod back;
 pub mod backup;
+mod beginning;
 mod boot;
 pub mod command;
 pub mod compliance;

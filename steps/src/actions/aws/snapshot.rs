@@ -21,9 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 
 use super::{
+    beginning::VISIBLE,
     errand::{clock, since_then},
     kept::{Kept, KeptVolume},
-    making::{self, Found, Machine, Making, Order, Over, VISIBLE},
+    making::{self, Found, Machine, Making, Order, Over},
     marks,
     patience::cancelled,
     relay::instances,
