@@ -264,7 +264,6 @@ const fn call(name: &'static str) -> Call {
     Call::new(name, Family::Backup)
 }
 
-/// The tags of a recovery point.
 fn described_job(answer: DescribeBackupJobOutput, id: &str) -> BackupJob {
     BackupJob {
         id: answer.backup_job_id.unwrap_or_else(|| id.to_owned()),

@@ -215,7 +215,8 @@ impl Connection {
             }
             (Err(fault), _) if fault.kind == FaultKind::Credentials => Err(self.refused(fault)),
             // Who cannot assume the role now cannot make the call either, and asks again.
-            (Err(fault), _) if fault.kind == FaultKind::Throttled || self.door.role.is_some() => Err(fault),
+            (Err(fault), _) if fault.kind == FaultKind::Throttled => Err(fault),
+            (Err(fault), _) if fault.kind == FaultKind::NotSent && self.door.role.is_some() => Err(fault),
             (Err(fault), planned) => {
                 tracing::warn!(%fault, ?planned, "the account could not be verified");
                 Ok(None)

@@ -107,6 +107,24 @@ struct Asked {
     machines: BTreeSet<TargetId>,
     at: Timestamp,
     watch: Watch,
+    /// Its machines were listed, and that was answered.
+    listed: bool,
+    /// The last listing was not.
+    unanswered: bool,
+}
+
+impl Asked {
+    /// Whether its machines are listed whatever is counted: what was said early is not lost for one that says nothing.
+    fn is_listed_anyway(&self, now: Timestamp) -> bool {
+        let passed = since_then(self.at, now);
+        passed >= PATIENCE || !self.listed && passed >= LIMIT
+    }
+
+    /// Whether somebody is still waited for.
+    fn is_open(&self, now: Timestamp) -> bool {
+        let patience = if self.unanswered { PATIENCE * 2 } else { PATIENCE };
+        !self.machines.is_empty() && since_then(self.at, now) < patience
+    }
 }
 
 /// Sends it to some. One that the service cannot take fails the whole call: then each half is asked for itself.
@@ -131,7 +149,7 @@ async fn ask(
                 Ok(command) => {
                     let machines = some.iter().cloned().collect();
                     let watch = overview.watch(ctx, &command, at);
-                    asked.push(Asked { command, machines, at, watch });
+                    asked.push(Asked { command, machines, at, watch, listed: false, unanswered: false });
                 }
                 Err(fault) if fault.kind == FaultKind::Target && some.len() > 1 => {
                     let (first, second) = some.split_at(some.len() / 2);
@@ -176,7 +194,7 @@ async fn hear(
             return Ok(heard);
         }
         for one in &mut asked {
-            if since_then(one.at, ctx.now()) < PATIENCE {
+            if !one.is_listed_anyway(ctx.now()) {
                 match one.watch.look(ssm).await {
                     Ok(Stand::Executing(counts)) if !counts.is_complete() => continue,
                     Ok(_) => {}
@@ -188,6 +206,7 @@ async fn hear(
                 }
             }
             let left: Vec<_> = one.machines.iter().cloned().collect();
+            one.unanswered = true;
             let parts = match ssm.invocations(&one.command, &left).await {
                 Ok(parts) => parts,
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
@@ -196,6 +215,7 @@ async fn hear(
                     continue;
                 }
             };
+            (one.listed, one.unanswered) = (true, false);
             for part in parts {
                 match part.status {
                     InvocationStatus::Running => continue,
@@ -210,7 +230,7 @@ async fn hear(
             }
         }
         let now = ctx.now();
-        asked.retain(|one| !one.machines.is_empty() && since_then(one.at, now) < PATIENCE);
+        asked.retain(|one| one.is_open(now));
     }
     Ok(heard)
 }

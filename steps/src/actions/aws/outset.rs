@@ -180,6 +180,15 @@ impl Errand {
         Ok(())
     }
 
+    /// Takes all machines out where the attempt was stopped meanwhile: a change is not begun any more.
+    pub fn leave_all_where_stopped(&mut self, road: &Road) {
+        let stopping = road.ctx.stopping();
+        if self.changes && self.asks_first && matches!(stopping, StopReason::TimedOut | StopReason::Cancelled)
+        {
+            self.over(road, late(stopping, "the time was over before the command was sent"));
+        }
+    }
+
     fn over(&mut self, road: &Road, report: Report) {
         road.tell_all(self.leg, std::mem::take(&mut self.targets), &report);
     }

@@ -23,7 +23,8 @@ use tokio::sync::Mutex;
 
 use super::{
     errand::{later, since_then},
-    patience::share,
+    gathering::at_most,
+    patience::{passes, share},
 };
 use crate::{
     context::Context,
@@ -91,6 +92,8 @@ struct Watched {
 struct Seen {
     /// The tick that it was made for, and the earliest command that it tells of.
     made: Option<(Timestamp, Timestamp)>,
+    /// The tick whose question was not answered, and why not.
+    unanswered: Option<(Timestamp, Fault)>,
     rows: BTreeMap<String, Option<Progress>>,
     /// How many commands of others were among them.
     foreign: usize,
@@ -174,6 +177,9 @@ impl Watch {
             return Ok(Stand::Untold);
         }
         let mut seen = self.board.seen.lock().await;
+        if let Some((_, fault)) = seen.unanswered.as_ref().filter(|(tick, _)| *tick >= self.next) {
+            return Err(fault.clone());
+        }
         let told = seen.made.is_some_and(|(tick, since)| tick >= self.next && since <= self.at);
         if !told {
             let (due, ours, since) = {
@@ -189,24 +195,29 @@ impl Watch {
             let from = since.checked_sub(SKEW).unwrap_or(since);
             let rows = match ssm.executing(Some(from)).await {
                 Ok(rows) => rows,
-                Err(fault) if matches!(fault.kind, FaultKind::Unsupported | FaultKind::Denied) => {
+                // The others of this tick get the same word: who asks again and again helps nobody.
+                Err(fault) if passes(fault.kind) || fault.kind == FaultKind::Credentials => {
+                    seen.unanswered = Some((self.next, fault.clone()));
+                    return Err(fault);
+                }
+                Err(fault) => {
+                    tracing::warn!(%fault, "commands are listed one by one: how they stand together is not told");
                     self.board.lacking.store(true, Ordering::Relaxed);
                     return Ok(Stand::Untold);
                 }
-                Err(fault) => return Err(fault),
             };
             let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.command_id, row.progress)).collect();
             let watched = self.board.watched();
             let foreign = rows.keys().filter(|command| !watched.contains_key(*command)).count();
-            *seen = Seen { made: Some((self.next, since)), rows, foreign };
+            *seen = Seen { made: Some((self.next, since)), unanswered: None, rows, foreign };
         }
         // One that is not there is over, or so new that it is not seen yet: its own listing tells.
         Ok(seen.rows.get(&self.command).copied().flatten().map_or(Stand::Untold, Stand::Executing))
     }
 
     /// Whether its machines are to be listed now: one went wrong, or all have ended, or what has ended has waited long
-    /// enough for the others.
-    pub fn is_due(&mut self, counts: Progress, now: Timestamp) -> bool {
+    /// enough for the others. The attempt is over at `deadline`.
+    pub fn is_due(&mut self, counts: Progress, now: Timestamp, deadline: Timestamp) -> bool {
         let at = self.at;
         let read = self.read.get_or_insert(Reading { at, counts: Progress::default(), noticed: None });
         if counts.errors > read.counts.errors || counts.is_complete() || since_then(read.at, now) >= ANYWAY {
@@ -220,7 +231,9 @@ impl Watch {
         if counts.completed > noticed.completed {
             (noticed.completed, noticed.moved) = (counts.completed, now);
         }
-        since_then(noticed.moved, now) >= QUIET || since_then(noticed.since, now) >= LONGEST
+        let left = since_then(now, deadline);
+        since_then(noticed.moved, now) >= at_most(QUIET, left)
+            || since_then(noticed.since, now) >= at_most(LONGEST, left)
     }
 
     /// Its machines were listed; `counts` is how it stood right before.
@@ -259,6 +272,11 @@ mod tests {
         Timestamp::from_second(second).expect("a time")
     }
 
+    /// When the attempt is over.
+    fn end() -> Timestamp {
+        at(100_000)
+    }
+
     fn counts(completed: u32, errors: u32) -> Progress {
         Progress { targets: 50, completed, errors }
     }
@@ -281,24 +299,27 @@ mod tests {
     #[test]
     fn machines_are_listed_when_one_failed_or_all_ended_or_the_rest_keeps_them_waiting() {
         let mut watch = Overview::default().shifted("c", at(0), 0.0);
-        assert!(!watch.is_due(counts(0, 0), at(10)));
-        assert!(watch.is_due(counts(1, 1), at(20)), "one failed");
+        assert!(!watch.is_due(counts(0, 0), at(10), end()));
+        assert!(watch.is_due(counts(1, 1), at(20), end()), "one failed");
         watch.listed(Some(counts(1, 1)), at(20));
-        assert!(!watch.is_due(counts(1, 1), at(30)), "that is known");
-        assert!(!watch.is_due(counts(2, 1), at(40)));
-        assert!(!watch.is_due(counts(3, 1), later(at(39), QUIET)), "others follow");
-        assert!(watch.is_due(counts(3, 1), later(later(at(39), QUIET), QUIET)), "no others follow");
+        assert!(!watch.is_due(counts(1, 1), at(30), end()), "that is known");
+        assert!(!watch.is_due(counts(2, 1), at(40), end()));
+        assert!(!watch.is_due(counts(3, 1), later(at(39), QUIET), end()), "others follow");
+        assert!(watch.is_due(counts(3, 1), later(later(at(39), QUIET), QUIET), end()), "no others follow");
         watch.listed(Some(counts(3, 1)), at(300));
         let mut completed = 3;
         let listed = (300..2000).step_by(60).find(|second| {
             completed += 1;
-            watch.is_due(counts(completed, 1), at(*second))
+            watch.is_due(counts(completed, 1), at(*second), end())
         });
         assert_eq!(listed, Some(300 + i64::try_from(LONGEST.as_secs()).expect("small")));
         watch.listed(Some(counts(completed, 1)), at(2000));
-        assert!(watch.is_due(counts(50, 1), at(2001)), "all ended");
+        assert!(watch.is_due(counts(50, 1), at(2001), end()), "all ended");
+        watch.listed(Some(counts(4, 1)), at(90_000));
+        assert!(!watch.is_due(counts(5, 1), at(90_100), at(90_200)));
+        assert!(watch.is_due(counts(5, 1), at(90_110), at(90_200)), "the attempt is nearly over");
         watch.listed(None, at(2100));
-        assert!(!watch.is_due(counts(completed, 1), at(2200)));
-        assert!(watch.is_due(counts(completed, 1), at(3000)), "counts may be wrong");
+        assert!(!watch.is_due(counts(completed, 1), at(2200), end()));
+        assert!(watch.is_due(counts(completed, 1), at(3000), end()), "counts may be wrong");
     }
 }

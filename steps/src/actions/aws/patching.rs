@@ -231,7 +231,9 @@ impl Patching {
         let nobody_else = self.underway == 0 && self.scanning == 0 && self.returned.is_empty();
         let scanned = self.scanned.take(over || nobody_else, now);
         self.await_states(scanned, relay);
-        let times = [self.installed.remind(now), self.returned.remind(now), self.scanned.remind(now)];
+        let end = relay.road.ctx.deadline;
+        let times =
+            [self.installed.remind(now, end), self.returned.remind(now, end), self.scanned.remind(now, end)];
         for time in times.into_iter().flatten() {
             relay.remind(time);
         }
@@ -437,11 +439,8 @@ async fn see_back(road: Road, home: Home, down: BTreeMap<TargetId, Down>) -> Res
     };
     let mut silent = down;
     for (machine, boot) in said {
-        // An answer without a boot says nothing where there was one before.
-        if silent.get(&machine).is_some_and(|down| down.before.is_none() || boot.is_some()) {
-            silent.remove(&machine);
-            tell(machine, boot);
-        }
+        silent.remove(&machine);
+        tell(machine, boot);
     }
     if silent.is_empty() {
         return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! A backup that was complete an hour ago may be deleted, expired or in error now, and a right that nobody needed until
 //! now may be missing just when a machine is down. So, for all machines of the wave together: every backup is there and
-//! usable, every volume that it is of is where it was, and every call of the restore is allowed ([`rights`] says how that
+//! usable, every volume that it is of is where it was, and every call of the restore is allowed (`rights` says how that
 //! is seen). Quotas are not looked at: AWS asks for rights of its own to read them. Nothing is changed.
 
 mod rights;

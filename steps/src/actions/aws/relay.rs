@@ -136,6 +136,9 @@ fn go(road: Road, mut errand: Errand) -> Pin<Box<dyn Future<Output = Result<(), 
         errand.leave_unseen_ones(&road).await?;
         if !errand.targets.is_empty() {
             errand.note_boots(&road).await?;
+            errand.leave_all_where_stopped(&road);
+        }
+        if !errand.targets.is_empty() {
             match errand.send(&road).await? {
                 Delivery::Split(halves) => {
                     for half in halves {

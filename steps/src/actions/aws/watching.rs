@@ -88,7 +88,7 @@ impl Errand {
             let stand = if at_once { Ok(Stand::Untold) } else { watch.look(&ssm).await };
             let counts = match stand {
                 Ok(Stand::Untold) => None,
-                Ok(Stand::Executing(counts)) if watch.is_due(counts, now) => Some(counts),
+                Ok(Stand::Executing(counts)) if watch.is_due(counts, now, ctx.deadline) => Some(counts),
                 Ok(Stand::Executing(_)) => continue,
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
                 // A look that was not answered says nothing.

@@ -1,5 +1,7 @@
 //! `aws/patch` and `aws/compliance`.
 
+use std::time::Duration;
+
 use runbook_steps::actions::aws::{compliance::Compliance, patch::Patch};
 use serde_json::json;
 
@@ -14,6 +16,17 @@ async fn an_installation_and_its_scan_happen_once() {
     };
     // Two commands on each machine: Install and Scan.
     survives(&Patch::default(), make, &["succeeded"; 3], &[("patch", 2)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_hangs_does_not_cost_the_others_their_time() {
+    let world = world("{ kind: silent_after_reboot, targets: [web/1] }");
+    let mut patch = attempt(&world, json!({ "operation": "Install", "reboot": "RebootIfNeeded" }));
+    patch.timeout = Duration::from_secs(16 * 60);
+    patch.live_to_the_end(&Patch::default()).await.unwrap();
+    let reports = reports(&world, &patch);
+    assert_ne!(reports[0], "succeeded");
+    assert_eq!(reports[1..], ["succeeded", "succeeded"]);
 }
 
 #[tokio::test(start_paused = true)]

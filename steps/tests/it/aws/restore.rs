@@ -243,6 +243,12 @@ async fn a_replacement_that_fails_says_what_is_left() {
     assert!(reports[0].ends_with("failed; the machine has its old root volume back"), "{}", reports[0]);
     assert!(reports[1].contains("failed and left the machine without a root volume"), "{}", reports[1]);
     assert_eq!(reports[2], "succeeded");
+    // The last word of the ledger: only what was seen replaced is ever collected.
+    let rows = attempt.journal.recorded().artifacts.clone();
+    for (machine, expires) in machines(&world.ports()).iter().zip([false, false, true]) {
+        let last = rows.iter().rfind(|row| row.target == machine.id).expect("its old root volume");
+        assert_eq!(last.expires.is_some(), expires, "{last:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

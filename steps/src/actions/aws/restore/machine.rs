@@ -190,8 +190,13 @@ impl Machine {
     /// What the ledger must know where the restore failed: volumes that were made for a machine that was never touched
     /// are collected when their time is over, and its own volumes are not.
     pub fn unused(&self) -> Vec<Artifact> {
-        let Some(Way::SwapVolumes(swap)) = self.record.as_ref().map(|record| &record.way) else {
-            return Vec::new();
+        let swap = match self.record.as_ref().map(|record| &record.way) {
+            Some(Way::SwapVolumes(swap)) => swap,
+            Some(Way::ReplaceRootVolume(replace)) => {
+                let old = replace.still_in_use(&self.past);
+                return old.map(|id| self.volume(id, replace.marks.left.clone(), None, None)).collect();
+            }
+            _ => return Vec::new(),
         };
         let new = swap.unused(&self.past);
         let marked = new.iter().flat_map(|(one, _)| &one.old).filter(|_| self.past.is_over("tag old"));
@@ -269,7 +274,10 @@ impl Machine {
             // It was refused every time: nothing goes on there.
             Some((since, times, fault)) if fault.kind != FaultKind::Ambiguous => {
                 let cause = format!("{fault}, {times} times since {}; last seen: {seen}", clock(*since));
-                Report::failed(Outcome::Failed, fault.kind.class(), cause)
+                // Where something was done to the machine before, it must not be taken for one that is as it was.
+                let untouched = self.past.is_untouched();
+                let class = if untouched { fault.kind.class() } else { ErrorClass::Failed };
+                Report::failed(Outcome::Failed, class, cause)
             }
             trouble => {
                 let mut cause = format!("the restore did not come to an end; last seen: {seen}");

@@ -107,6 +107,11 @@ impl Past {
         matches!(self.stages.get(deed), Some(Stage::Answered(_) | Stage::Unclear { .. }))
     }
 
+    /// Whether nothing was done to the machine, for all that is known.
+    pub fn is_untouched(&self) -> bool {
+        self.stages.values().all(|stage| matches!(stage, Stage::Held { .. } | Stage::GivenUp))
+    }
+
     /// Whether nothing was ever asked for.
     pub fn is_blank(&self) -> bool {
         self.stages.is_empty()

@@ -53,6 +53,7 @@ pub(super) struct Marks {
     /// On everything.
     pub ours: BTreeMap<String, String>,
     /// The token of what is left behind.
+    #[serde(default)]
     pub left: String,
     /// When what is left behind may be deleted.
     pub expires: Option<Timestamp>,

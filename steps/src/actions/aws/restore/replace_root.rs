@@ -94,6 +94,12 @@ impl ReplaceRoot {
         old.map(mark).collect()
     }
 
+    /// The old volume, marked as left behind, where nobody saw a new one in its place: it may be the machine's still.
+    pub fn still_in_use<'a>(&'a self, past: &Past) -> impl Iterator<Item = &'a String> {
+        let marked = past.is_over("tag old") && past.at("replaced").is_none();
+        self.old.iter().filter(move |_| marked)
+    }
+
     /// The new root is there: what AWS does not promise to carry over is put back (DOMAIN 4.4).
     fn finish(&self, known: &Known<'_>, instance: &Instance, task: &str) -> Next {
         let Some(since) = known.past.at("replaced") else {
