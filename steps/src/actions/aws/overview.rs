@@ -236,10 +236,12 @@ impl Watch {
             || since_then(noticed.since, now) >= at_most(LONGEST, left)
     }
 
-    /// Its machines were listed; `counts` is how it stood right before.
-    pub fn listed(&mut self, counts: Option<Progress>, now: Timestamp) {
+    /// Its machines were listed, and so many of them have ended; `counts` is how it stood right before. A list may be
+    /// behind the counts: what it did not show yet is still to be read.
+    pub fn listed(&mut self, counts: Option<Progress>, ended: usize, now: Timestamp) {
         let known = self.read.map(|read| read.counts).unwrap_or_default();
-        self.read = Some(Reading { at: now, counts: counts.unwrap_or(known), noticed: None });
+        let shown = counts.filter(|counts| usize::try_from(counts.completed).is_ok_and(|all| ended >= all));
+        self.read = Some(Reading { at: now, counts: shown.unwrap_or(known), noticed: None });
     }
 }
 
@@ -301,24 +303,26 @@ mod tests {
         let mut watch = Overview::default().shifted("c", at(0), 0.0);
         assert!(!watch.is_due(counts(0, 0), at(10), end()));
         assert!(watch.is_due(counts(1, 1), at(20), end()), "one failed");
-        watch.listed(Some(counts(1, 1)), at(20));
+        watch.listed(Some(counts(1, 1)), 0, at(20));
+        assert!(watch.is_due(counts(1, 1), at(25), end()), "the list did not show it yet");
+        watch.listed(Some(counts(1, 1)), 1, at(25));
         assert!(!watch.is_due(counts(1, 1), at(30), end()), "that is known");
         assert!(!watch.is_due(counts(2, 1), at(40), end()));
         assert!(!watch.is_due(counts(3, 1), later(at(39), QUIET), end()), "others follow");
         assert!(watch.is_due(counts(3, 1), later(later(at(39), QUIET), QUIET), end()), "no others follow");
-        watch.listed(Some(counts(3, 1)), at(300));
+        watch.listed(Some(counts(3, 1)), 3, at(300));
         let mut completed = 3;
         let listed = (300..2000).step_by(60).find(|second| {
             completed += 1;
             watch.is_due(counts(completed, 1), at(*second), end())
         });
         assert_eq!(listed, Some(300 + i64::try_from(LONGEST.as_secs()).expect("small")));
-        watch.listed(Some(counts(completed, 1)), at(2000));
+        watch.listed(Some(counts(completed, 1)), 50, at(2000));
         assert!(watch.is_due(counts(50, 1), at(2001), end()), "all ended");
-        watch.listed(Some(counts(4, 1)), at(90_000));
+        watch.listed(Some(counts(4, 1)), 4, at(90_000));
         assert!(!watch.is_due(counts(5, 1), at(90_100), at(90_200)));
         assert!(watch.is_due(counts(5, 1), at(90_110), at(90_200)), "the attempt is nearly over");
-        watch.listed(None, at(2100));
+        watch.listed(None, 50, at(2100));
         assert!(!watch.is_due(counts(completed, 1), at(2200), end()));
         assert!(watch.is_due(counts(completed, 1), at(3000), end()), "counts may be wrong");
     }

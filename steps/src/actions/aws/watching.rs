@@ -104,7 +104,6 @@ impl Errand {
             };
             match read {
                 Ok(parts) => {
-                    watch.listed(counts, now);
                     for part in parts {
                         if part.status == InvocationStatus::Running {
                             words.insert(part.instance, part.details);
@@ -114,6 +113,7 @@ impl Errand {
                             road.tell(self.leg, machine, ending);
                         }
                     }
+                    watch.listed(counts, self.targets.len() - left.len(), now);
                 }
                 Err(fault) if fault.kind == FaultKind::Credentials => return Err(needs_person(&fault)),
                 // What runs there runs on, whether we see it or not.
