@@ -182,7 +182,7 @@ fn targets_work(
     facts: &mut Vec<Event>,
 ) -> Option<Work> {
     let plan::Work::Action(inputs) = &task.work else { return None };
-    let shared = Arc::new(Inputs { values: inputs.shared.clone(), backup: None });
+    let shared = Arc::new(Inputs { values: inputs.shared.clone(), ..Inputs::default() });
     let mut refused: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
     let strategies = task.strategies();
     let mut targets = Vec::new();
@@ -193,15 +193,15 @@ fn targets_work(
             target = Arc::new(new.in_place_of(&target));
         }
         let plain = new.is_none() && inputs.late.is_empty() && !inputs.per_target.contains_key(&id);
-        let backup = task.restores.as_ref().and_then(|_| live.run().backup_for(&task.name, &id).cloned());
+        let backup = backup(live, task, &id);
         let own = if plain && backup.is_none() {
             Ok(Arc::clone(&shared))
         } else if plain {
-            Ok(Arc::new(Inputs { values: inputs.shared.clone(), backup }))
+            Ok(Arc::new(Inputs { backup, ..Inputs::clone(&shared) }))
         } else {
             live.run()
                 .inputs(&task.name, Some(&id), Some(secrets))
-                .map(|values| Arc::new(Inputs { values, backup }))
+                .map(|values| Arc::new(Inputs { values, backup, patchset: shared.patchset.clone() }))
         };
         // `auto` was decided in the plan.
         let own = own.map(|own| match strategies.get(&id) {
@@ -228,6 +228,15 @@ fn targets_work(
     (!targets.is_empty()).then_some(Work { targets, inputs: common })
 }
 
+/// The outputs of the backup that a machine is restored from: here, or by a branch when what is changed here goes wrong.
+fn backup(live: &Live, task: &Task, id: &TargetId) -> Option<Value> {
+    let run = live.run();
+    match task.restores {
+        Some(_) => run.backup_for(&task.name, id).cloned(),
+        None => live.restoring(&task.name).find_map(|way| run.backup_for(&way.name, id)).cloned(),
+    }
+}
+
 fn whole_work(
     live: &Live,
     task: &Task,
@@ -242,7 +251,9 @@ fn whole_work(
         live.run().inputs(&task.name, None, Some(secrets))
     };
     match values {
-        Ok(values) => Some(Work { targets: Vec::new(), inputs: Arc::new(Inputs { values, backup: None }) }),
+        Ok(values) => {
+            Some(Work { targets: Vec::new(), inputs: Arc::new(Inputs { values, ..Inputs::default() }) })
+        }
         Err(error) => {
             facts.push(Event::TaskReported {
                 task: attempt.task.clone(),

@@ -107,7 +107,7 @@ fn inputs(live: &Live, notice: &Notice, secrets: &Secrets) -> Result<Arc<Inputs>
     if values.get("body").is_none_or(Value::is_null) {
         values.insert("body".into(), about(live, notice));
     }
-    Ok(Arc::new(Inputs { values, backup: None }))
+    Ok(Arc::new(Inputs { values, ..Inputs::default() }))
 }
 
 /// What is sent where the rule has no body of its own.

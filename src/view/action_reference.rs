@@ -67,6 +67,9 @@ fn section(page: &mut String, doc: &ActionDoc) {
     if doc.restores {
         page.push_str("* It restores machines from the backup that `from` names\n");
     }
+    if doc.takes_patchset {
+        page.push_str("* It takes the runbook's patchset\n");
+    }
     if !doc.rights.is_empty() {
         let rights: Vec<String> = doc.rights.iter().map(|right| format!("`{right}`")).collect();
         let _ = writeln!(page, "* Rights: {}", rights.join(", "));

@@ -54,8 +54,16 @@ pub struct Work {
 pub struct Inputs {
     /// By key.
     pub values: BTreeMap<String, Value>,
-    /// Restoring actions: the outputs of the backup that the machine is restored from (`from:`).
+    /// The outputs of the backup that the machine is restored from (`from:`): for an action that restores, and for one
+    /// that changes a machine which a failure branch would restore.
     pub backup: Option<Value>,
+    /// Actions that take a patchset, in a runbook that has one: what may be installed.
+    ///
+    /// `platforms`: by platform and package the exact version to install, and no other; absent on the machines where
+    /// patches are tested first, which install what they find. `also`: further versions that were tested. `removed`:
+    /// packages that went away. `barred`: by platform the versions that broke a machine (`name`, `version`, `broke`),
+    /// which are never installed. The same in every life of an attempt.
+    pub patchset: Option<Arc<Value>>,
 }
 
 impl Inputs {

@@ -78,6 +78,9 @@ pub struct ActionDoc {
     pub backs_up: bool,
     /// Whether it brings a machine back to a backup (input `from`).
     pub restores: bool,
+    /// Whether it installs packages as a patchset says, and tells by its outputs what it installed: `platform`, and
+    /// `changed` (a list of `name`, `arch`, `from`, `to`; `from` is null where the package is new, `to` where it is gone).
+    pub takes_patchset: bool,
     /// The rights that it needs, in the words of the service (`ssm:SendCommand`).
     pub rights: Vec<&'static str>,
     /// What it gives to later steps: name and meaning.
@@ -100,6 +103,7 @@ impl ActionDoc {
             repeatable: true,
             backs_up: false,
             restores: false,
+            takes_patchset: false,
             rights: Vec::new(),
             outputs: Vec::new(),
         }

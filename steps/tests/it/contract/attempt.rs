@@ -159,7 +159,7 @@ impl Attempt {
 /// Inputs, from a JSON object.
 pub fn inputs_of(values: Value) -> Inputs {
     let Value::Object(values) = values else { panic!("inputs are an object") };
-    Inputs { values: values.into_iter().collect(), backup: None }
+    Inputs { values: values.into_iter().collect(), backup: None, patchset: None }
 }
 
 /// A host of this name.
