@@ -8,6 +8,7 @@ use runbook_steps::{
         Ports,
         clock::{Clock, SystemClock},
         http::Http,
+        linux::NoHosts,
     },
     programs::{Programs, outputs_folder},
 };
@@ -83,6 +84,7 @@ pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
         http: around.http,
         process: Arc::new(programs),
         inventory: Arc::new(inventory),
+        linux: Arc::new(NoHosts),
         aws: factory,
     }
 }

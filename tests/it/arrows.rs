@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, process::Command};
 use serde_json::Value;
 
 /// What each crate may depend on, of ours, beside its tests.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("runbook-engine", &[]),
     ("runbook-state", &["runbook-engine"]),
     ("runbook-steps", &["runbook-engine"]),
     ("runbook-aws", &["runbook-engine", "runbook-steps"]),
     ("runbook-http", &["runbook-steps"]),
+    ("runbook-linux", &["runbook-engine", "runbook-steps"]),
     ("runbook-sandbox", &["runbook-engine", "runbook-steps"]),
     (
         "runbook",
@@ -20,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "runbook-steps",
             "runbook-aws",
             "runbook-http",
+            "runbook-linux",
             "runbook-sandbox",
         ],
     ),

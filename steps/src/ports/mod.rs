@@ -6,6 +6,7 @@ pub mod ec2;
 pub mod fault;
 pub mod http;
 pub mod inventory;
+pub mod linux;
 pub mod process;
 pub mod ssm;
 
@@ -22,6 +23,8 @@ pub struct Ports {
     pub process: Arc<dyn process::Process>,
     /// Which machines there are.
     pub inventory: Arc<dyn inventory::Inventory>,
+    /// Hosts of our own.
+    pub linux: Arc<dyn linux::Linux>,
     /// AWS by account, Region and role; absent where this binary or this run has no AWS.
     pub aws: Option<Arc<dyn AwsFactory>>,
 }

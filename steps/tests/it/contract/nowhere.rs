@@ -13,6 +13,7 @@ use runbook_steps::ports::{
     fault::Fault,
     http::{Http, Request},
     inventory::Inventory,
+    linux::NoHosts,
     process::{Process, Program, Progress},
 };
 
@@ -27,6 +28,7 @@ pub fn ports(clock: impl Clock + 'static) -> Ports {
         http: Arc::new(Nowhere),
         process: Arc::new(Nowhere),
         inventory: Arc::new(Nowhere),
+        linux: Arc::new(NoHosts),
         aws: None,
     }
 }
