@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod catalog;
+pub mod connection;
 pub mod diagnostic;
 pub mod document;
 pub mod duration;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::{GroupName, TargetId};
+use crate::{
+    connection::{Connection, defect},
+    ids::{GroupName, TargetId},
+};
 
 /// One machine with everything that the plan says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,12 @@ pub struct Target {
     /// Variables of a host; empty for EC2.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, Value>,
+    /// What a host serves (`production`), as its inventory says; absent for EC2, whose tags say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Who answers for a host, as its inventory says; absent for EC2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// `linux` or `windows`.
     pub platform: String,
     /// What it was made from; a machine with another one before its wave is not the planned one.
@@ -87,6 +96,9 @@ pub enum Home {
     Host {
         /// Its address.
         address: String,
+        /// How it is reached there, where that is not what the user's own ssh configuration says.
+        #[serde(default, skip_serializing_if = "Connection::is_empty")]
+        connection: Connection,
     },
 }
 
@@ -119,17 +131,62 @@ pub enum TargetQuery {
     HostInventory {
         /// The file, relative to the runbook.
         file: String,
-        /// The group in it; absent: all hosts.
+        /// Which of its hosts, as a pattern of its groups and hosts (`web:!canary`); absent: all hosts.
         group: Option<String>,
     },
 }
 
-/// A host written down in the runbook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A host written down in the runbook or in an inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostEntry {
     /// Name or IP address.
     pub address: String,
     /// Its variables.
     #[serde(default)]
     pub vars: BTreeMap<String, Value>,
+    /// How it is reached.
+    #[serde(default, skip_serializing_if = "Connection::is_empty")]
+    pub connection: Connection,
+    /// What it serves: `production`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Who answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+impl HostEntry {
+    /// What no host can be reached with, one lower-case phrase: an address or a connection that a shell or ssh would
+    /// take for something else.
+    pub fn defect(&self) -> Option<String> {
+        defect("address", &self.address, false).or_else(|| self.connection.defect())
+    }
+
+    /// The host as a target of a group.
+    pub fn into_target(self, name: &str, platform: &str, group: &GroupName) -> Target {
+        Target {
+            id: TargetId::new(name),
+            name: name.to_owned(),
+            group: group.clone(),
+            private_ip: Some(self.address.clone()),
+            tags: BTreeMap::new(),
+            vars: self.vars,
+            environment: self.environment,
+            owner: self.owner,
+            platform: platform.to_owned(),
+            image: None,
+            root_volume: None,
+            ec2: None,
+            home: Home::Host { address: self.address, connection: self.connection },
+        }
+    }
+}
+
+/// Why this cannot name a host, one lower-case phrase. Names are what commands, paths of the state folder and patterns
+/// are made of: domain names, IP addresses, and the names that people give.
+pub fn host_name_defect(name: &str) -> Option<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    (!begins || !name.chars().all(allowed) || name.len() > 255)
+        .then(|| format!("`{}` cannot name a host", name.escape_debug()))
 }

@@ -29,6 +29,8 @@ fn machine(number: usize, group: &str) -> Target {
         private_ip: Some(format!("10.0.0.{number}")),
         tags: BTreeMap::from([("Name".into(), format!("web-{number}"))]),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: "linux".into(),
         image: None,
         root_volume: None,

@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use runbook_engine::{
     artifact::ArtifactKind,
+    connection::Connection,
     ids::{RunId, TargetId, TaskName},
     target::Home,
 };
@@ -283,7 +284,8 @@ fn heard_of(row: &ArtifactRow, held: &[Held], unasked: &[Unasked]) -> Vec<Candid
     if !made.is_empty() || blind || held.iter().any(|held| held.token.as_ref() == Some(&row.token)) {
         return made;
     }
-    let home = row.home.clone().unwrap_or(Home::Host { address: String::new() });
+    let home =
+        row.home.clone().unwrap_or(Home::Host { address: String::new(), connection: Connection::default() });
     vec![Candidate { row: row.clone(), reason: Reason::Intended, home }]
 }
 

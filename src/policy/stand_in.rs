@@ -93,6 +93,8 @@ fn of_query(
         private_ip: Some("10.0.0.1".to_owned()),
         tags: own,
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: "linux".to_owned(),
         image: None,
         root_volume: None,

@@ -136,7 +136,7 @@ pub fn total(sizes: &[(ArtifactKind, Option<u64>)]) -> String {
 /// Account, Region and role, as far as they are known.
 pub fn place(home: &Home) -> String {
     match home {
-        Home::Host { address } => address.clone(),
+        Home::Host { address, .. } => address.clone(),
         Home::Aws { account, region, role, .. } => {
             let words: Vec<&str> =
                 [account, region, role].into_iter().flatten().map(String::as_str).collect();

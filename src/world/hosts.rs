@@ -70,7 +70,7 @@ impl Inventory for RealInventory {
             TargetQuery::Hosts { hosts } => hosts.clone(),
             TargetQuery::HostInventory { file, group } => self.in_file(file, group.as_deref())?,
         };
-        Ok(hosts.into_iter().map(|(name, entry)| host(group, name, entry)).collect())
+        Ok(hosts.into_iter().map(|(name, entry)| entry.into_target(&name, "linux", group)).collect())
     }
 
     async fn inspect(&self, targets: &[Target]) -> Result<BTreeMap<TargetId, String>, Fault> {
@@ -80,21 +80,5 @@ impl Inventory for RealInventory {
             return Ok(BTreeMap::new());
         }
         self.aws()?.inspect(&instances).await
-    }
-}
-
-fn host(group: &GroupName, name: String, entry: HostEntry) -> Target {
-    Target {
-        id: TargetId::new(&name),
-        group: group.clone(),
-        private_ip: Some(entry.address.clone()),
-        tags: BTreeMap::new(),
-        vars: entry.vars,
-        platform: "linux".to_owned(),
-        image: None,
-        root_volume: None,
-        ec2: None,
-        home: Home::Host { address: entry.address },
-        name,
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn environment(
         env.insert("RUNBOOK_TARGET_ID".to_owned(), target.id.to_string());
         env.insert("RUNBOOK_TARGET_NAME".to_owned(), target.name.clone());
         let address = match &target.home {
-            Home::Host { address } => Some(address),
+            Home::Host { address, .. } => Some(address),
             Home::Aws { .. } => None,
         };
         if let Some(ip) = target.private_ip.as_ref().or(address) {

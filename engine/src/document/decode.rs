@@ -4,6 +4,7 @@ mod composite;
 mod expression;
 mod fields;
 mod header;
+mod host;
 mod rollout;
 mod scalar;
 mod step;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
+    connection::{Connection, Sudo},
     diagnostic::Place,
     duration::Span,
     outcome::{Effect, ErrorClass},
@@ -168,6 +169,61 @@ pub struct HostSpec {
     pub address: Option<Spanned<String>>,
     /// `vars:`.
     pub vars: BTreeMap<String, Value>,
+    /// `connection:`.
+    pub connection: ConnectionSpec,
+    /// `environment:`.
+    pub environment: Option<Spanned<String>>,
+    /// `owner:`.
+    pub owner: Option<Spanned<String>>,
+}
+
+impl HostSpec {
+    /// Its texts, which may hold expressions; without its variables.
+    pub fn texts(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let texts = [&self.address, &self.environment, &self.owner];
+        texts.into_iter().flatten().chain(self.connection.texts())
+    }
+}
+
+/// `connection:` of a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionSpec {
+    /// `port:`.
+    pub port: Option<Spanned<u16>>,
+    /// `user:`.
+    pub user: Option<Spanned<String>>,
+    /// `identity:`.
+    pub identity: Option<Spanned<String>>,
+    /// `config:`.
+    pub config: Option<Spanned<String>>,
+    /// `jump:`.
+    pub jump: Vec<Spanned<String>>,
+    /// `sudo:`.
+    pub sudo: Option<Spanned<Sudo>>,
+    /// `sudo_password:`, the name of a secret.
+    pub sudo_password: Option<Spanned<String>>,
+}
+
+impl ConnectionSpec {
+    /// Its texts, which may hold expressions.
+    pub fn texts(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let texts = [&self.user, &self.identity, &self.config, &self.sudo_password];
+        texts.into_iter().flatten().chain(&self.jump)
+    }
+
+    /// The connection, with each text as `text` renders it.
+    pub fn rendered(&self, mut text: impl FnMut(&Spanned<String>) -> String) -> Connection {
+        let mut option = |spec: &Option<Spanned<String>>| spec.as_ref().map(&mut text);
+        Connection {
+            port: self.port.as_ref().map(|port| port.value),
+            user: option(&self.user),
+            identity: option(&self.identity),
+            config: option(&self.config),
+            sudo: self.sudo.as_ref().map(|sudo| sudo.value),
+            sudo_password: option(&self.sudo_password),
+            jump: self.jump.iter().map(text).collect(),
+        }
+    }
 }
 
 /// A block.

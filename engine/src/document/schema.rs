@@ -8,10 +8,12 @@ use super::{
 };
 use crate::{
     catalog::{ActionDoc, Catalog, InputDoc, InputKind},
+    connection::Sudo,
     outcome::ErrorClass,
 };
 
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
+const HOST_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$";
 const DURATION: &str = "^[0-9]+[smhd]$";
 const EXPRESSION: &str = r"\{\{.*\}\}";
 
@@ -128,6 +130,9 @@ fn group() -> Value {
             object(json!({
                 "address": text("A name or an IP address; absent: the host's name"),
                 "vars": { "type": "object", "description": "Variables, as `target.vars` in expressions" },
+                "connection": connection(),
+                "environment": text("What it serves, as `target.environment` in expressions"),
+                "owner": text("Who answers for it, as `target.owner` in expressions"),
             })),
         ],
     });
@@ -157,15 +162,44 @@ fn group() -> Value {
                     "required": ["inventory"],
                     "properties": {
                         "inventory": text("The file, relative to the runbook"),
-                        "group": text("The group in it; absent: all hosts"),
+                        "group": text("Which of its groups and hosts, as a pattern: `web`, `web:!canary`, `web:&production`, `web*`; absent: all hosts"),
                     },
                 },
-                { "type": "object", "propertyNames": { "$ref": "#/$defs/name" }, "additionalProperties": host },
+                { "type": "object", "propertyNames": { "pattern": HOST_NAME }, "additionalProperties": host },
             ],
         },
         "all_of": definition("ids", "The machines that are in each of these groups"),
         "minus": definition("ids", "Without the machines of these groups"),
     }))
+}
+
+fn connection() -> Value {
+    let port = json!({
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 65535,
+        "description": "The TCP port; absent: what ssh takes",
+    });
+    let jump = json!({
+        "description": "The hosts to go through, in order, each as `user@host:port`",
+        "oneOf": [{ "type": "string" }, { "$ref": "#/$defs/texts" }],
+    });
+    let sudo = json!({
+        "enum": Sudo::ALL.map(Sudo::as_str),
+        "description": "How to become root; absent: not at all where the user is root, else `passwordless`",
+    });
+    described_as(
+        object(json!({
+            "port": port,
+            "user": text("The user to log in as; absent: what ssh takes"),
+            "identity": text("The path of a private key file; absent: the agent's and the usual keys"),
+            "config": text("An ssh_config file in place of the user's own"),
+            "jump": jump,
+            "sudo": sudo,
+            "sudo_password": text("The name of the secret that holds the password for sudo; never the password"),
+        })),
+        "How it is reached over SSH, where that is not what the user's own ssh configuration says",
+    )
 }
 
 fn rollout() -> Value {

@@ -55,8 +55,21 @@ impl Plan {
 
 /// Everything that texts, waves and actions were made of.
 fn changes(planned: &Target, now: &Target, differences: &mut Vec<String>) {
-    let Target { id, name, group: _, private_ip, tags, vars, platform, image, root_volume, ec2, home } =
-        planned;
+    let Target {
+        id,
+        name,
+        group: _,
+        private_ip,
+        tags,
+        vars,
+        environment,
+        owner,
+        platform,
+        image,
+        root_volume,
+        ec2,
+        home,
+    } = planned;
     let mut compare = |what: &str, was: Option<String>, is: Option<String>| {
         if was != is {
             let say = |value: Option<String>| value.unwrap_or_else(|| "nothing".into());
@@ -65,6 +78,8 @@ fn changes(planned: &Target, now: &Target, differences: &mut Vec<String>) {
     };
     compare("name", Some(name.clone()), Some(now.name.clone()));
     compare("address", private_ip.clone(), now.private_ip.clone());
+    compare("environment", environment.clone(), now.environment.clone());
+    compare("owner", owner.clone(), now.owner.clone());
     compare("platform", Some(platform.clone()), Some(now.platform.clone()));
     compare("image", image.clone(), now.image.clone());
     compare("root volume", root_volume.clone(), now.root_volume.clone());

@@ -29,6 +29,8 @@ pub struct TargetWords<'a> {
     private_ip: Option<&'a str>,
     tags: &'a BTreeMap<String, String>,
     vars: &'a BTreeMap<String, Value>,
+    environment: Option<&'a str>,
+    owner: Option<&'a str>,
     platform: &'a str,
     group: &'a GroupName,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,8 @@ impl<'a> TargetWords<'a> {
             private_ip: target.private_ip.as_deref(),
             tags: &target.tags,
             vars: &target.vars,
+            environment: target.environment.as_deref(),
+            owner: target.owner.as_deref(),
             platform: &target.platform,
             group: &target.group,
             wave,

@@ -159,17 +159,23 @@ impl Asking<'_> {
 
     fn host(&mut self, host: &HostSpec) -> HostEntry {
         let address = host.address.as_ref().unwrap_or(&host.name);
-        HostEntry {
+        let vars = host.vars.iter().map(|(name, value)| {
+            let value = Spanned::new(value.clone(), host.name.place);
+            (name.clone(), self.rendering.value(&value, &self.scope, &mut self.problems))
+        });
+        let vars = vars.collect();
+        let entry = HostEntry {
             address: self.text(address),
-            vars: host
-                .vars
-                .iter()
-                .map(|(name, value)| {
-                    let value = Spanned::new(value.clone(), host.name.place);
-                    (name.clone(), self.rendering.value(&value, &self.scope, &mut self.problems))
-                })
-                .collect(),
+            vars,
+            connection: host.connection.rendered(|text| self.text(text)).settled(),
+            environment: host.environment.as_ref().map(|text| self.text(text)),
+            owner: host.owner.as_ref().map(|text| self.text(text)),
+        };
+        if let Some(defect) = entry.defect() {
+            let message = format!("the host `{}` cannot be reached: {defect}", host.name.value);
+            self.problems.add(Diagnostic::error("invalid-host", message, address.place));
         }
+        entry
     }
 
     fn text(&mut self, text: &Spanned<String>) -> String {

@@ -76,7 +76,13 @@ fn by_value<'t>(
     let mut pieces: std::collections::BTreeMap<(bool, String), Vec<TargetId>> = Default::default();
     for id in wave {
         let value = look(id).and_then(|target| {
-            target.tags.get(tag).cloned().or_else(|| target.vars.get(tag).map(|value: &Value| plain(value)))
+            let said = match tag {
+                "environment" => &target.environment,
+                "owner" => &target.owner,
+                _ => &None,
+            };
+            let var = || target.vars.get(tag).map(|value: &Value| plain(value));
+            target.tags.get(tag).cloned().or_else(var).or_else(|| said.clone())
         });
         pieces.entry((value.is_none(), value.unwrap_or_default())).or_default().push(id.clone());
     }

@@ -44,6 +44,8 @@ pub fn machines(group: &str, count: usize) -> Vec<Target> {
                 private_ip: Some("10.0.0.1".into()),
                 tags: BTreeMap::new(),
                 vars: BTreeMap::new(),
+                environment: None,
+                owner: None,
                 platform: "linux".into(),
                 image: None,
                 root_volume: None,

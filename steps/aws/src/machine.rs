@@ -19,6 +19,8 @@ pub(crate) fn target(instance: &Instance, group: &GroupName, home: Home) -> Targ
         private_ip: instance.private_ip.clone(),
         tags: instance.tags.clone(),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: if windows { "windows" } else { "linux" }.to_owned(),
         image: Some(instance.image.clone()).filter(|image| !image.is_empty()),
         root_volume: root_volume(instance).map(str::to_owned),

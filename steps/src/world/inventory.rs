@@ -45,9 +45,10 @@ impl Inventory for Door {
                             .map(|machine| instance(state, machine, now, group, home.clone()))
                             .collect()
                     }
-                    TargetQuery::Hosts { hosts } => {
-                        hosts.iter().map(|(name, entry)| host(name, entry, "linux", group)).collect()
-                    }
+                    TargetQuery::Hosts { hosts } => hosts
+                        .iter()
+                        .map(|(name, entry)| entry.clone().into_target(name, "linux", group))
+                        .collect(),
                     TargetQuery::HostInventory { group: wanted, .. } => (0..roster.machines.len())
                         .filter(|machine| roster.group(*machine).kind == MachineKind::Host)
                         .filter(|machine| {
@@ -56,8 +57,12 @@ impl Inventory for Door {
                         .filter(there)
                         .map(|machine| {
                             let (card, of) = (&roster.machines[machine], roster.group(machine));
-                            let entry = HostEntry { address: card.private_ip.clone(), vars: of.vars.clone() };
-                            host(&card.name, &entry, of.platform.as_str(), group)
+                            let entry = HostEntry {
+                                address: card.private_ip.clone(),
+                                vars: of.vars.clone(),
+                                ..HostEntry::default()
+                            };
+                            entry.into_target(&card.name, of.platform.as_str(), group)
                         })
                         .collect(),
                 })
@@ -115,6 +120,8 @@ fn instance(state: &State, machine: usize, now: Timestamp, group: &GroupName, ho
         private_ip: Some(card.private_ip.clone()),
         tags: card.tags.clone(),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: of.platform.as_str().into(),
         image: Some(image(state, machine, now).to_owned()),
         root_volume: state.root(machine).cloned(),
@@ -128,21 +135,5 @@ fn instance(state: &State, machine: usize, now: Timestamp, group: &GroupName, ho
             hibernates: of.hibernates,
         }),
         home,
-    }
-}
-
-fn host(name: &str, entry: &HostEntry, platform: &str, group: &GroupName) -> Target {
-    Target {
-        id: TargetId::new(name),
-        name: name.to_owned(),
-        group: group.clone(),
-        private_ip: Some(entry.address.clone()),
-        tags: BTreeMap::new(),
-        vars: entry.vars.clone(),
-        platform: platform.to_owned(),
-        image: None,
-        root_volume: None,
-        ec2: None,
-        home: Home::Host { address: entry.address.clone() },
     }
 }

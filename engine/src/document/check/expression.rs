@@ -14,7 +14,8 @@ use crate::{
 };
 
 const NAMES: &[&str] = &["params", "target", "env", "steps", "run"];
-const TARGET: &[&str] = &["id", "name", "private_ip", "tags", "vars", "platform", "group", "wave"];
+const TARGET: &[&str] =
+    &["id", "name", "private_ip", "tags", "vars", "environment", "owner", "platform", "group", "wave"];
 const RUN: &[&str] = &["id", "runbook", "started_at", "started_by", "status", "cause"];
 
 /// What surrounds an expression.

@@ -5,7 +5,7 @@ use petgraph::graph::DiGraph;
 use super::{Check, expression::Around, order::cycles_of, usage::Used};
 use crate::{
     diagnostic::{Diagnostic, Place},
-    document::model::{Spanned, TargetSpec},
+    document::model::{HostSpec, Spanned, TargetSpec},
     expression::Expressions,
 };
 
@@ -52,7 +52,7 @@ fn texts(spec: &TargetSpec) -> Vec<&Spanned<String>> {
             .chain(ids)
             .chain([resource_group, region, role, external_id].into_iter().flatten())
             .collect(),
-        TargetSpec::Hosts(hosts) => hosts.iter().filter_map(|host| host.address.as_ref()).collect(),
+        TargetSpec::Hosts(hosts) => hosts.iter().flat_map(HostSpec::texts).collect(),
         TargetSpec::HostInventory { file, group } => std::iter::once(file).chain(group).collect(),
         TargetSpec::Combined { .. } => Vec::new(),
     };

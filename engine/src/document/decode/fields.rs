@@ -7,6 +7,7 @@ use crate::{
         suggestion::nearest,
         tree::{Data, Entry, Node},
     },
+    target::host_name_defect,
 };
 
 /// The entries of a mapping whose keys were checked.
@@ -90,6 +91,15 @@ impl Decoder<'_, '_> {
 
     /// Names appear in paths (`production/wave-2/patch`), in commands and in expressions.
     pub(super) fn check_name(&mut self, name: &str, place: Place, what: &str) {
+        if what == "host" {
+            if let Some(defect) = host_name_defect(name) {
+                let problem = Diagnostic::error("invalid-name", defect, place);
+                self.report(
+                    problem.hint("a letter or digit, then letters, digits, `.`, `-` and `_`, at most 255"),
+                );
+            }
+            return;
+        }
         let parameter = what == "parameter";
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == '-' && !parameter);
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || (c == '_' && parameter));

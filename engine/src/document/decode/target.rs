@@ -6,7 +6,7 @@ use super::Decoder;
 use crate::{
     diagnostic::Diagnostic,
     document::{
-        model::{HostSpec, Spanned, TargetGroup, TargetSpec},
+        model::{Spanned, TargetGroup, TargetSpec},
         tree::{Data, Entry},
     },
 };
@@ -123,24 +123,6 @@ impl Decoder<'_, '_> {
             });
         }
         let hosts = self.named(entry, "host");
-        Some(TargetSpec::Hosts(hosts.iter().filter_map(|entry| self.host(entry)).collect()))
-    }
-
-    fn host(&mut self, entry: &Entry) -> Option<HostSpec> {
-        let name = Spanned::new(entry.key.clone(), entry.place);
-        if entry.value.is_null() {
-            return Some(HostSpec { name, address: None, vars: BTreeMap::new() });
-        }
-        let fields = self.fields(&entry.value, entry.place, "a host", &["address", "vars"])?;
-        let mut vars = BTreeMap::new();
-        if let Some(entry) = fields.get("vars") {
-            match &entry.value.data {
-                Data::Map(entries) => {
-                    vars.extend(entries.iter().map(|entry| (entry.key.clone(), entry.value.value())));
-                }
-                _ => self.wrong("vars", "a mapping", &entry.value),
-            }
-        }
-        Some(HostSpec { name, address: fields.get("address").and_then(|entry| self.text(entry)), vars })
+        Some(TargetSpec::Hosts(hosts.iter().filter_map(|entry| self.host(entry, true)).collect()))
     }
 }

@@ -85,6 +85,8 @@ pub fn machine(group: &str, n: usize) -> Target {
         private_ip: Some(format!("10.0.0.{n}")),
         tags: BTreeMap::from([("zone".to_owned(), ["a", "b", "c"][n % 3].to_owned())]),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: "linux".into(),
         image: Some("ami-1".into()),
         root_volume: None,

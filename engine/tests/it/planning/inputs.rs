@@ -282,7 +282,7 @@ fn a_machine_as_expressions_see_it() {
         words,
         json!({
             "id": "web-1", "name": "web-01", "private_ip": "10.0.0.1", "tags": { "zone": "b" }, "vars": {},
-            "platform": "linux", "group": "web", "wave": 2
+            "environment": null, "owner": null, "platform": "linux", "group": "web", "wave": 2
         })
     );
     let words = serde_json::to_value(TargetWords::new(&target, None)).unwrap();

@@ -7,6 +7,7 @@ mod drawing;
 mod example;
 mod fleet;
 mod frozen;
+mod hosts;
 mod inputs;
 mod laws;
 mod naming;

@@ -186,6 +186,8 @@ async fn a_role_of_another_account_is_assumed_and_the_planned_account_is_verifie
         private_ip: None,
         tags: BTreeMap::new(),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: "linux".into(),
         image: None,
         root_volume: None,

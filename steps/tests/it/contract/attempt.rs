@@ -4,6 +4,7 @@ use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::{
+    connection::Connection,
     ids::{GroupName, RunId, TargetId, TaskName},
     target::{Home, Target},
 };
@@ -171,10 +172,12 @@ pub fn host(name: &str) -> Target {
         private_ip: Some("127.0.0.1".to_owned()),
         tags: BTreeMap::new(),
         vars: BTreeMap::new(),
+        environment: None,
+        owner: None,
         platform: "linux".to_owned(),
         image: None,
         root_volume: None,
         ec2: None,
-        home: Home::Host { address: "127.0.0.1".to_owned() },
+        home: Home::Host { address: "127.0.0.1".to_owned(), connection: Connection::default() },
     }
 }

@@ -254,6 +254,7 @@ mod tests {
 
     use runbook_engine::{
         catalog::WayBackAsked,
+        connection::Connection,
         target::{Ec2Facts, Home, Target},
     };
 
@@ -309,11 +310,13 @@ mod tests {
             private_ip: None,
             tags: BTreeMap::new(),
             vars: BTreeMap::new(),
+            environment: None,
+            owner: None,
             platform: "linux".into(),
             image: None,
             root_volume: None,
             ec2: Some(machine(2)),
-            home: Home::Host { address: "127.0.0.1".into() },
+            home: Home::Host { address: "127.0.0.1".into(), connection: Connection::default() },
         };
         let (inputs, target) = (BTreeMap::new(), &target);
         let asked = |backup| {
