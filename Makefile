@@ -35,9 +35,11 @@ runbooks:
 	@test -x $(TARGET)/debug/runbook || $(CARGO) build --quiet
 	$(TARGET)/debug/runbook check runbooks/*.yaml
 
-## Servers of other people that the tests run against, in a virtual environment below the target folder.
+## Servers of other people that the tests run against, in a virtual environment below the target folder, and the root
+## folders and packages of the test hosts.
 servers:
 	tests/servers/install.sh
+	tests/hosts/install.sh
 
 deny: $(TOOLS)/bin/cargo-deny
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --all-features check --hide-inclusion-graph licenses bans sources

@@ -15,6 +15,7 @@ mod holder;
 mod iam_policy;
 mod json_shapes;
 mod killed;
+mod linux;
 #[cfg(feature = "aws")]
 mod moto;
 mod people;

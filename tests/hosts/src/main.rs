@@ -1,0 +1,31 @@
+//! Hosts to play with: starts Debian hosts with these names, says how to reach them, and ends them when standard input
+//! ends.
+//!
+//! `cargo run -p runbook-test-hosts -- web1 web2`, and elsewhere `ssh -F …/ssh_config web1`. `runbook-demo` 1.2-1 is
+//! published.
+
+use std::io::{Read, Write};
+
+use runbook_test_hosts::{Estate, Family};
+
+fn main() {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let estate = Estate::new("by hand");
+    let hosts = estate.start(names.iter().map(|name| estate.recipe(Family::Debian, name)));
+    estate.repository().publish("runbook-demo", "1.2-1");
+    let mut out = std::io::stdout().lock();
+    for host in &hosts {
+        writeln!(
+            out,
+            "{} {} ssh -F {} {}",
+            host.name(),
+            host.address(),
+            estate.ssh_config().display(),
+            host.name()
+        )
+        .expect("somebody reads");
+    }
+    writeln!(out, "they end with standard input (Ctrl-D)").expect("somebody reads");
+    out.flush().expect("somebody reads");
+    std::io::stdin().read_to_end(&mut Vec::new()).expect("standard input ends");
+}

@@ -1,0 +1,6 @@
+//! The hosts are what they promise to be.
+
+mod debian;
+mod end;
+mod network;
+mod reboot;

@@ -1,0 +1,43 @@
+//! Addresses, and hosts that are cut off from them.
+
+use runbook_test_hosts::{Estate, Family};
+
+#[test]
+fn a_host_that_is_cut_off_is_silent_and_comes_back() {
+    let estate = Estate::new("network");
+    let host = estate.debian("web1");
+    let boot_id = host.boot_id();
+
+    host.cut_off();
+    let lost = host.ssh("true");
+    assert_eq!(lost.code, 255);
+    assert!(lost.err.contains("timed out"), "not silent: {}", lost.err);
+    assert!(host.is_up());
+    assert_eq!(host.run("hostname"), "web1");
+
+    host.reconnect();
+    assert_eq!(host.ssh("cat /proc/sys/kernel/random/boot_id").out.trim(), boot_id);
+}
+
+#[test]
+fn hosts_on_the_loopback_device_have_addresses_of_their_own() {
+    let estate = Estate::new("loopback");
+    let hosts = estate.start(["a", "b"].map(|name| estate.recipe(Family::Debian, name).on_loopback()));
+    assert_ne!(hosts[0].address(), hosts[1].address());
+    for host in &hosts {
+        assert!(host.address().starts_with("127."));
+        assert_eq!(host.ssh("hostname").out.trim(), host.name());
+        assert_eq!(host.http("/healthz").expect("an answer").0, 200);
+    }
+}
+
+#[test]
+fn another_host_key_is_noticed() {
+    let estate = Estate::new("keys");
+    let host = estate.debian("web1");
+    assert_eq!(host.ssh("true").code, 0);
+    host.change_host_key();
+    let refused = host.ssh("true");
+    assert_eq!(refused.code, 255);
+    assert!(refused.err.contains("Host key verification failed"), "{}", refused.err);
+}

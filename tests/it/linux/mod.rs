@@ -1,0 +1,3 @@
+//! On real hosts of their own (`tests/hosts`), with real package managers.
+
+mod rollout;

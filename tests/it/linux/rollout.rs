@@ -1,0 +1,54 @@
+//! A rollout over hosts, with nothing but the ssh of this machine.
+
+use runbook_test_hosts::{Estate, Family};
+
+use crate::program::Place;
+
+#[test]
+fn an_update_reaches_every_host_and_is_looked_at() {
+    let estate = Estate::new("rollout");
+    let hosts = estate.start(["web1", "web2"].map(|name| estate.recipe(Family::Debian, name)));
+    estate.repository().publish("runbook-demo", "1.2-1");
+    let place = Place::new();
+    let entries: String = hosts
+        .iter()
+        .map(|host| format!("      {}: {{ address: {} }}\n", host.name(), host.address()))
+        .collect();
+    let runbook = place.write(
+        "update.yaml",
+        &format!(
+            r#"runbook: update
+params:
+  ssh_config: {{ type: string }}
+targets:
+  web:
+    hosts:
+{entries}
+steps:
+  install:
+    uses: local/command
+    targets: web
+    effect: changes
+    way_back: none
+    timeout: 2m
+    with:
+      script: |
+        ssh -F {{{{ params.ssh_config | sh }}}} {{{{ target.name | sh }}}} 'apt-get -q update && apt-get -qy install runbook-demo'
+  healthy:
+    needs: [install]
+    uses: check/http
+    targets: web
+    with: {{ url: "http://{{{{ target.address }}}}:8480/healthz", within: 10s }}
+"#
+        ),
+    );
+    let config = format!("ssh_config={}", estate.ssh_config().display());
+    place.run(&["run", &runbook.display().to_string(), "--param", &config]).exits(0);
+    for host in &hosts {
+        assert_eq!(host.installed("runbook-demo"), "1.2-1");
+        assert_eq!(
+            host.http("/healthz").expect("an answer").1,
+            "{\"service\":\"runbook-demo\",\"version\":\"1.2-1\",\"lib\":\"1.2-1\"}\n"
+        );
+    }
+}
