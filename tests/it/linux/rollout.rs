@@ -30,6 +30,7 @@ steps:
     targets: web
     effect: changes
     way_back: none
+    because: this shows that hosts are reached, not how they are restored
     timeout: 2m
     with:
       script: |
@@ -38,7 +39,7 @@ steps:
     needs: [install]
     uses: check/http
     targets: web
-    with: {{ url: "http://{{{{ target.address }}}}:8480/healthz", within: 10s }}
+    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", within: 10s }}
 "#
         ),
     );
