@@ -50,6 +50,7 @@ pub fn plan(stages: &[usize], gates: bool, catalog: &dyn Catalog) -> Result<Plan
         env: BTreeMap::new(),
         resolved: BTreeMap::new(),
         limit: Vec::new(),
+        tested: None,
     };
     plan::make(making).map_err(|refusal| format!("{refusal:?}"))
 }

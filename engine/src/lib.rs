@@ -13,6 +13,7 @@ pub mod expression;
 pub mod ids;
 pub mod loader;
 pub mod outcome;
+pub mod patchset;
 pub mod plan;
 pub mod run;
 pub mod target;

@@ -63,6 +63,7 @@ fuzz_target!(|bytes: &[u8]| {
         env,
         resolved,
         limit: Vec::new(),
+        tested: None,
     };
     let Ok(plan) = plan::make(making) else { return };
     let again = Plan::from_json(&plan.to_canonical_json()).expect("a plan reads what it wrote");

@@ -180,8 +180,16 @@ impl Asked {
     fn plan(self, resolved: BTreeMap<GroupName, Vec<Target>>, limit: Vec<String>) -> Result<Plan, Problem> {
         let Self { name, sources, named, runbook, params, env, queries: _ } = self;
         let catalog = Actions::standard();
-        let making =
-            Making { runbook: &runbook, sources: &named, catalog: &catalog, params, env, resolved, limit };
+        let making = Making {
+            runbook: &runbook,
+            sources: &named,
+            catalog: &catalog,
+            params,
+            env,
+            resolved,
+            limit,
+            tested: None,
+        };
         plan::make(making).map_err(|refusal| match refusal {
             Refusal::Invalid(diagnostics) => invalid(&name, &sources, diagnostics),
             refusal @ Refusal::NoTargets { .. } => Problem::from_error(Exit::Refused, &refusal)

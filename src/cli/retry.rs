@@ -13,6 +13,7 @@ use runbook_engine::{
     document,
     loader::Loader,
     outcome::TargetOutcome,
+    patchset::Carried,
     plan::{self, Link, LinkKind, Making, Plan, Refusal},
 };
 use runbook_steps::catalog::Actions;
@@ -63,7 +64,9 @@ impl Retry {
         }
         let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
         let link = Link { run: old, kind: LinkKind::Retry };
-        let plan = again(&journal.plan, &environment, limit, link).map_err(|problem| problem.at(place))?;
+        let tested = run.carried_patchset();
+        let plan =
+            again(&journal.plan, &environment, limit, link, tested).map_err(|problem| problem.at(place))?;
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }
@@ -75,8 +78,14 @@ impl Retry {
     }
 }
 
-/// The same texts, parameters and environment, planned anew for these machines.
-fn again(old: &Plan, environment: &Environment, limit: Vec<String>, link: Link) -> Result<Plan, Problem> {
+/// The same texts, parameters and environment, planned anew for these machines; with what was tested for them.
+fn again(
+    old: &Plan,
+    environment: &Environment,
+    limit: Vec<String>,
+    link: Link,
+    tested: Option<Carried>,
+) -> Result<Plan, Problem> {
     let catalog = Actions::standard();
     let text = old.sources.get(&old.entry).map(String::as_bytes).unwrap_or_default();
     let reading = document::read(&old.entry, text, &Planned(&old.sources));
@@ -98,6 +107,7 @@ fn again(old: &Plan, environment: &Environment, limit: Vec<String>, link: Link) 
         env: old.env.clone(),
         resolved,
         limit,
+        tested,
     };
     match plan::make(making) {
         Ok(mut plan) => {

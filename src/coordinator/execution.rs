@@ -182,7 +182,8 @@ fn targets_work(
     facts: &mut Vec<Event>,
 ) -> Option<Work> {
     let plan::Work::Action(inputs) = &task.work else { return None };
-    let shared = Arc::new(Inputs { values: inputs.shared.clone(), ..Inputs::default() });
+    let patchset = live.run().patchset(&task.name);
+    let shared = Arc::new(Inputs { values: inputs.shared.clone(), backup: None, patchset });
     let mut refused: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
     let strategies = task.strategies();
     let mut targets = Vec::new();
@@ -252,7 +253,8 @@ fn whole_work(
     };
     match values {
         Ok(values) => {
-            Some(Work { targets: Vec::new(), inputs: Arc::new(Inputs { values, ..Inputs::default() }) })
+            let patchset = live.run().patchset(&task.name);
+            Some(Work { targets: Vec::new(), inputs: Arc::new(Inputs { values, backup: None, patchset }) })
         }
         Err(error) => {
             facts.push(Event::TaskReported {

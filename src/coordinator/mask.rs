@@ -144,6 +144,10 @@ impl Mask {
             | Event::OperatorAwaited { .. }
             | Event::ResolveExpired { .. }
             | Event::BudgetExceeded { .. }
+            // Names and versions of packages: what was in outputs is masked there.
+            | Event::PatchsetLocked { .. }
+            | Event::PackagesBarred { .. }
+            | Event::PackagesCleared { .. }
             | Event::TaskSucceeded { .. }
             | Event::TaskCancelled { .. }
             | Event::RunFinished { .. } => {}

@@ -12,6 +12,7 @@ use runbook_engine::{
 
 use super::{
     paint::Paint,
+    patchset,
     words::{count, link as link_word, machine, moment, names, some, window},
 };
 
@@ -195,6 +196,16 @@ impl Teller {
                     self.paint.red(&format!("{failures} failed"))
                 ),
             ),
+            Event::PatchsetLocked { from, tested } => {
+                (Weight::News, format!("the patchset of {from} is locked: {}", patchset::tested(tested)))
+            }
+            Event::PackagesBarred { packages } => (
+                Weight::News,
+                format!("{} {}", self.paint.red("barred"), patchset::barred(&self.plan, packages)),
+            ),
+            Event::PackagesCleared { packages } => {
+                (Weight::News, format!("{} {}", self.paint.green("cleared"), patchset::versions(packages)))
+            }
             Event::TaskSucceeded { task } => {
                 let weight = if self.is_branch(task) { Weight::News } else { Weight::Step };
                 (weight, format!("{task} {}", self.paint.green("succeeded")))

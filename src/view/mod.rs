@@ -10,6 +10,7 @@ pub mod event_line;
 pub mod list;
 pub mod logs;
 pub mod paint;
+pub mod patchset;
 pub mod plan_page;
 pub mod run_json;
 pub mod run_page;

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use runbook_engine::{
     ids::{ScopeName, TargetId},
     outcome::Effect,
+    patchset::Part,
     plan::{Gate, Plan, Role, Scope, ScopeKind, Task, Work},
 };
 
 use super::{
     columns::columns,
     paint::Paint,
+    patchset,
     words::{count, gate, link as link_word, names, span},
 };
 
@@ -73,6 +75,7 @@ impl<'a> View<'a> {
                 self.plan.params.iter().map(|(name, value)| format!("{name}={}", scalar(value))).collect();
             let _ = writeln!(text, "  {}", self.paint.dim(&params.join("  ")));
         }
+        text.push_str(&patchset::of_plan(self.plan));
         text
     }
 
@@ -314,6 +317,11 @@ impl<'a> View<'a> {
             attempts,
             then,
         ];
+        match task.patchset {
+            Some(Part::Tests) => row.push("tests the patchset".to_owned()),
+            Some(Part::Takes) => row.push("takes the patchset".to_owned()),
+            None => {}
+        }
         if let Some(skip) = &task.skip {
             row.push(format!("skipped: {skip}"));
         } else if let Some(when) = &task.when {

@@ -3,7 +3,7 @@
 use runbook_engine::run::{Run, TaskView, WaitingOn};
 use serde_json::{Map, Value, json};
 
-use super::run_status;
+use super::{patchset, run_status};
 
 /// The document. `live`: a process holds the run now.
 pub fn show(run: &Run, live: bool) -> Value {
@@ -38,6 +38,7 @@ pub fn show(run: &Run, live: bool) -> Value {
         "targets": targets,
         "warnings": run.warnings(),
         "linked_to": plan.link,
+        "patchset": patchset::json(run),
     })
 }
 

@@ -16,7 +16,7 @@ use super::{
     columns::columns,
     estimate,
     paint::Paint,
-    run_status,
+    patchset, run_status,
     stages::{Stage, Stages},
     waits,
     words::{between, count, link, machine, moment},
@@ -96,6 +96,7 @@ impl Page<'_> {
             count(plan.tasks.len(), "task"),
             count(plan.targets.len(), "machine")
         );
+        text.push_str(&patchset::of_run(self.run));
         text
     }
 

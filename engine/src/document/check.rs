@@ -10,6 +10,7 @@ mod input;
 mod kind;
 mod notification;
 mod order;
+mod patchset;
 mod reference;
 mod rollout;
 mod script;
@@ -80,6 +81,7 @@ impl<'r> Check<'r> {
             }
             self.files(&book);
         }
+        self.patchset(&book);
         self.usage(&book, &used);
     }
 }

@@ -32,9 +32,19 @@ pub(super) struct Decoder<'d, 'l> {
     part: bool,
 }
 
-const KEYS: &[&str] =
-    &["runbook", "description", "env", "params", "targets", "blocks", "steps", "finally", "notify"];
-const NOT_IN_A_PART: &[&str] = &["env", "targets", "finally", "notify"];
+const KEYS: &[&str] = &[
+    "runbook",
+    "description",
+    "env",
+    "params",
+    "targets",
+    "patchset",
+    "blocks",
+    "steps",
+    "finally",
+    "notify",
+];
+const NOT_IN_A_PART: &[&str] = &["env", "targets", "patchset", "finally", "notify"];
 
 impl<'d, 'l> Decoder<'d, 'l> {
     pub(super) fn new(
@@ -74,6 +84,7 @@ impl<'d, 'l> Decoder<'d, 'l> {
             env: Vec::new(),
             params,
             targets: Vec::new(),
+            patchset: None,
             blocks: Vec::new(),
             steps: Vec::new(),
             finally: Vec::new(),
@@ -97,6 +108,9 @@ impl<'d, 'l> Decoder<'d, 'l> {
         }
         if let Some(entry) = fields.get("targets") {
             runbook.targets = self.targets(entry);
+        }
+        if let Some(entry) = fields.get("patchset") {
+            runbook.patchset = self.patchset(entry);
         }
         if let Some(entry) = fields.get("finally") {
             runbook.finally = self.steps(entry);

@@ -40,6 +40,8 @@ pub struct Runbook {
     pub params: Vec<Param>,
     /// `targets:`, in the order written.
     pub targets: Vec<TargetGroup>,
+    /// `patchset:`.
+    pub patchset: Option<Patchset>,
     /// `blocks:`.
     pub blocks: Vec<Block>,
     /// `steps:`.
@@ -224,6 +226,13 @@ impl ConnectionSpec {
             jump: self.jump.iter().map(text).collect(),
         }
     }
+}
+
+/// `patchset:`: later steps install exactly what this one installed and verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patchset {
+    /// `from:`: a step of the root.
+    pub from: Spanned<String>,
 }
 
 /// A block.

@@ -43,6 +43,10 @@ pub fn schema(catalog: &dyn Catalog) -> Value {
                 "additionalProperties": { "$ref": "#/$defs/param" },
             },
             "targets": by_name("Target groups, by name", "group"),
+            "patchset": {
+                "description": "The step that tests patches: later ones install exactly what it installed and verified",
+                "oneOf": [{ "type": "string" }, patchset()],
+            },
             "blocks": {
                 "description": "Blocks, by name: steps that run once per wave",
                 "type": "object",
@@ -119,6 +123,12 @@ fn param() -> Value {
         "description": text("What it is for"),
     }));
     schema["required"] = json!(["type"]);
+    schema
+}
+
+fn patchset() -> Value {
+    let mut schema = object(json!({ "from": text("The id of the step") }));
+    schema["required"] = json!(["from"]);
     schema
 }
 

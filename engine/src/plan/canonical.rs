@@ -130,6 +130,7 @@ impl Plan {
             tasks,
             rollback,
             notify,
+            patchset,
             link,
             carried,
         } = self;
@@ -162,6 +163,10 @@ impl Plan {
         }
         field("params", params, put);
         put(",");
+        if let Some(patchset) = patchset {
+            field("patchset", patchset, put);
+            put(",");
+        }
         if !rollback.is_empty() {
             list("rollback", rollback, put);
             put(",");

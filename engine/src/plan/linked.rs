@@ -71,6 +71,8 @@ pub fn rollback_of(
         tasks,
         rollback: Vec::new(),
         notify: plan.notify.clone(),
+        // What is restored is not patched.
+        patchset: None,
         link: Some(link),
         carried,
     }

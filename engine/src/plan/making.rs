@@ -14,6 +14,7 @@ use crate::{
     diagnostic::{Diagnostic, Place},
     document::{Sources, model::Runbook},
     ids::{GroupName, TargetId, TaskName},
+    patchset::{Carried, Part, Patchset},
     target::Target,
 };
 
@@ -35,6 +36,8 @@ pub struct Making<'a> {
     pub resolved: BTreeMap<GroupName, Vec<Target>>,
     /// `--limit`: groups and ids; empty: no limit.
     pub limit: Vec<String>,
+    /// What the run that is retried had tested and barred.
+    pub tested: Option<Carried>,
 }
 
 /// Why there is no plan.
@@ -56,7 +59,7 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`]; everything that is wrong with the runbook is told at once.
 pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
-    let Making { runbook, sources, catalog, params, env, resolved, limit } = making;
+    let Making { runbook, sources, catalog, params, env, resolved, limit, tested } = making;
     let env: BTreeMap<String, String> = env
         .into_iter()
         .filter(|(name, _)| runbook.env.iter().any(|allowed| allowed.value == *name))
@@ -92,6 +95,7 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
         tasks: drafts.into_iter().map(|draft| draft.task).collect(),
         rollback: Vec::new(),
         notify,
+        patchset: patchset(runbook, tested),
         link: None,
         carried: BTreeMap::new(),
     };
@@ -106,7 +110,34 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
     unique(&plan, &places)?;
     way_back::decide(&mut plan, catalog, &places)?;
     mark_restorable(&mut plan);
+    tests_first(&plan, runbook)?;
     Ok(plan)
+}
+
+fn patchset(runbook: &Runbook, carried: Option<Carried>) -> Option<Patchset> {
+    let from = runbook.patchset.as_ref()?.from.value.as_str();
+    Some(Patchset { from: from.into(), carried })
+}
+
+/// Who takes the patchset can only install what this run tests, or one before it has tested.
+fn tests_first(plan: &Plan, runbook: &Runbook) -> Result<(), Refusal> {
+    let Some(from) = runbook.patchset.as_ref().map(|patchset| &patchset.from) else { return Ok(()) };
+    if plan.patchset.as_ref().is_some_and(|patchset| patchset.carried.is_some()) {
+        return Ok(());
+    }
+    let part =
+        |part: Part| plan.tasks.iter().find(move |task| task.patchset == Some(part) && task.skip.is_none());
+    let (None, Some(taker)) = (part(Part::Tests), part(Part::Takes)) else { return Ok(()) };
+    let message = format!(
+        "`{}` is left out, so nothing is tested that `{}` may install",
+        from.value,
+        taker.name.stage()
+    );
+    let problem = Diagnostic::error("untested-patches", message, from.place);
+    Err(Refusal::Invalid(vec![problem.hint(format!(
+        "let `--limit` leave machines of `{}` in; a run that has tested them goes on with `runbook retry RUN`",
+        from.value
+    ))]))
 }
 
 /// Where the step of each task stands.

@@ -49,6 +49,7 @@ pub use self::{
 };
 use crate::{
     ids::{GroupName, RunId, StepPath, TargetId},
+    patchset::Patchset,
     target::{Target, TargetQuery},
 };
 
@@ -92,6 +93,9 @@ pub struct Plan {
     /// Who is told what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<NotifyRule>,
+    /// Which step tests the patches that the others install.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patchset: Option<Patchset>,
     /// The finished run that this one rolls back or retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,

@@ -207,6 +207,7 @@ fn wait(scope: &ScopeName, rollout: &str, span: Span) -> Task {
         backs_up: false,
         restores: None,
         ways: Vec::new(),
+        patchset: None,
         no_way_back: None,
         restorable: false,
         params: BTreeMap::new(),

@@ -8,13 +8,17 @@ impl Plan {
     /// What `runbook plan --json` prints (documented there; other programs rely on it). In `needs` the name of a part
     /// of the plan, like a stage's, means everything below it. `timeout_s` is null for a wait until a moment.
     pub fn to_summary_json(&self) -> Value {
-        json!({
+        let mut page = json!({
             "sha256": self.digest(),
             "runbook": self.runbook,
             "params": self.params,
             "targets": self.groups,
             "tasks": self.tasks.iter().map(|task| self.summary(task)).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(patchset) = &self.patchset {
+            page["patchset"] = json!(patchset);
+        }
+        page
     }
 
     /// What a task waits for: what it needs, and where nothing of its own part comes before it, the part that does.
@@ -50,6 +54,9 @@ impl Plan {
         });
         if !task.ways.is_empty() {
             summary["ways"] = json!(task.ways);
+        }
+        if let Some(part) = task.patchset {
+            summary["patchset"] = json!(part);
         }
         summary
     }

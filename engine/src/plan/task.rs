@@ -10,6 +10,7 @@ use crate::{
     duration::Span,
     ids::{ActionName, ScopeName, StepPath, TargetId, TaskName},
     outcome::{Effect, ErrorClass},
+    patchset::Part,
 };
 
 /// One step for one wave.
@@ -61,6 +62,9 @@ pub struct Task {
     /// How each of its machines is brought back, if it restores and its action chooses among strategies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
+    /// What it has to do with the runbook's patchset, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patchset: Option<Part>,
     /// `way_back: none`, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_way_back: Option<String>,

@@ -127,6 +127,7 @@ impl<'a> Expansion<'a> {
             backs_up: from.task.backs_up,
             restores: from.task.restores.clone(),
             ways: Vec::new(),
+            patchset: from.task.patchset,
             no_way_back: from.task.no_way_back.clone(),
             restorable: false,
             params: from.task.params.clone(),

@@ -16,6 +16,7 @@ use crate::{
     expression::{Expressions, condition},
     ids::TargetId,
     outcome::Effect,
+    patchset::Part,
 };
 
 /// Before the second attempt.
@@ -66,6 +67,12 @@ impl<'a> Expander<'a> {
             Default::default()
         };
         let step_path = super::draft::join(&instance.path, &step.id.value);
+        let effect = effect(step, doc, &inputs);
+        let source = self.runbook.patchset.as_ref().map(|patchset| patchset.from.value.as_str());
+        let patchset = source.filter(|_| doc.takes_patchset && effect.may_change()).map(|from| {
+            let tests = !instance.finally && step_path.split('/').next() == Some(from);
+            if tests { Part::Tests } else { Part::Takes }
+        });
         let task = Task {
             name: name.into(),
             step: step_path.into(),
@@ -76,7 +83,7 @@ impl<'a> Expander<'a> {
             on_failure: Vec::new(),
             targets: share.list.as_ref().map(|list| list.to_vec()),
             only: None,
-            effect: effect(step, doc, &inputs),
+            effect,
             work,
             timeout,
             retry: retry(step),
@@ -85,6 +92,7 @@ impl<'a> Expander<'a> {
             backs_up: doc.backs_up || step.backs_up.as_ref().is_some_and(|flag| flag.value),
             restores: None,
             ways: Vec::new(),
+            patchset,
             no_way_back: step.no_way_back.as_ref().map(|reason| reason.value.clone()),
             restorable: false,
             params,

@@ -98,6 +98,7 @@ impl Run {
                 }
                 let state = &mut self.tasks[ix.at()];
                 state.outputs.extend(outputs.iter().map(|(target, value)| (target.clone(), value.clone())));
+                self.installed(ix, outputs);
                 Ok(())
             }
             Event::WaveInspected { scope, refused } => {
@@ -262,6 +263,9 @@ impl Run {
                 self.scopes[ix.at()].exceeded = true;
                 Ok(())
             }
+            Event::PatchsetLocked { tested, .. } => self.patchset_locked(tested),
+            Event::PackagesBarred { packages } => self.packages_barred(packages),
+            Event::PackagesCleared { packages } => self.packages_cleared(packages),
             Event::TaskSucceeded { task } => {
                 let ix = self.ended_named(task)?;
                 self.finish(ix, at, TaskStatus::Succeeded);

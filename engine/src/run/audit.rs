@@ -60,7 +60,7 @@ impl Run {
                 ));
             }
         }
-        None
+        self.patchset_disagreement()
     }
 
     fn waits_of(&self, ix: TaskIx) -> u32 {

@@ -123,6 +123,7 @@ impl Run {
         if attempt > 1 {
             self.repeat_verification(ix, &entering);
         }
+        self.give_patchset(ix);
         Ok(())
     }
 
@@ -302,6 +303,7 @@ impl Run {
         {
             self.over_budget.insert(rollout);
         }
+        self.weigh(target);
     }
 
     pub(super) fn retry(
@@ -410,6 +412,7 @@ impl Run {
         {
             self.over_budget.remove(&rollout);
         }
+        self.weigh(target);
     }
 
     /// What a failed task means for the rollout around it, beyond its machines.

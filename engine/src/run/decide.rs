@@ -41,6 +41,7 @@ impl Run {
             return out;
         }
         let mut wake = Wake(None);
+        self.patchset_commands(&mut out);
         for scope in &self.over_budget {
             out.push(Command::Record(self.budget_exceeded(*scope)));
         }
@@ -257,6 +258,8 @@ impl Run {
                     out.push(Command::Record(Event::TaskCancelled { task: task.name.clone() }));
                 } else if *at > now {
                     wake.at(*at);
+                } else if task.patchset.is_some() && out.iter().any(may_stop) {
+                    // What is being decided may bar what it would install.
                 } else if self.running < self.capacity || matches!(task.role, Role::Branch { .. }) {
                     out.push(Command::Record(Event::TaskStarted {
                         task: task.name.clone(),

@@ -10,6 +10,7 @@ use crate::{
     artifact::{Artifact, Makes},
     ids::{RunId, ScopeName, TargetId, TaskName},
     outcome::{ErrorClass, Outcome},
+    patchset::{Barred, Tested, Version},
     plan::Link,
 };
 
@@ -294,6 +295,23 @@ pub enum Event {
         failures: u32,
         /// Machines that may.
         limit: u32,
+    },
+    /// The step that tests patches is over: this is what came out verified there. Other steps install nothing else.
+    PatchsetLocked {
+        /// The step.
+        from: ScopeName,
+        /// What.
+        tested: Tested,
+    },
+    /// Machines did not come out well with these versions: they are installed nowhere, from here on.
+    PackagesBarred {
+        /// Which.
+        packages: Vec<Barred>,
+    },
+    /// More machines came out verified with these versions than failed with them: they are not barred any more.
+    PackagesCleared {
+        /// Which.
+        packages: Vec<Version>,
     },
     /// A task is done on all machines that entered.
     TaskSucceeded {

@@ -16,9 +16,11 @@ mod gates;
 mod illegal;
 mod inputs;
 mod layout;
+mod patchset;
 mod replaced;
 mod settle;
 mod state;
+mod testing;
 mod verdict;
 mod view;
 mod waits;
@@ -34,6 +36,7 @@ use self::{
     event::RunEnd,
     layout::{Layout, Phase, ScopeIx, TargetIx, TaskIx},
     state::{Notice, Passage, ScopeState, TaskState},
+    testing::Testing,
 };
 pub use self::{
     illegal::IllegalEvent,
@@ -78,6 +81,8 @@ pub struct Run {
     backups: BTreeMap<StepPath, Vec<TaskIx>>,
     /// Ordinary tasks that may change machines, by rollout.
     changing: BTreeMap<ScopeIx, Vec<TaskIx>>,
+    /// What was tested, if the runbook has a patchset.
+    testing: Option<Box<Testing>>,
 
     // ---- indexes that `apply` keeps, so that `commands` need not scan
     task_waits: Vec<u32>,
@@ -184,6 +189,7 @@ impl Run {
             remaining,
             backups,
             changing,
+            testing: Testing::new(&plan, &layout),
             layout,
             plan,
             id: None,

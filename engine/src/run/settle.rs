@@ -227,6 +227,7 @@ impl Run {
                 passage.restore_failed = None;
             }
         }
+        self.weigh(target);
     }
 
     fn mark_restore_failed(&mut self, task: TaskIx, target: TargetIx) {
@@ -251,6 +252,7 @@ impl Run {
                 passage.restore_failed = Some(cause.clone());
             }
         }
+        self.weigh(target);
     }
 
     /// Nothing that follows a task needs to wait any more.
@@ -313,6 +315,7 @@ impl Run {
             if self.scopes[scope.at()].remaining > 0 {
                 continue;
             }
+            self.weigh_all(scope);
             if !matches!(self.plan.scopes[scope.at()].kind, ScopeKind::Wave { .. }) {
                 self.scope_ended(scope);
             } else if self.scopes[scope.at()].begun {

@@ -1,6 +1,6 @@
 //! What a run remembers of its tasks, scopes and machines.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -152,6 +152,8 @@ pub(super) struct TaskState {
     pub(super) again: Vec<TargetIx>,
     pub(super) memory: Memory,
     pub(super) outputs: BTreeMap<TargetId, Value>,
+    /// What the attempt was given of the patchset.
+    pub(super) patchset: Option<Arc<Value>>,
     pub(super) approvals: BTreeMap<String, String>,
     pub(super) rejected: Option<String>,
     pub(super) satisfies: bool,
@@ -181,6 +183,7 @@ impl TaskState {
             again: Vec::new(),
             memory: Memory::default(),
             outputs: BTreeMap::new(),
+            patchset: None,
             approvals: BTreeMap::new(),
             rejected: None,
             satisfies: false,

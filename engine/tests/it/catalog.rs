@@ -28,6 +28,7 @@ impl Default for TestCatalog {
         let mut all = vec![
             ActionDoc { backs_up: true, ..action("aws/snapshot", Effect::Reads, Span::from_hours(6)) },
             action("aws/patch", Effect::Changes, Span::from_hours(3)),
+            ActionDoc { takes_patchset: true, ..action("linux/patch", Effect::Changes, Span::from_hours(3)) },
             ActionDoc {
                 restores: true,
                 inputs: vec![InputDoc { required: true, ..input("from", InputKind::StepRef) }],

@@ -13,7 +13,7 @@ use runbook_engine::{
         event::{Event, Report},
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How an action comes out on a machine (or as a whole), and when.
 #[derive(Clone, Debug)]
@@ -51,6 +51,18 @@ impl Reply {
 
 type Script = Box<dyn Fn(&Task, Option<&TargetId>, u32) -> Reply>;
 
+/// The outputs of a machine that installs packages, from what it is given.
+type Packages = Box<dyn Fn(&Task, &TargetId, &Value) -> Value>;
+
+/// What a machine was given, and what it put out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Installed {
+    /// `Inputs.patchset`.
+    pub given: Value,
+    /// Its outputs.
+    pub outputs: Value,
+}
+
 struct Flight {
     targets: BTreeMap<Option<TargetId>, (Timestamp, Report)>,
     stopped: bool,
@@ -63,6 +75,7 @@ pub struct Drive {
     pub journal: Vec<(Timestamp, Event)>,
     plan: Arc<Plan>,
     script: Script,
+    packages: Packages,
     flights: BTreeMap<(TaskName, u32), Flight>,
     gone: BTreeMap<TargetId, String>,
     dies_before: Option<usize>,
@@ -71,6 +84,8 @@ pub struct Drive {
     pub keep_after_stop: bool,
     /// How often each attempt of each task was executed on each machine.
     pub effects: BTreeMap<(TaskName, u32, Option<TargetId>), u32>,
+    /// What was installed where: tasks that take part in the patchset.
+    pub installed: BTreeMap<(TaskName, u32, TargetId), Installed>,
 }
 
 impl Drive {
@@ -84,12 +99,14 @@ impl Drive {
             journal: Vec::new(),
             plan,
             script: Box::new(|_, _, _| Reply::ok(60)),
+            packages: Box::new(|_, _, _| json!({})),
             flights: BTreeMap::new(),
             gone: BTreeMap::new(),
             dies_before: None,
             dead_for: 0,
             keep_after_stop: false,
             effects: BTreeMap::new(),
+            installed: BTreeMap::new(),
         };
         drive.record(Event::RunStarted {
             run: RunId::new("7k2m"),
@@ -104,6 +121,12 @@ impl Drive {
     /// With actions that come out so.
     pub fn script(mut self, script: impl Fn(&Task, Option<&TargetId>, u32) -> Reply + 'static) -> Self {
         self.script = Box::new(script);
+        self
+    }
+
+    /// With machines that install so.
+    pub fn packages(mut self, packages: impl Fn(&Task, &TargetId, &Value) -> Value + 'static) -> Self {
+        self.packages = Box::new(packages);
         self
     }
 
@@ -221,6 +244,11 @@ impl Drive {
         let mut flight = Flight { targets: BTreeMap::new(), stopped: false };
         for target in targets {
             *self.effects.entry((task.clone(), attempt, target.clone())).or_default() += 1;
+            if let (Some(given), Some(id)) = (self.run.patchset(&task), &target) {
+                let outputs = (self.packages)(&planned, id, &given);
+                let installed = Installed { given: Value::clone(&given), outputs };
+                self.installed.insert((task.clone(), attempt, id.clone()), installed);
+            }
             let reply = (self.script)(&planned, target.as_ref(), attempt);
             let due = plus(self.now, reply.after.as_secs());
             let report = if reply.remote { reply.report.at(due) } else { reply.report };
@@ -295,8 +323,12 @@ impl Drive {
         let Some(target) = target.clone() else {
             return self.record(Event::TaskReported { task, attempt, report });
         };
-        if report.outcome == Outcome::Succeeded {
-            let outputs = BTreeMap::from([(target.clone(), json!({ "id": format!("{task}:{target}") }))]);
+        let installed = self.installed.get(&(task.clone(), attempt, target.clone()));
+        // What was installed is told also where it went wrong afterwards.
+        if report.outcome == Outcome::Succeeded || installed.is_some() {
+            let outputs = installed.map(|installed| installed.outputs.clone());
+            let outputs = outputs.unwrap_or_else(|| json!({ "id": format!("{task}:{target}") }));
+            let outputs = BTreeMap::from([(target.clone(), outputs)]);
             if !self.record(Event::OutputsRecorded { task: task.clone(), outputs }) {
                 return false;
             }
@@ -317,6 +349,12 @@ impl Drive {
             "the journal replays to the same state"
         );
         self.run = run;
+        for ((task, attempt, target), installed) in &self.installed {
+            if self.flights.contains_key(&(task.clone(), *attempt)) {
+                let given = self.run.patchset(task).expect("a patchset");
+                assert_eq!(*given, installed.given, "{task} is given the same on {target}");
+            }
+        }
         self.now = plus(self.now, dead_for);
         self.record(Event::RunResumed { by: "tester".into() });
         for (task, attempt) in self.flights.keys().cloned().collect::<Vec<_>>() {

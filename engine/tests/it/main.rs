@@ -4,6 +4,7 @@ mod catalog;
 mod corners;
 mod drive;
 mod laws;
+mod patchset;
 mod planned;
 mod planning;
 mod ten_situations;

@@ -6,7 +6,8 @@ use runbook_engine::{
     document,
     ids::{GroupName, TargetId},
     loader::NoFiles,
-    plan::{self, Making, Plan},
+    patchset::Carried,
+    plan::{self, Making, Plan, Refusal},
     target::{Home, Target},
 };
 
@@ -14,6 +15,28 @@ use crate::catalog::TestCatalog;
 
 /// The plan of a runbook whose groups have so many machines each, named `dev-01`, `dev-02`, ….
 pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
+    plan_with(text, groups, Vec::new(), None)
+}
+
+/// The same for some of them, with what an earlier run had tested.
+pub fn plan_with(text: &str, groups: &[(&str, usize)], limit: Vec<String>, tested: Option<Carried>) -> Plan {
+    made(text, groups, limit, tested).unwrap_or_else(|refusal| panic!("{refusal:#?}"))
+}
+
+/// Why there is no plan for these.
+pub fn refusal(text: &str, groups: &[(&str, usize)], limit: Vec<String>) -> String {
+    match made(text, groups, limit, None) {
+        Err(Refusal::Invalid(problems)) => problems.into_iter().map(|problem| problem.message).collect(),
+        other => panic!("{other:#?}"),
+    }
+}
+
+fn made(
+    text: &str,
+    groups: &[(&str, usize)],
+    limit: Vec<String>,
+    tested: Option<Carried>,
+) -> Result<Plan, Refusal> {
     let reading = document::read("test.yaml", text.as_bytes(), &NoFiles);
     assert!(reading.diagnostics.is_empty(), "{:#?}", reading.diagnostics);
     let runbook = reading.runbook.expect("a runbook");
@@ -27,9 +50,9 @@ pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
         params,
         env: BTreeMap::new(),
         resolved,
-        limit: Vec::new(),
+        limit,
+        tested,
     })
-    .unwrap_or_else(|refusal| panic!("{refusal:#?}"))
 }
 
 /// So many machines of a group.

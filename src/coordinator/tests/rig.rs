@@ -48,6 +48,7 @@ pub fn plan(runbook: &str, world: &Arc<World>) -> Plan {
         env,
         resolved,
         limit: Vec::new(),
+        tested: None,
     })
     .expect("a plan")
 }

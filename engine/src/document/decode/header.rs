@@ -1,4 +1,4 @@
-//! What stands above the steps: `env`, `params`; and `notify`.
+//! What stands above the steps: `env`, `params`, `patchset`; and `notify`.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::Decoder;
 use crate::{
     diagnostic::Diagnostic,
     document::{
-        model::{Notify, Param, ParamKind, Spanned},
+        model::{Notify, Param, ParamKind, Patchset, Spanned},
         params::accept,
         tree::{Data, Entry},
     },
@@ -88,6 +88,16 @@ impl Decoder<'_, '_> {
             }
         }
         Some(choices)
+    }
+
+    /// `patchset: { from: dev }`, or short `patchset: dev`.
+    pub(super) fn patchset(&mut self, entry: &Entry) -> Option<Patchset> {
+        if let Data::Scalar { .. } = &entry.value.data {
+            return self.text(entry).map(|from| Patchset { from });
+        }
+        let fields = self.fields(&entry.value, entry.place, "`patchset`", &["from"])?;
+        let from = self.required(&fields, "from").and_then(|node| self.text_of("from", node))?;
+        Some(Patchset { from })
     }
 
     pub(super) fn notify(&mut self, entry: &Entry) -> Vec<Notify> {

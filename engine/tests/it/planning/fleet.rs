@@ -123,6 +123,7 @@ pub fn try_plan(text: &str, given: Given) -> Result<Plan, Refusal> {
         env: given.env,
         resolved: given.fleet,
         limit: given.limit,
+        tested: None,
     })
 }
 

@@ -333,6 +333,7 @@ steps:
         env: BTreeMap::new(),
         resolved: fleet(&[("web", 2)]),
         limit: Vec::new(),
+        tested: None,
     })
     .unwrap();
     insta::assert_snapshot!(work(&plan), @r#"

@@ -50,6 +50,7 @@ fn make(refuses: bool) -> Result<Plan, Refusal> {
         env: Default::default(),
         resolved: [(GroupName::new("dev"), machines("dev", 4))].into(),
         limit: Vec::new(),
+        tested: None,
     })
 }
 
