@@ -17,7 +17,8 @@ fail() { echo "test hosts: $1" >&2; exit 1; }
 # What each made thing depends on.
 sum() { find "$@" -type f | sort | xargs -d '\n' cat | sha256sum | cut -c1-64; }
 packages=$(sum "$here/packages")
-debian=$(sum "$here/roots/debian.sh" "$here/roots/layer.sh")
+debian=$(sum "$here/roots/debian.sh")
+layer=$(sum "$here/roots/layer.sh")
 all=$(sum "$here/install.sh" "$here/packages" "$here/roots")
 [ "$(cat "$hosts/made" 2>/dev/null)" != "$all" ] || { echo "$hosts"; exit 0; }
 
@@ -43,7 +44,6 @@ if [ "$(cat "$hosts/packages/made" 2>/dev/null)" != "$packages" ]; then
     rm -rf "$hosts/packages"
     "$here/packages/build.sh" "$hosts/packages" >&2
     echo "$packages" >"$hosts/packages/made"
-    rm -rf "$hosts"/roots/*-ready
 fi
 
 # root NAME SUM: makes roots/NAME with roots/NAME.sh unless it is there.
@@ -57,7 +57,12 @@ root() {
     echo "$2" >"$hosts/roots/$1.made"
 }
 root debian "$debian"
-root debian-ready "$(sum "$here/roots/debian-ready.sh") $debian $packages"
+for family in dnf zypper; do
+    root $family "$(sum "$here/roots/$family.sh") $layer $debian"
+done
+for family in debian dnf zypper; do
+    root $family-ready "$(sum "$here/roots/$family.sh" "$here/roots/$family-ready.sh") $layer $debian $packages"
+done
 
 echo "$all" >"$hosts/made"
 echo "$hosts"

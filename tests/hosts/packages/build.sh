@@ -1,7 +1,7 @@
 #!/bin/sh
 # build.sh OUT: every package in every version, as OUT/deb/NAME_VERSION_ARCH.deb and OUT/rpm/NAME-VERSION.ARCH.rpm.
 #
-# A folder beside this file is a package: `about` (shell variables: SUMMARY, ARCH, NEEDS, CONF, VERSIONS), `root/` (its
+# A folder beside this file is a package: `about` (shell variables: SUMMARY, ARCH, NEEDS, CONF, VERSIONS; PROVIDES for rpm), `root/` (its
 # files; @VERSION@ stands for the version), and scripts that run on the host for both families: `before` and `after` it is unpacked,
 # `gone` before it is removed. UPGRADE is `yes` in them when another version was there.
 set -eu
@@ -54,6 +54,7 @@ rpm() {
         echo "AutoReqProv: no"
         [ "$arch" != noarch ] || echo "BuildArch: noarch"
         [ -z "$NEEDS" ] || echo "Requires: $NEEDS = $version"
+        [ -z "$PROVIDES" ] || echo "Provides: $PROVIDES"
         echo "%description"
         echo "$SUMMARY"
         echo "%install"
@@ -73,7 +74,7 @@ rpm() {
 
 for about in "$here"/*/about; do
     name=$(basename "$(dirname "$about")")
-    NEEDS= CONF= ARCH=all VERSIONS='1.0-1 1.1-1'
+    NEEDS= CONF= PROVIDES= ARCH=all VERSIONS='1.0-1 1.1-1'
     . "$about"
     for version in $VERSIONS; do
         files=$work/files

@@ -14,10 +14,8 @@ fill() {
     # Its administrator has changed it.
     echo 'changed = here' >>"$root/etc/runbook-conf.conf"
     : >"$root/var/log/dpkg.log"
+    for suite in stable stable-security; do
+        echo "deb [trusted=yes] file:///srv/repository/apt/$suite ./"
+    done >"$root/etc/apt/sources.list"
 }
-if [ "${FILL:-}" ]; then
-    hosts=$1 root=$2
-    fill
-else
-    FILL=1 on "$1/roots/debian" "$2" "$0" "$1" "$2.root"
-fi
+layer "$1" "$2" debian

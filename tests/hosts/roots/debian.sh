@@ -1,8 +1,8 @@
 #!/bin/sh
 # debian.sh HOSTS ROOT: a small Debian with sshd, sudo and what Ansible asks for. All families stand on it.
 set -eu
-. "$(dirname "$0")/layer.sh"
 root=$2
+in_root() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C chroot "$root" "$@"; }
 
 # What was downloaded once is kept, for when this script changes.
 mkdir -p "$1/debs"

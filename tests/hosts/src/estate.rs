@@ -58,6 +58,22 @@ impl Estate {
         self.recipe(Family::Debian, name).start()
     }
 
+    /// A host of the RHEL family, with dnf 4.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn dnf(&self, name: &str) -> Host {
+        self.recipe(Family::Dnf, name).start()
+    }
+
+    /// A host of the SLES family, with zypper.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn zypper(&self, name: &str) -> Host {
+        self.recipe(Family::Zypper, name).start()
+    }
+
     /// A host that is not started yet, for what is not usual about it.
     pub fn recipe(&self, family: Family, name: &str) -> Recipe {
         Recipe::new(Arc::clone(&self.ground), family, name)

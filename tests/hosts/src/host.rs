@@ -203,6 +203,9 @@ impl Host {
     pub fn installed(&self, package: &str) -> String {
         match self.family {
             Family::Debian => self.run(&format!("dpkg-query -W -f '${{Version}}' {package}")),
+            Family::Dnf | Family::Zypper => {
+                self.run(&format!("rpm -q --qf '%{{VERSION}}-%{{RELEASE}}' {package}"))
+            }
         }
     }
 

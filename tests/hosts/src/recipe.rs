@@ -18,6 +18,10 @@ use crate::{
 pub enum Family {
     /// apt and dpkg, `debian` 12.
     Debian,
+    /// dnf 4 and rpm, says that it is `rocky` 9.4.
+    Dnf,
+    /// zypper and rpm, says that it is `sles` 15.6.
+    Zypper,
 }
 
 impl Family {
@@ -25,6 +29,8 @@ impl Family {
     fn roots(self) -> &'static [&'static str] {
         match self {
             Self::Debian => &["debian-ready", "debian"],
+            Self::Dnf => &["dnf-ready", "dnf", "debian"],
+            Self::Zypper => &["zypper-ready", "zypper", "debian"],
         }
     }
 }
@@ -115,20 +121,12 @@ impl Recipe {
     fn write(&self, folder: &Path, address: &str, port: u16) {
         let files = folder.join("files");
         let guest = folder.join("guest");
-        fs::create_dir_all(files.join("etc/apt")).expect("a folder");
+        fs::create_dir_all(files.join("etc")).expect("a folder");
         fs::create_dir_all(guest.join("bin")).expect("a folder");
         let put = |path: &str, text: String| fs::write(files.join(path), text).expect("a file of the host");
         put("etc/hostname", format!("{}\n", self.name));
         put("etc/hosts", format!("127.0.0.1 localhost\n{address} {}\n", self.name));
         put("etc/runbook-demo.conf", format!("ADDRESS={address}\nPORT={}\n", Host::DEMO_PORT));
-        match self.family {
-            Family::Debian => put(
-                "etc/apt/sources.list",
-                ["stable", "stable-security"]
-                    .map(|suite| format!("deb [trusted=yes] file:///srv/repository/apt/{suite} ./\n"))
-                    .concat(),
-            ),
-        }
         let key = guest.join("host_key");
         make_key(&key);
         fs::copy(self.ground.file("identity.pub"), guest.join("authorized_keys"))

@@ -30,6 +30,8 @@ struct Published {
     name: String,
     version: String,
     kind: Kind,
+    /// What was published together is one advisory.
+    advisory: usize,
 }
 
 /// What is installed on every host, in this version.
@@ -45,7 +47,7 @@ impl Repository {
         let repository = Self { folder, packages, published: Mutex::new(Vec::new()) };
         let first = PACKAGES.map(|name| (name, FIRST_VERSION));
         repository.change(|published| {
-            published.extend(first.map(|(name, version)| entry(name, version, Kind::Plain)))
+            published.extend(first.map(|(name, version)| entry(name, version, Kind::Plain, 0)))
         });
         repository
     }
@@ -77,10 +79,11 @@ impl Repository {
     /// As [`publish`](Self::publish).
     pub fn publish_as(&self, name: &str, version: &str, kind: Kind) {
         self.change(|published| {
+            let advisory = published.iter().map(|one| one.advisory).max().unwrap_or(0) + 1;
             if name == "runbook-demo" {
-                published.push(entry("runbook-demo-lib", version, kind));
+                published.push(entry("runbook-demo-lib", version, kind, advisory));
             }
-            published.push(entry(name, version, kind));
+            published.push(entry(name, version, kind, advisory));
         });
     }
 
@@ -176,41 +179,52 @@ impl Repository {
     }
 }
 
-fn entry(name: &str, version: &str, kind: Kind) -> Published {
-    Published { name: name.to_owned(), version: version.to_owned(), kind }
+fn entry(name: &str, version: &str, kind: Kind, advisory: usize) -> Published {
+    Published { name: name.to_owned(), version: version.to_owned(), kind, advisory }
 }
 
-/// `updateinfo.xml`: an advisory for every version but the first one.
+/// `updateinfo.xml`: an advisory for all but the first versions.
 fn advisories(published: &[Published]) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<updates>\n");
-    for (number, one) in published.iter().enumerate().filter(|(_, one)| one.version != FIRST_VERSION) {
-        let Published { name, version, kind } = one;
-        let (id, class, severity) = match kind {
-            Kind::Security(severity) => (format!("DEMO-SA-2026:{number:04}"), "security", *severity),
-            Kind::Plain => (format!("DEMO-BA-2026:{number:04}"), "bugfix", "None"),
+    // An advisory is called after the package that was published, which comes last.
+    for (position, one) in published.iter().enumerate().filter(|(_, one)| one.advisory > 0) {
+        if published.get(position + 1).is_some_and(|next| next.advisory == one.advisory) {
+            continue;
+        }
+        let Published { name, version, kind, advisory } = one;
+        let (id, class, severity, references) = match kind {
+            Kind::Security(severity) => {
+                let cve = format!("CVE-2026-{advisory:04}");
+                let reference = format!(
+                    "<reference href=\"https://example.com/{cve}\" id=\"{cve}\" type=\"cve\" title=\"{cve}\"/>"
+                );
+                (format!("DEMO-SA-2026:{advisory:04}"), "security", *severity, reference)
+            }
+            Kind::Plain => (format!("DEMO-BA-2026:{advisory:04}"), "bugfix", "None", String::new()),
         };
-        let reference = if class == "security" {
-            format!(
-                "<reference href=\"https://example.com/CVE-2026-{number:04}\" id=\"CVE-2026-{number:04}\" type=\"cve\" title=\"CVE-2026-{number:04}\"/>"
-            )
-        } else {
-            String::new()
-        };
-        let reboot = if name == "runbook-secure" { "<reboot_suggested>True</reboot_suggested>" } else { "" };
-        let (upstream, release) = version.split_once('-').expect("version-release");
-        let arch = if name == "runbook-demo-lib" { std::env::consts::ARCH } else { "noarch" };
+        let packages: String =
+            published.iter().filter(|other| other.advisory == *advisory).map(advised).collect();
         text += &format!(
             "<update from=\"nobody@example.com\" status=\"final\" type=\"{class}\" version=\"1\">\n\
              <id>{id}</id><title>{name} {version}</title><severity>{severity}</severity><release>Demo 9</release>\n\
              <issued date=\"2026-06-01 00:00:00\"/><updated date=\"2026-06-01 00:00:00\"/>\n\
-             <references>{reference}</references><description>{name} {version}</description>\n\
-             <pkglist><collection short=\"demo\"><name>Demo 9</name>\n\
-             <package name=\"{name}\" version=\"{upstream}\" release=\"{release}\" epoch=\"0\" arch=\"{arch}\" src=\"{name}-{version}.src.rpm\">\
-             <filename>{name}-{version}.{arch}.rpm</filename>{reboot}</package>\n\
-             </collection></pkglist></update>\n"
+             <references>{references}</references><description>{name} {version}</description>\n\
+             <pkglist><collection short=\"demo\"><name>Demo 9</name>\n{packages}</collection></pkglist></update>\n"
         );
     }
     text + "</updates>\n"
+}
+
+/// A package in an advisory.
+fn advised(one: &Published) -> String {
+    let Published { name, version, .. } = one;
+    let (upstream, release) = version.split_once('-').expect("version-release");
+    let arch = if name == "runbook-demo-lib" { std::env::consts::ARCH } else { "noarch" };
+    let reboot = if name == "runbook-secure" { "<reboot_suggested>True</reboot_suggested>" } else { "" };
+    format!(
+        "<package name=\"{name}\" version=\"{upstream}\" release=\"{release}\" epoch=\"0\" arch=\"{arch}\" \
+         src=\"{name}-{version}.src.rpm\"><filename>{name}-{version}.{arch}.rpm</filename>{reboot}</package>\n"
+    )
 }
 
 /// Runs a program of the repository tools; what it printed.

@@ -1,6 +1,6 @@
 //! The hosts are what they promise to be.
 
-mod debian;
 mod end;
+mod families;
 mod network;
 mod reboot;
