@@ -1,0 +1,3 @@
+//! The adapter to hosts of our own, against real tools.
+
+mod packages;

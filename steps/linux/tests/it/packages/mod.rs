@@ -1,0 +1,4 @@
+//! Scripts and readers against the real package managers, each in a scratch root of its own.
+
+mod apt;
+mod scratch;
