@@ -6,7 +6,7 @@ use runbook_engine::catalog::{ActionDoc, Catalog, WayBack, WayBackAsked, gates};
 
 use crate::{
     action::Action,
-    actions::{aws, check, local, notify},
+    actions::{aws, check, linux, local, notify},
 };
 
 /// The actions by name, and the gates, which the core itself runs.
@@ -34,6 +34,8 @@ impl Actions {
             .with(check::command::Command::default())
             .with(check::http::Http::default())
             .with(check::tcp::Tcp::default())
+            .with(linux::reboot::Reboot::default())
+            .with(linux::script::Script::default())
             .with(local::command::Command::default())
             .with(notify::webhook::Webhook::default())
     }

@@ -2,5 +2,6 @@
 
 pub mod aws;
 pub mod check;
+pub mod linux;
 pub mod local;
 pub mod notify;

@@ -10,6 +10,7 @@ use super::{
     fleet::MachineKind,
     hardware::RootDevice,
     instance::device_name,
+    linux::Stock,
     machine::{Change, Machine},
     state::State,
     time::later,
@@ -25,6 +26,10 @@ pub(super) fn furnish(state: &mut State) {
         state.machines.push(Machine::new(start, pending));
         if kind == MachineKind::Ec2 && root == RootDevice::Ebs {
             give_volumes(state, machine, start);
+        }
+        if kind == MachineKind::Host {
+            let stock = Stock::of(state.roster.group(machine));
+            state.machines[machine].condition_mut().stock = stock;
         }
         let standing: Vec<_> = state
             .roster

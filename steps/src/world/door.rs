@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use runbook_engine::target::Home;
 
 use super::{World, account::Account, fault_rule::Label};
-use crate::ports::{AwsFactory, Ports, backup::Backup, clock::Clock, ec2::Ec2, linux::NoHosts, ssm::Ssm};
+use crate::ports::{AwsFactory, Ports, backup::Backup, clock::Clock, ec2::Ec2, ssm::Ssm};
 
 /// The world, as one attempt of one task sees it.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Door {
             http: Arc::clone(&door) as _,
             process: Arc::clone(&door) as _,
             inventory: Arc::clone(&door) as _,
-            linux: Arc::new(NoHosts),
+            linux: Arc::clone(&door) as _,
             aws: Some(door as Arc<dyn AwsFactory>),
         }
     }

@@ -140,6 +140,28 @@ pub enum RuleKind {
     QuotaExceeded,
     /// What a call makes is found by reads `after` later than usual (30s).
     SlowListing,
+    /// A host does not answer from `after` the beginning of the world on, or only not in that step.
+    Unreachable,
+    /// A host shows another key than the known one.
+    HostKeyChanged,
+    /// `sudo` wants a password on a host.
+    SudoRefused,
+    /// A host is cut off as soon as a job has begun on it, which goes on; it is reached again `after` later (never).
+    CutOff,
+    /// Somebody else holds the lock of a host's package manager as long as anybody waits for it.
+    LockHeld,
+    /// There is no room left on a host when packages are installed or kept.
+    DiskFull,
+    /// A transaction ends in the middle, with half of its packages.
+    HalfDone,
+    /// A job on a host is killed in the middle, …
+    JobKilled,
+    /// … or the host reboots in the middle of it.
+    RebootsInJob,
+    /// A package file that is to be kept is not to be had any more.
+    PackageLost,
+    /// From `after` the beginning of the world on the repositories have later versions, and not those of before.
+    Republished,
 }
 
 impl RuleKind {
@@ -187,7 +209,13 @@ impl RuleKind {
                 | Self::ForeignPatching
                 | Self::Unmanaged
                 | Self::AgentLost
-        )
+                | Self::Republished
+        ) || self.is_about_reach()
+    }
+
+    /// Whether a host is not reached: in one step, where one is named.
+    fn is_about_reach(self) -> bool {
+        matches!(self, Self::Unreachable | Self::HostKeyChanged | Self::SudoRefused)
     }
 }
 
@@ -195,9 +223,9 @@ impl FaultRule {
     /// A field that does not go with the kind.
     pub(super) fn misplaced_field(&self) -> Option<&'static str> {
         use RuleKind::{
-            AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, DeliveryTimedOut,
+            AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, CutOff, DeliveryTimedOut,
             ForeignPatching, ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing,
-            RebootsAndRepeats, Replaced, RestoreFailed, ServerError, SlowListing, SnapshotError,
+            RebootsAndRepeats, Replaced, Republished, RestoreFailed, ServerError, SlowListing, SnapshotError,
             SnapshotSlow, StrangeStatus, Unhealthy, UnhealthyAfterPatch,
         };
         let kind = self.kind;
@@ -218,7 +246,9 @@ impl FaultRule {
                 | SnapshotSlow
                 | BackupLate
                 | SlowListing
-        );
+                | CutOff
+                | Republished
+        ) || kind.is_about_reach();
         let takes_output = matches!(
             kind,
             CommandFailed | SnapshotError | BackupFailed | BackupIssues | RestoreFailed | RebootsAndRepeats
@@ -230,8 +260,8 @@ impl FaultRule {
             .or_else(|| only(self.output.is_some(), takes_output, "output"))
             .or_else(|| only(self.ran.is_some(), matches!(kind, DeliveryTimedOut | ServerError), "ran"))
             .or_else(|| only(self.patches.is_some(), kind == Incomplete, "patches"))
-            .or_else(|| only(self.step.is_some(), !kind.is_standing(), "step"))
-            .or_else(|| only(self.attempt.is_some(), !kind.is_standing(), "attempt"))
+            .or_else(|| only(self.step.is_some(), !kind.is_standing() || kind.is_about_reach(), "step"))
+            .or_else(|| only(self.attempt.is_some(), !kind.is_standing() || kind.is_about_reach(), "attempt"))
             .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
     }
 

@@ -11,6 +11,7 @@ use super::{
     durations::Durations,
     fault_rule::FaultRule,
     hardware::{Disks, PublicIp, RootDevice},
+    linux::PackageEntry,
     people::Person,
     vault::VaultEntry,
 };
@@ -129,6 +130,21 @@ pub struct MachineGroup {
     /// Patches that wait to be installed.
     #[serde(default)]
     pub pending: PendingPatches,
+    /// What a host runs: id and version of os-release, `debian-12` unless given. Its package manager follows from it.
+    #[serde(default)]
+    pub os: Option<String>,
+    /// The packages of a host; none stated: as many made-up ones as `pending` counts.
+    #[serde(default)]
+    pub packages: Vec<PackageEntry>,
+    /// The services of a host: they run while it is well.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Ways to snapshot a host, best first: `snapper`, `btrfs`, `lvm-thin`, `lvm`.
+    #[serde(default)]
+    pub snapshots: Vec<String>,
+    /// What installs packages on a host by itself: `unattended-upgrades`.
+    #[serde(default)]
+    pub automatic: Vec<String>,
     /// How long things take here, where it differs.
     #[serde(default)]
     pub durations: Durations,

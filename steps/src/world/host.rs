@@ -66,7 +66,7 @@ fn health(state: &mut State, host: &str, now: Timestamp) -> Option<Health> {
         return Some(Health::Down);
     }
     let condition = state.machines[machine].condition();
-    Some(match (condition.up, condition.content.healthy) {
+    Some(match (condition.up && !condition.cut_off, condition.content.healthy) {
         (false, _) => Health::Down,
         (true, false) => Health::Sick,
         (true, true) => Health::Well,

@@ -19,6 +19,7 @@ use super::{
     disk_fact::DiskFact,
     fault_rule::Label,
     instance::Changes,
+    linux,
     roster::FleetError,
     state::{Fact, Struck},
     vault::VaultFact,
@@ -130,7 +131,8 @@ pub struct Call {
     pub machines: Vec<TargetId>,
     /// Its comment, client token or first tag: what finds it again.
     pub token: String,
-    /// What it made or changed: a volume, a snapshot, a job; of several the first.
+    /// What it made or changed: a volume, a snapshot, a job; of several the first. What a job on a host of our own does:
+    /// `install`, `reboot`.
     pub resource: Option<String>,
     /// `Install` and `Scan`, for patch commands; `Boot` for one that reads which boot it is.
     pub operation: Option<&'static str>,
@@ -147,8 +149,9 @@ pub struct Call {
 impl Call {
     /// Whether repeating it changes nothing (DOMAIN 0.1).
     fn may_repeat(&self) -> bool {
-        // A boot is read anew by each life.
+        // A boot is read anew by each life, and what is half done on a host is looked for more than once.
         self.operation == Some("Boot")
+            || self.call == "ssh:start" && self.resource.as_deref() == Some("repair")
             || matches!(
                 self.call.as_str(),
                 "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:DeleteTags" | "ec2:ModifyInstanceAttribute"
@@ -227,6 +230,11 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::AlarmSet(set) => ("cloudwatch:SetAlarmState", Vec::new(), set.name.clone(), None),
         Fact::Disks(fact) => return Some(of_disks(line, fact)),
         Fact::Vaults(fact) => return Some(of_vaults(line, fact)),
+        Fact::Hosts(fact) => {
+            let (name, machine, token, deed) = linux::call(fact);
+            let seen = seen(line, name, vec![machine.clone()], token.to_owned());
+            return Some(Call { resource: deed.map(str::to_owned), ..seen });
+        }
         Fact::RootReplacementBegun(task) => {
             ("ec2:CreateReplaceRootVolumeTask", vec![task.instance.clone()], task.token.token.clone(), None)
         }

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{fleet::PendingPatches, time::later};
+use super::{fleet::PendingPatches, linux::Stock, time::later};
+use crate::ports::linux;
 
 /// The agent says that it is there every five minutes (DOMAIN 2.10).
 const PING: i64 = 300;
@@ -32,6 +33,10 @@ pub(super) struct Condition {
     pub report_before: Option<PatchReport>,
     /// What the last installation was to do about reboots.
     pub reboot_option: Option<&'static str>,
+    /// The packages and services of a host of our own; empty for EC2 instances.
+    pub stock: Stock,
+    /// A host that runs, and that nobody reaches.
+    pub cut_off: bool,
 }
 
 /// The states of an instance that it does not leave at once.
@@ -140,6 +145,31 @@ pub(super) enum Change {
     },
     /// Its root volume is taken away, and none put in its place.
     RootLost,
+    /// Packages of a host changed.
+    Packages {
+        /// Which.
+        changes: Vec<linux::Change>,
+        /// What is half done now.
+        broken: Vec<String>,
+        /// What waits for a reboot besides.
+        reboot: Vec<String>,
+    },
+    /// A service of a host was started or stopped.
+    Service {
+        /// Which.
+        name: String,
+        /// It runs.
+        active: bool,
+    },
+    /// A host is as it was in a snapshot.
+    Reverted {
+        /// Its packages.
+        stock: Box<Stock>,
+        /// The rest of it.
+        content: Content,
+    },
+    /// Nobody reaches it any more, or again.
+    CutOff(bool),
 }
 
 /// What a patch operation tells the service besides what it found.
@@ -187,6 +217,8 @@ impl Machine {
             report: None,
             report_before: None,
             reboot_option: None,
+            stock: Stock::default(),
+            cut_off: false,
         };
         Self {
             condition,
@@ -282,6 +314,7 @@ impl Condition {
                 self.boots += 1;
                 self.booted_at = at;
                 self.content.patches.pending_reboot = 0;
+                self.stock.reboot.clear();
             }
             Change::Installed { left, failed, reboot, report } => {
                 self.reboot_option = Some(if *reboot { "RebootIfNeeded" } else { "NoReboot" });
@@ -313,6 +346,23 @@ impl Condition {
             // The service still shows the patched state until the next scan (DOMAIN 4.4).
             Change::RootReplaced { content, .. } => self.content = *content,
             Change::RootLost => self.content = Content { boots: false, ..Content::default() },
+            Change::Packages { changes, broken, reboot } => {
+                self.stock.changed(changes);
+                self.stock.broken.clone_from(broken);
+                self.stock.reboot.extend(reboot.iter().cloned());
+                self.stock.changed_at = Some(at);
+            }
+            Change::Service { name, active: true } => {
+                self.stock.stopped.remove(name);
+            }
+            Change::Service { name, active: false } => {
+                self.stock.stopped.insert(name.clone());
+            }
+            Change::Reverted { stock, content } => {
+                self.stock = (**stock).clone();
+                self.content = *content;
+            }
+            Change::CutOff(cut_off) => self.cut_off = *cut_off,
         }
     }
 

@@ -27,6 +27,7 @@ mod host;
 mod image;
 mod instance;
 mod inventory;
+mod linux;
 mod listing;
 mod log;
 mod machine;
@@ -67,6 +68,7 @@ use tokio::sync::watch;
 
 pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
+    linux::PackageEntry,
     log::{Call, CallLog},
     people::Answer,
     remote::{Held, RemoteTime},

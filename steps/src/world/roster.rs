@@ -15,6 +15,7 @@ use super::{
     durations::Lasting,
     fault_rule::{FaultRule, Label, RuleKind},
     fleet::{FleetFile, MachineGroup, MachineKind},
+    linux,
     place::{FIRST_ACCOUNT, Place},
 };
 
@@ -311,6 +312,9 @@ fn check(file: &FleetFile) -> Result<(), String> {
         }
         if !(1..=20).contains(&group.volumes) {
             return Err(format!("group `{name}` has {} volumes; 1 to 20 are possible", group.volumes));
+        }
+        if let Some(os) = group.os.as_deref().filter(|os| linux::manager(os).is_none()) {
+            return Err(format!("`os` of group `{name}` is `{os}`, which no package manager is known for"));
         }
         let digits = |account: &String| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         if group.account.as_ref().is_some_and(|account| !digits(account)) {

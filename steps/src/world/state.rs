@@ -15,6 +15,7 @@ use super::{
     disk_fact::{DiskFact, Disks},
     fault_rule::RuleKind,
     instance::Changes,
+    linux::{HostFact, Hosts},
     machine::{Change, Content, Machine, Power},
     replacement::Replacement,
     roster::Roster,
@@ -48,6 +49,8 @@ pub(super) enum Fact {
     Rebooted { machines: Changes },
     /// Of AWS Backup.
     Vaults(VaultFact),
+    /// On hosts of our own.
+    Hosts(HostFact),
     /// `cloudwatch:SetAlarmState`.
     AlarmSet(AlarmSet),
     /// A program on this machine.
@@ -113,6 +116,7 @@ pub(super) struct State {
     command_index: HashMap<String, usize>,
     pub disks: Disks,
     pub vaults: Vaults,
+    pub hosts: Hosts,
     /// What alarms were set to, in the order of time.
     pub alarms_set: Vec<(Timestamp, AlarmSet)>,
     /// What was asked for with each client token, and what was made.
@@ -132,6 +136,7 @@ impl State {
             machines: Vec::with_capacity(roster.machines.len()),
             vaults: Vaults::new(&roster.file.vaults),
             roster,
+            hosts: Hosts::default(),
             alarms_set: Vec::new(),
             commands: Vec::new(),
             foreign: Vec::new(),
@@ -234,6 +239,7 @@ impl State {
             Fact::CommandCancelled { id, machines } => self.command_cancelled(at, id, machines),
             Fact::Disks(fact) => self.apply_to_disks(at, fact),
             Fact::Vaults(fact) => self.apply_to_vaults(at, fact),
+            Fact::Hosts(fact) => self.apply_to_hosts(at, fact),
             Fact::RootReplacementBegun(task) => {
                 self.named += 2;
                 if let Some(machine) = self.touch(&task.instance) {

@@ -10,7 +10,7 @@ use runbook_engine::{
 use runbook_steps::catalog::Actions;
 use serde_json::Value;
 
-const ALL: [&str; 16] = [
+const ALL: [&str; 18] = [
     "aws/backup",
     "aws/command",
     "aws/compliance",
@@ -25,6 +25,8 @@ const ALL: [&str; 16] = [
     "gate/manual",
     "gate/wait",
     "gate/window",
+    "linux/reboot",
+    "linux/script",
     "local/command",
     "notify/webhook",
 ];
@@ -53,6 +55,7 @@ fn secrets_may_stand_where_the_language_says_and_nowhere_else() {
         .collect();
     let said = [
         ("check/http", "headers"),
+        ("linux/script", "env"),
         ("local/command", "env"),
         ("notify/webhook", "body"),
         ("notify/webhook", "headers"),
@@ -97,8 +100,8 @@ fn effects_are_those_of_the_language() {
                 then: Effect::Reads,
                 otherwise: Effect::Changes,
             },
-            "aws/restore" | "aws/reboot" => EffectDoc::Always(Effect::Changes),
-            "aws/command" | "local/command" => EffectDoc::Always(Effect::Unknown),
+            "aws/restore" | "aws/reboot" | "linux/reboot" => EffectDoc::Always(Effect::Changes),
+            "aws/command" | "linux/script" | "local/command" => EffectDoc::Always(Effect::Unknown),
             _ => EffectDoc::Always(Effect::Reads),
         };
         assert_eq!(doc.effect, expected, "{}", doc.name);

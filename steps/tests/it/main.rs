@@ -5,6 +5,7 @@ mod catalog;
 mod checks;
 mod contract;
 mod fan_out;
+mod linux;
 mod local_command;
 mod simulated;
 mod webhook;

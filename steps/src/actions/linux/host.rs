@@ -1,0 +1,174 @@
+//! A host, as one attempt speaks to it: how often it is asked again, and what its silence means.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use runbook_engine::{
+    outcome::{ErrorClass, Outcome},
+    target::Target,
+};
+
+use crate::{
+    action::{Failure, Inputs},
+    context::{Context, StopReason},
+    fanout::{Done, fan_out},
+    ports::{
+        fault::{Fault, FaultKind},
+        linux::Linux,
+    },
+};
+
+/// A host that is to be begun with, and does not answer for so long, is left alone: nothing was done to it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2 * 60);
+
+/// A host that something runs on, and that is not heard of for so long, is not waited for any more. As long as a boot
+/// with all checks of file systems may last.
+pub(super) const SILENCE: Duration = Duration::from_secs(30 * 60);
+
+/// Pauses between two questions: a tenth of what has passed, within these bounds.
+const ASK_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// A host, and the attempt that speaks to it.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub ctx: Context,
+    pub target: Arc<Target>,
+    pub inputs: Arc<Inputs>,
+}
+
+impl Host {
+    pub fn port(&self) -> &dyn Linux {
+        &*self.ctx.ports.linux
+    }
+
+    /// The key of the journal for something about this host.
+    pub fn key(&self, what: &str) -> String {
+        format!("{}/{what}", self.target.id)
+    }
+
+    /// Asks something that only reads; again while it may be answered later, for at most `within`.
+    ///
+    /// # Errors
+    /// [`Failure::Detached`]. The last fault where it was not answered, or where the attempt must stop.
+    pub async fn ask<T, F>(
+        &self,
+        within: Duration,
+        mut call: impl FnMut() -> F,
+    ) -> Result<Result<T, Fault>, Failure>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let began = self.ctx.now();
+        loop {
+            let fault = match call().await {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(fault) if !passes(fault.kind) => return Ok(Err(fault)),
+                Err(fault) => fault,
+            };
+            let passed = passed(&self.ctx, began);
+            if passed >= within || self.ctx.stopping() != StopReason::None {
+                return Ok(Err(fault));
+            }
+            tracing::debug!(host = %self.target.id, call = fault.call, "asking again later");
+            self.ctx.sleep(pause(passed)).await;
+            if self.ctx.stopping() == StopReason::Detach {
+                return Err(Failure::Detached);
+            }
+        }
+    }
+
+    /// The same before anything was done to the host.
+    ///
+    /// # Errors
+    /// What is reported of a host that nothing was done to.
+    pub async fn first<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.ask(PATIENCE, call).await?.map_err(|fault| not_begun(&fault))
+    }
+
+    /// The same after something was done to it.
+    ///
+    /// # Errors
+    /// What is reported of a host that nobody can say how it is.
+    pub async fn then<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.ask(SILENCE, call).await?.map_err(|fault| match passes(fault.kind) {
+            true => Failure::Failed {
+                outcome: Outcome::Unreachable,
+                class: ErrorClass::Failed,
+                cause: fault.to_string(),
+            },
+            false => Failure::failed(fault.to_string()),
+        })
+    }
+}
+
+/// What is reported of a host that was not begun with: its class says that nothing was applied.
+pub(super) fn not_begun(fault: &Fault) -> Failure {
+    let (outcome, cause) = match fault.kind {
+        FaultKind::Denied => (Outcome::Failed, format!("{}: {}", fault.call, fault.message)),
+        kind if passes(kind) || kind == FaultKind::Target => (Outcome::Unreachable, fault.to_string()),
+        _ => (Outcome::Failed, fault.to_string()),
+    };
+    Failure::Failed { outcome, class: ErrorClass::Undeliverable, cause }
+}
+
+/// A host that is left alone for a reason of ours: its class says that nothing was applied.
+pub(super) fn left_alone(cause: impl Into<String>) -> Failure {
+    Failure::of(ErrorClass::Undeliverable, cause)
+}
+
+/// A host whose turn comes when the attempt must stop already is left alone.
+///
+/// # Errors
+/// Why it is.
+pub(super) fn not_stopping(ctx: &Context) -> Result<(), Failure> {
+    match ctx.stopping() {
+        StopReason::None => Ok(()),
+        StopReason::TimedOut => Err(left_alone("the time was over before anything was begun")),
+        StopReason::Cancelled => Err(left_alone("the run was cancelled before anything was begun")),
+        StopReason::Detach => Err(Failure::Detached),
+    }
+}
+
+/// Whether asking again may be answered.
+pub(super) fn passes(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Throttled | FaultKind::Ambiguous | FaultKind::NotSent | FaultKind::Busy)
+}
+
+/// How long it has been.
+pub(super) fn passed(ctx: &Context, since: jiff::Timestamp) -> Duration {
+    Duration::try_from(ctx.now().duration_since(since)).unwrap_or_default()
+}
+
+/// The next pause when so much time has passed.
+pub(super) fn pause(passed: Duration) -> Duration {
+    (passed / 10).clamp(ASK_EVERY.0, ASK_EVERY.1)
+}
+
+/// Works on every host, a bounded number at a time. After a resume everything that earlier lives may have started is
+/// asked for first: only then may the attempt be judged by its deadline.
+///
+/// # Errors
+/// [`Failure::Detached`].
+pub(super) async fn each<W>(
+    ctx: &Context,
+    work: crate::action::Work,
+    course: impl Fn(Host) -> W,
+) -> Result<serde_json::Value, Failure>
+where
+    W: Future<Output = Result<Done, Failure>> + Send + 'static,
+{
+    if ctx.resumed {
+        super::job::look_up(ctx, &work).await?;
+        ctx.ledger.looked_up().await?;
+    }
+    fan_out(ctx, work.targets, ctx.settings.concurrency, |target, inputs| {
+        course(Host { ctx: ctx.clone(), target, inputs })
+    })
+    .await?;
+    Ok(serde_json::Value::Null)
+}
