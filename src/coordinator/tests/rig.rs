@@ -24,6 +24,11 @@ use crate::coordinator::{
 
 /// Plans a runbook for a simulated world.
 pub fn plan(runbook: &str, world: &Arc<World>) -> Plan {
+    plan_with(runbook, world, &Actions::standard())
+}
+
+/// The same with these actions.
+pub fn plan_with(runbook: &str, world: &Arc<World>, catalog: &Actions) -> Plan {
     let reading = document::read("runbook.yaml", runbook.as_bytes(), &NoFiles);
     assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
     let runbook = reading.runbook.expect("a runbook");
@@ -38,12 +43,11 @@ pub fn plan(runbook: &str, world: &Arc<World>) -> Plan {
             (group.clone(), runtime.block_on(ports.inventory.resolve(group, query)).expect("machines"))
         })
         .collect();
-    let catalog = Actions::standard();
     let sources = &reading.sources;
     plan::make(Making {
         runbook: &runbook,
         sources,
-        catalog: &catalog,
+        catalog,
         params,
         env,
         resolved,
