@@ -29,7 +29,8 @@ flock 9
 # Programs, each with its Debian package.
 missing=
 for pair in sshd:openssh-server ssh:openssh-client debootstrap:debootstrap ip:iproute2 apt-ftparchive:apt-utils \
-    dpkg-deb:dpkg rpmbuild:rpm createrepo_c:createrepo-c unshare:util-linux setpriv:util-linux perl:perl-base; do
+    dpkg-deb:dpkg rpmbuild:rpm createrepo_c:createrepo-c unshare:util-linux setpriv:util-linux perl:perl-base \
+    restic:restic btrfs:btrfs-progs snapper:snapper; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 if [ -n "$missing" ]; then

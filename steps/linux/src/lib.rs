@@ -6,3 +6,4 @@
 pub mod facts;
 pub mod packages;
 pub mod shell;
+pub mod snapshots;

@@ -1,3 +1,4 @@
 //! The adapter to hosts of our own, against real tools.
 
 mod packages;
+mod snapshots;

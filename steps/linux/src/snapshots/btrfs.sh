@@ -1,0 +1,68 @@
+# btrfs-subvolume(8): a read-only snapshot of the subvolume at $path, beside it in .runbook, and back by putting a writable
+# copy in its place. A root is changed for the next boot, which is only possible where the boot takes the default subvolume.
+path=${path:-/}
+place=${path%/}/.runbook
+kept=$place/$token
+there() {
+    needs btrfs
+    run btrfs subvolume show "$path" >/dev/null || fail missing "$path is no btrfs subvolume"
+}
+# Subvolumes below are not part of a snapshot.
+left_out() {
+    btrfs subvolume list -o "$path" 2>/dev/null | sed 's/^.* path //' | while read -r below; do
+        case $below in *.runbook*) ;; *) tell left_out "$below" ;; esac
+    done
+}
+by_name() { grep -Eqs '(^|[ ,])subvol(id)?=' /proc/cmdline || awk -v at="$path" '$2 == at && $4 ~ /subvol(id)?=/ { found = 1 } END { exit !found }' /etc/fstab 2>/dev/null; }
+capture() {
+    there
+    if [ "$path" = / ] && by_name; then
+        fail refused 'the root is mounted by the name of its subvolume (fstab or kernel command line): a new default subvolume would not be booted'
+    fi
+    if [ ! -d "$kept" ]; then
+        mkdir -p "$place" && chmod 0700 "$place" || fail failed "$place cannot be made"
+        hook before "$before"
+        run btrfs subvolume snapshot -r "$path" "$kept" >/dev/null
+        code=$?
+        hook after "$after"
+        [ "$code" = 0 ] || because 'btrfs made no snapshot'
+        sync -f "$kept" 2>/dev/null || sync
+    fi
+    tell snapshot "$kept"
+    tell path "$path"
+    left_out
+}
+revert() {
+    needs btrfs
+    former=${path%/}.runbook-$token
+    # An earlier life put what was there aside, and the snapshot with it.
+    if [ "$path" != / ] && [ -d "$former" ]; then kept=$former/.runbook/$token; else there; fi
+    [ -d "$kept" ] || fail missing "$kept is not there any more"
+    back=$kept-back
+    if [ "$path" = / ]; then
+        if [ ! -d "$back" ]; then run btrfs subvolume snapshot "$kept" "$back" >/dev/null || because 'btrfs made no writable copy'; fi
+        id=$(btrfs subvolume show "$back" | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')
+        [ -n "$id" ] || fail failed "btrfs does not tell the id of $back"
+        run btrfs subvolume set-default "$id" / || because 'btrfs did not change the default subvolume'
+        tell reboot yes
+    else
+        # What is there now is not deleted: it lies beside its place.
+        if [ ! -d "$former" ]; then
+            run mv "$path" "$former" || because "$path cannot be moved"
+        fi
+        if [ ! -d "$path" ]; then
+            run btrfs subvolume snapshot "$former/.runbook/$token" "$path" >/dev/null || { mv "$former" "$path"; because 'btrfs made no writable copy'; }
+        fi
+        tell former "$former"
+        tell reboot no
+    fi
+}
+discard() {
+    needs btrfs
+    for one in "$kept-back" "$kept" "$path.runbook-$token/.runbook/$token" "$path.runbook-$token"; do
+        [ -d "$one" ] || continue
+        [ "$(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }')" = "$(btrfs subvolume show "$one" 2>/dev/null | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')" ] && continue
+        run btrfs subvolume delete "$one" >/dev/null || because "$one cannot be deleted"
+    done
+    tell gone yes
+}

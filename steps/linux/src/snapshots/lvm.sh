@@ -1,0 +1,62 @@
+# lvcreate(8), lvconvert(8): a snapshot of the logical volume that is mounted at $path. Classic ones have a size and become
+# invalid when it is full; a merge consumes the snapshot, and where the volume is in use it happens at the next activation.
+path=${path:-/}
+name=runbook-$(printf %s "$token" | tr -d - | cut -c 1-16)
+volume() {
+    device=${device:-$(findmnt -rn -o SOURCE --target "$path" 2>/dev/null)}
+    set -- $(lvs --noheadings --separator ' ' -o vg_name,lv_name "$device" 2>/dev/null)
+    vg=${1:-}; lv=${2:-}
+    [ -n "$lv" ] || fail missing "$path is on no logical volume"
+}
+field() { lvs --noheadings -o "$1" "$vg/$name" 2>/dev/null | tr -d ' '; }
+capture() {
+    needs lvcreate
+    volume
+    if [ -z "$(field lv_name)" ]; then
+        hook before "$before"
+        if [ "$thin" = yes ]; then
+            run lvcreate --yes --snapshot --name "$name" --setactivationskip n "$vg/$lv"
+        else
+            run lvcreate --yes --snapshot --name "$name" --size "${size:-5G}" "$vg/$lv"
+        fi
+        code=$?
+        hook after "$after"
+        [ "$code" = 0 ] || because 'lvcreate made no snapshot'
+        [ -n "$(field lv_name)" ] || fail failed 'lvcreate made a snapshot, and lvs does not list it'
+    fi
+    tell snapshot "$vg/$name"
+    tell origin "$vg/$lv"
+}
+usable() {
+    [ -n "$(field lv_name)" ] || fail missing "the snapshot $vg/$name is not there any more"
+    # Fifth character of lv_attr: I is an invalid snapshot (lvs(8)).
+    case $(field lv_attr) in ????I* | ????S*) fail missing "the snapshot $vg/$name is invalid: it was full" ;; esac
+    case $(field snap_percent) in 100*) fail missing "the snapshot $vg/$name is full, so it is invalid" ;; esac
+}
+revert() {
+    needs lvconvert
+    volume
+    # While a merge runs, or waits for the next activation, the origin says so (sixth column O in lv_attr's first place).
+    case $(lvs --noheadings -o lv_attr "$vg/$lv" 2>/dev/null | tr -d ' ') in
+        O*) tell reboot yes; return 0 ;;
+    esac
+    usable
+    if [ "$thin" = yes ]; then
+        out=$(lvconvert --yes --mergethin "$vg/$name" 2>&1)
+    else
+        out=$(lvconvert --yes --mergesnapshot "$vg/$name" 2>&1)
+    fi
+    code=$?
+    printf '%s\n' "$out"
+    [ "$code" = 0 ] || fail failed "lvconvert did not merge: $out"
+    case $out in
+        *'next activation'* | *"can't merge until"*) tell reboot yes ;;
+        *) tell reboot no ;;
+    esac
+}
+discard() {
+    needs lvremove
+    volume
+    [ -z "$(field lv_name)" ] || run lvremove --yes "$vg/$name" || because 'lvremove did not delete the snapshot'
+    tell gone yes
+}
