@@ -58,10 +58,10 @@ root() {
     echo "$2" >"$hosts/roots/$1.made"
 }
 root debian "$debian"
-for family in dnf zypper; do
+for family in database dnf zypper; do
     root $family "$(sum "$here/roots/$family.sh") $layer $debian"
 done
-for family in debian dnf zypper; do
+for family in debian database dnf zypper; do
     root $family-ready "$(sum "$here/roots/$family.sh" "$here/roots/$family-ready.sh") $layer $debian $packages"
 done
 

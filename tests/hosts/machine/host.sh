@@ -39,7 +39,10 @@ if [ -n "${LINK:-}" ]; then
         ip address add "$GATEWAY/31" dev "$LINK"
         ip link set "$LINK" up
         ip neighbour replace "$ADDRESS" lladdr "$MAC" dev "$LINK" nud permanent
+        # Hosts reach each other, through here: one may be the jump host of another.
+        [ ! -w "/proc/sys/net/ipv4/conf/$LINK/forwarding" ] || echo 1 >"/proc/sys/net/ipv4/conf/$LINK/forwarding"
     '
+    ip route add 198.18.0.0/15 via "$GATEWAY"
 fi
 
 mkfifo -m 600 "$folder/guest/control"

@@ -20,13 +20,18 @@
 //! Not like a real host: there is no systemd (services are init scripts, `systemctl` says so and only knows how to go
 //! down), no kernel of its own, no device mapper.
 
+mod answer;
 mod estate;
 mod host;
 mod lease;
+mod power;
 mod recipe;
 mod repository;
+mod trouble;
 
+pub use answer::Answer;
 pub use estate::Estate;
-pub use host::{Answer, Host};
+pub use host::Host;
 pub use recipe::{Family, Recipe};
 pub use repository::{FIRST_VERSION, Kind, PACKAGES, Repository};
+pub use trouble::Held;

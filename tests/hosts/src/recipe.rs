@@ -4,7 +4,8 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use crate::{
@@ -26,8 +27,9 @@ pub enum Family {
 
 impl Family {
     /// Its root folder with the first version of every package, and below it what that stands on.
-    fn roots(self) -> &'static [&'static str] {
+    fn roots(self, database: bool) -> &'static [&'static str] {
         match self {
+            Self::Debian if database => &["database-ready", "database", "debian"],
             Self::Debian => &["debian-ready", "debian"],
             Self::Dnf => &["dnf-ready", "dnf", "debian"],
             Self::Zypper => &["zypper-ready", "zypper", "debian"],
@@ -42,11 +44,21 @@ pub struct Recipe {
     name: String,
     on_loopback: bool,
     var: Option<u32>,
+    down_for: Duration,
+    database: bool,
 }
 
 impl Recipe {
     pub(crate) fn new(ground: Arc<Ground>, family: Family, name: &str) -> Self {
-        Self { ground, family, name: name.to_owned(), on_loopback: false, var: None }
+        Self {
+            ground,
+            family,
+            name: name.to_owned(),
+            on_loopback: false,
+            var: None,
+            down_for: Duration::from_millis(200),
+            database: false,
+        }
     }
 
     /// It shares this machine's network, on an address of its own on the loopback device. Cheaper, and it cannot be cut
@@ -61,6 +73,21 @@ impl Recipe {
     #[must_use]
     pub fn var_of(mut self, mebibytes: u32) -> Self {
         self.var = Some(mebibytes);
+        self
+    }
+
+    /// How long a reboot keeps it down; a fifth of a second where nothing is said.
+    #[must_use]
+    pub fn down_for(mut self, time: Duration) -> Self {
+        self.down_for = time;
+        self
+    }
+
+    /// It has PostgreSQL and restic, too; the server is not started. Debian only.
+    #[must_use]
+    pub fn with_database(mut self) -> Self {
+        assert_eq!(self.family, Family::Debian, "the database comes from Debian");
+        self.database = true;
         self
     }
 
@@ -90,7 +117,11 @@ impl Recipe {
         if !self.on_loopback {
             command.arg("--net");
         }
-        let roots = self.family.roots().iter().map(|root| self.ground.installed.join("roots").join(root));
+        let roots = self
+            .family
+            .roots(self.database)
+            .iter()
+            .map(|root| self.ground.installed.join("roots").join(root));
         let roots: Vec<_> = roots.map(|root| root.display().to_string()).collect();
         command
             .arg(scripts().join("machine/host.sh"))
@@ -100,7 +131,8 @@ impl Recipe {
             .env("NAME", &self.name)
             .env("ROOTS", roots.join(":"))
             .env("REPOSITORY", self.ground.repository.folder())
-            .env("ADDRESS", &address);
+            .env("ADDRESS", &address)
+            .env("DOWN_FOR", self.down_for.as_secs_f64().to_string());
         if !self.on_loopback {
             command.env("LINK", lease.link()).env("GATEWAY", gateway).env("MAC", lease.mac());
         }
@@ -108,13 +140,24 @@ impl Recipe {
             command.env("VAR", mebibytes.to_string());
         }
         let log = fs::File::create(folder.join("log")).expect("a log file");
-        let supervisor = command
+        let mut supervisor = command
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("the log again"))
             .stderr(log)
             .spawn()
             .expect("unshare starts");
-        Host::new(self.ground, self.family, self.name, address, port, folder, lease, supervisor)
+        Host {
+            control: Mutex::new(supervisor.stdin.take()),
+            supervisor: Mutex::new(supervisor),
+            ground: self.ground,
+            family: self.family,
+            name: self.name,
+            address,
+            port,
+            folder,
+            lease,
+            on_loopback: self.on_loopback,
+        }
     }
 
     /// The host's folder: what is copied over its root, and what it sees as /rig.

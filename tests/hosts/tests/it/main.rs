@@ -3,4 +3,5 @@
 mod end;
 mod families;
 mod network;
+mod packages;
 mod reboot;

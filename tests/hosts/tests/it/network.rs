@@ -1,5 +1,7 @@
 //! Addresses, and hosts that are cut off from them.
 
+use std::process::Command;
+
 use runbook_test_hosts::{Estate, Family};
 
 #[test]
@@ -40,4 +42,36 @@ fn another_host_key_is_noticed() {
     let refused = host.ssh("true");
     assert_eq!(refused.code, 255);
     assert!(refused.err.contains("Host key verification failed"), "{}", refused.err);
+}
+
+#[test]
+fn a_host_is_the_way_to_another() {
+    let estate = Estate::new("jump");
+    let hosts = estate.start(["jump", "inner"].map(|name| estate.recipe(Family::Debian, name)));
+    let through = |options: &str| {
+        let config = estate.ssh_config().display().to_string();
+        let output = Command::new("ssh")
+            .args([
+                "-F",
+                &config,
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                options,
+                "-J",
+                "jump",
+                "inner",
+                "hostname; echo $SSH_CLIENT",
+            ])
+            .output()
+            .expect("ssh starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = through("ConnectTimeout=10");
+    assert_eq!(code, Some(0));
+    assert!(said.starts_with(&format!("inner\n{} ", hosts[0].address())), "{said}");
+    hosts[0].cut_off();
+    assert_eq!(through("ConnectTimeout=1").0, Some(255));
+    hosts[0].reconnect();
+    assert_eq!(through("ConnectTimeout=10").0, Some(0));
 }
