@@ -1,6 +1,8 @@
 //! Package managers: what to run, and what their words mean. Pure: no connection, no clock.
 
 mod apt;
+mod dnf;
+mod rpm;
 mod sections;
 mod words;
 
@@ -15,6 +17,9 @@ pub(crate) use sections::Sections;
 pub fn of(manager: Manager) -> &'static dyn PackageManager {
     match manager {
         Manager::Apt => &apt::Apt,
+        Manager::Dnf => &dnf::Dnf::Four,
+        Manager::Dnf5 => &dnf::Dnf::Five,
+        Manager::Yum => &dnf::Dnf::Yum,
         _ => &apt::Apt,
     }
 }

@@ -1,4 +1,5 @@
 //! Scripts and readers against the real package managers, each in a scratch root of its own.
 
 mod apt;
+mod dnf;
 mod scratch;

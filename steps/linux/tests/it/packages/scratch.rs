@@ -151,6 +151,13 @@ pub(super) const NO_WAIT: Duration = Duration::ZERO;
 /// A process that holds a lock.
 pub(super) struct Held(Child);
 
+impl Held {
+    /// The number of its process: that of nsenter, which becomes it.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(mut stdin) = self.0.stdin.take() {

@@ -42,3 +42,48 @@ publish() {
         )
     done
 }
+# rpm_ NAME VERSION-RELEASE [SPEC LINE...]: an rpm in the repository; $SPEC is appended to its spec file. A version with an
+# epoch is `1:1.0-1`.
+rpm_() {
+    top=$(mktemp -d)
+    name=$1 evr=$2
+    shift 2
+    case $evr in *:*) epoch=${evr%%:*} evr=${evr#*:} ;; *) epoch=0 ;; esac
+    version=${evr%-*}
+    {
+        printf 'Name: %s\nEpoch: %s\nVersion: %s\nRelease: %s\n' "$name" "$epoch" "$version" "${evr#*-}"
+        printf 'Summary: test\nLicense: MIT\nAutoReqProv: no\n'
+        [ $# -eq 0 ] || printf '%s\n' "$@"
+        printf '%%description\ntest\n%%install\nmkdir -p %%{buildroot}/usr/share/%s %%{buildroot}/etc\n' "$name"
+        printf 'echo %s >%%{buildroot}/usr/share/%s/version\necho version=%s >%%{buildroot}/etc/%s.conf\n' "$version" "$name" "$version" "$name"
+        [ -z "${SIZE:-}" ] || printf 'head -c %s /dev/urandom >%%{buildroot}/usr/share/%s/data\n' "$SIZE" "$name"
+        [ -z "${SPEC:-}" ] || printf '%s\n' "$SPEC"
+        printf '%%files\n/usr/share/%s\n%%config(noreplace) /etc/%s.conf\n' "$name" "$name"
+    } >"$top/one.spec"
+    rpmbuild -bb --quiet --define "_topdir $top" --define "_rpmdir /srv/rpm" \
+        --define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' --define '_build_id_links none' \
+        --define 'debug_package %{nil}' --define '__os_install_post %{nil}' --define '_binary_payload w0.gzdio' \
+        --dbpath "$top/db" "$top/one.spec"
+    rm -r "$top"
+}
+# advisory ID TYPE SEVERITY NAME VERSION-RELEASE: goes into the next publish_rpm.
+advisory() {
+    epoch=0 evr=$5
+    case $evr in *:*) epoch=${evr%%:*} evr=${evr#*:} ;; esac
+    cat >>/tmp/advisories <<END
+<update from="sec@example.com" status="stable" type="$2" version="1"><id>$1</id><title>$1</title>
+<issued date="2026-01-02 03:04:05"/><severity>$3</severity><description>Says: much
+Update ID: nothing</description><pkglist><collection short="base"><name>base</name>
+<package name="$4" version="${evr%-*}" release="${evr#*-}" epoch="$epoch" arch="x86_64" src="$4.src.rpm">
+<filename>$4-$evr.x86_64.rpm</filename></package></collection></pkglist></update>
+END
+}
+publish_rpm() {
+    round=$(($(cat /tmp/round 2>/dev/null || echo 0) + 1))
+    echo "$round" >/tmp/round
+    createrepo_c -q --revision "$round" --set-timestamp-to-revision /srv/rpm
+    if [ -e /tmp/advisories ]; then
+        { echo '<?xml version="1.0" encoding="UTF-8"?><updates>'; cat /tmp/advisories; echo '</updates>'; } >/tmp/updateinfo.xml
+        modifyrepo_c --mdtype=updateinfo /tmp/updateinfo.xml /srv/rpm/repodata >/dev/null
+    fi
+}

@@ -1,0 +1,111 @@
+
+# The table of a transaction as lines: heading, name, architecture, version. Long rows go over several lines.
+table() {
+    awk '
+        function out() {
+            if (row != "") { n = split(row, w, /[ \t]+/); if (n >= 4) print heading "\t" w[2] "\t" w[3] "\t" w[4] }
+            row = ""
+        }
+        /^[A-Z][A-Za-z ]*:$/ { out(); heading = substr($0, 1, length($0) - 1); next }
+        /^=/ || /^$/ || /^Transaction Summary/ { out(); if ($0 !~ /^=/) heading = ""; next }
+        heading == "" { next }
+        $1 == "replacing" {
+            out()
+            name = $2; arch = $3; version = $4
+            if (version == "" || name ~ /\.[a-z0-9_]+$/ && arch ~ /[0-9]-/) {
+                version = $3; at = match(name, /\.[^.]*$/); arch = substr(name, at + 1); name = substr(name, 1, at - 1)
+            }
+            print "Replaced\t" name "\t" arch "\t" version
+            next
+        }
+        /^ [^ ]/ { out(); row = $0; next }
+        /^  / { row = row " " $0 }
+        END { out() }
+    '
+}
+# What a shell of the manager reads. dnf takes files only all in one line; yum 3 wants to be told what goes down.
+commands() {
+    downs=
+    ups=
+    for word in $installs; do
+        name=$(each | while read -r ask file name arch _; do
+            case $word in "$ask" | */"$file") echo "$name.$arch" ;; esac
+        done)
+        if [ "$tool" = yum ] && [ -n "$back" ] && rpm -q "$name" >/dev/null 2>&1; then
+            downs="$downs $word"
+        else
+            ups="$ups $word"
+        fi
+    done
+    [ -z "$downs" ] || echo "downgrade$downs"
+    [ -z "$ups" ] || echo "install$ups"
+    for word in $removals; do echo "remove $word"; done
+    echo run
+}
+# transact OPTION...: installs what is ordered and takes away what is not to be there, in one transaction.
+transact() {
+    installs=$(installs)
+    removals=$(removals)
+    case $tool:$back:${removals:+removals}:${installs:+installs} in
+    dnf:*::installs | dnf5:*::installs | yum:::installs)
+        # shellcheck disable=SC2086
+        do_it "$@" $install $installs
+        ;;
+    *:*:removals:)
+        # shellcheck disable=SC2086
+        do_it "$@" $noautoremove remove $removals
+        ;;
+    dnf5:*)
+        # It has no shell: what is not needed any more goes in a second transaction.
+        # shellcheck disable=SC2086
+        do_it "$@" $install $installs && do_it "$@" $noautoremove remove $removals
+        ;;
+    *)
+        commands >"$words.sh"
+        do_it "$@" $noautoremove shell "$words.sh"
+        code=$?
+        rm -f "$words.sh"
+        return $code
+        ;;
+    esac
+}
+if [ -n "$passed_over" ]; then
+    case $tool in
+    dnf5) over=--setopt=disable_excludes=* ;;
+    *) over="--disableplugin=versionlock --disableexcludes=all" ;;
+    esac
+fi
+noautoremove=--setopt=clean_requirements_on_remove=False
+case $tool in
+dnf5) install="install --allow-downgrade" ;;
+*) install=install ;;
+esac
+# simulate: prints what would be done, as a table; 0 where it can be done.
+simulate() {
+    simulation=$(transact --assumeno 2>"$words")
+    code=$?
+    section simulation
+    printf '%s\n' "$simulation"
+    section rows
+    rows=$(printf '%s\n' "$simulation" | table)
+    printf '%s\n' "$rows"
+    # In a shell every error is forgotten; where it was told not to do it, that looks like one.
+    if printf '%s\n' "$simulation" | cat - "$words" | grep -v 'Operation aborted' | grep -q -e '^Error' -e '^ Problem' -e '^Skipping packages' -e '^Failed to resolve' -e '^No match for argument' -e '^No package .* available'; then
+        cat "$words" >&2
+        [ $code -ne 0 ] || code=1
+        return $code
+    fi
+    if printf '%s\n' "$simulation" | cat - "$words" | grep -q -i -e 'Operation aborted' -e 'Exiting on user command' -e '^Nothing to do'; then
+        code=0
+    fi
+    [ $code -eq 0 ] || cat "$words" >&2
+    [ $code -eq 0 ] || return $code
+    section unasked
+    ordered=" $(removals | tr '\n' ' ') "
+    printf '%s\n' "$rows" | while IFS="$(printf '\t')" read -r heading name arch version; do
+        case $heading in
+        Removing*) case $ordered in *" $name.$arch "*) ;; *) echo "remove $name" ;; esac ;;
+        Downgrading*) [ -n "$back" ] || echo "downgrade $name" ;;
+        esac
+    done
+}

@@ -1,0 +1,6 @@
+
+section installed
+state
+simulate || exit
+section end
+exit 0
