@@ -43,14 +43,17 @@ pub fn of_run(run: &Run) -> String {
     text
 }
 
-/// `debian-12-amd64 12 packages, rocky-9-x86_64 1 package`.
+/// `debian-12-amd64 12 packages, rocky-9-x86_64 1 package`; that it is empty is news.
 pub fn tested(tested: &Tested) -> String {
     let counts: Vec<String> = tested
         .counts()
         .into_iter()
         .map(|(platform, packages)| format!("{platform} {}", count(packages, "package")))
         .collect();
-    if counts.is_empty() { "no package".to_owned() } else { counts.join(", ") }
+    if counts.is_empty() {
+        return "no package, so nothing is installed by the steps that take it".to_owned();
+    }
+    counts.join(", ")
 }
 
 /// `nginx 1.22.1-10 (web-1 failed with it) and 3 more`.

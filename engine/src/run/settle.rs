@@ -227,7 +227,6 @@ impl Run {
                 passage.restore_failed = None;
             }
         }
-        self.weigh(target);
     }
 
     fn mark_restore_failed(&mut self, task: TaskIx, target: TargetIx) {
@@ -252,7 +251,6 @@ impl Run {
                 passage.restore_failed = Some(cause.clone());
             }
         }
-        self.weigh(target);
     }
 
     /// Nothing that follows a task needs to wait any more.

@@ -183,12 +183,15 @@ impl Testing {
     }
 
     /// What came out verified on the machines that test, and is not barred.
-    pub(super) fn tested(&self) -> Tested {
+    pub(super) fn tested(&self, restored: impl Fn(TargetIx, &Installation) -> bool) -> Tested {
         // By version: how many machines have it, and when the last of them said so.
         let mut proofs: BTreeMap<usize, (usize, u64)> = BTreeMap::new();
         let mut tested = Tested::default();
-        let verified = |one: &&Installation| one.tests && one.standing == Standing::Verified;
-        for one in self.machines.values().flatten().filter(verified) {
+        let all =
+            self.machines.iter().flat_map(|(machine, list)| list.iter().map(move |one| (*machine, one)));
+        let verified =
+            all.filter(|(machine, one)| one.standing == Standing::Verified && !restored(*machine, one));
+        for (_, one) in verified.filter(|(_, one)| one.tests) {
             for place in &one.versions {
                 let (machines, told) = proofs.entry(*place).or_default();
                 *machines += 1;
