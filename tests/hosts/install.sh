@@ -50,10 +50,13 @@ fi
 # root NAME SUM: makes roots/NAME with roots/NAME.sh unless it is there.
 root() {
     [ "$(cat "$hosts/roots/$1.made" 2>/dev/null)" != "$2" ] || return 0
-    rm -rf "$hosts/roots/$1" "$hosts/roots/$1.new" "$hosts/roots/$1.made"
-    mkdir -p "$hosts/roots/$1.new"
-    "$here/roots/$1.sh" "$hosts" "$hosts/roots/$1.new" >"$hosts/$1.log" 2>&1 \
-        || fail "roots/$1.sh failed, see $hosts/$1.log: $(tail -n 1 "$hosts/$1.log")"
+    # Mirrors have bad moments: a second try, and then what it said last.
+    for try in 1 2; do
+        rm -rf "$hosts/roots/$1" "$hosts/roots/$1".*
+        mkdir -p "$hosts/roots/$1.new"
+        if "$here/roots/$1.sh" "$hosts" "$hosts/roots/$1.new" >"$hosts/$1.log" 2>&1; then break; fi
+        [ "$try" = 1 ] || fail "roots/$1.sh failed, see $hosts/$1.log: $(tail -n 1 "$hosts/$1.log")"
+    done
     mv "$hosts/roots/$1.new" "$hosts/roots/$1"
     echo "$2" >"$hosts/roots/$1.made"
 }

@@ -14,7 +14,10 @@ on() {
     unshare --mount --propagation private sh -euc '
         lower=$1 upper=$2
         shift 2
-        mount -t overlay layer -o "lowerdir=$lower,upperdir=$upper,workdir=$upper.work" "$upper.root"
+        mount -t overlay layer -o "lowerdir=$lower,upperdir=$upper,workdir=$upper.work" "$upper.root" 2>/dev/null || {
+            echo "no overlay can stand on the file system of $upper: choose another CARGO_TARGET_DIR" >&2
+            exit 1
+        }
         mount -t proc proc "$upper.root/proc"
         "$@"
     ' layer "$lower" "$upper" "$@"
@@ -25,7 +28,9 @@ on() {
 add_debian() {
     mkdir -p "$hosts/debs" "$root/debs"
     mount --bind "$hosts/debs" "$root/debs"
-    cp --remove-destination /etc/resolv.conf /etc/hosts "$root/etc/"
+    for file in resolv.conf hosts; do
+        [ ! -e "/etc/$file" ] || cp --remove-destination "/etc/$file" "$root/etc/"
+    done
     [ ! -d /etc/apt/apt.conf.d ] || grep -h Proxy /etc/apt/apt.conf.d/* >"$root/etc/apt/apt.conf.d/proxy" 2>/dev/null || true
     echo "deb ${RUNBOOK_DEBIAN_MIRROR:-http://deb.debian.org/debian} bookworm main" >"$root/etc/apt/sources.list"
     sed -i 's/0/101/' "$root/usr/sbin/policy-rc.d"

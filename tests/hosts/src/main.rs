@@ -1,7 +1,7 @@
 //! Hosts to play with: starts hosts with these names, says how to reach them, and ends them when standard input ends.
 //!
-//! `cargo run -p runbook-test-hosts -- web1 dnf:db1 zypper:app1`, and elsewhere `ssh -F …/ssh_config web1`. Updates of
-//! `runbook-demo` (plain) and `runbook-secure` (security) are published.
+//! `cargo run -p runbook-test-hosts -- web1 dnf:db1 zypper:app1 loopback:web2`, and elsewhere `ssh -F …/ssh_config web1`.
+//! Updates of `runbook-demo` (plain) and `runbook-secure` (security) are published.
 
 use std::io::{Read, Write};
 
@@ -13,7 +13,7 @@ fn main() {
     let hosts = estate.start(names.iter().map(|name| match name.split_once(':') {
         Some(("dnf", name)) => estate.recipe(Family::Dnf, name),
         Some(("zypper", name)) => estate.recipe(Family::Zypper, name),
-        Some((_, name)) => estate.recipe(Family::Debian, name),
+        Some((_, name)) => estate.recipe(Family::Debian, name).on_loopback(),
         None => estate.recipe(Family::Debian, name),
     }));
     estate.repository().publish("runbook-demo", "1.2-1");
