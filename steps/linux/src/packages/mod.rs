@@ -5,6 +5,7 @@ mod dnf;
 mod rpm;
 mod sections;
 mod words;
+mod zypper;
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub fn of(manager: Manager) -> &'static dyn PackageManager {
         Manager::Dnf => &dnf::Dnf::Four,
         Manager::Dnf5 => &dnf::Dnf::Five,
         Manager::Yum => &dnf::Dnf::Yum,
-        _ => &apt::Apt,
+        Manager::Zypper => &zypper::Zypper,
     }
 }
 

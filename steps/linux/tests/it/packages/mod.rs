@@ -3,3 +3,4 @@
 mod apt;
 mod dnf;
 mod scratch;
+mod zypper;

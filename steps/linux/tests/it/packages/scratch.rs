@@ -46,7 +46,7 @@ impl Scratch {
         scratch
     }
 
-    fn command(&self, script: &str) -> Command {
+    pub(super) fn command(&self, script: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
             .args(["--mount", "--target", &self.holder.id().to_string(), "/usr/sbin/chroot"])

@@ -1,0 +1,8 @@
+
+section installed
+state
+section summary
+transact --dry-run
+code=$?
+section end
+exit $code
