@@ -1,4 +1,10 @@
-//! The adapter to hosts of our own, against real tools.
+//! The adapter to hosts of our own, against real tools and over real connections: OpenSSH's own server on this machine's
+//! loopback address.
 
+mod calls;
+mod connection;
+mod jobs;
 mod packages;
 mod snapshots;
+mod sshd;
+mod sudo;

@@ -1,0 +1,143 @@
+//! What a host tells of a job, read.
+
+use jiff::Timestamp;
+use runbook_steps::ports::{
+    fault::{Fault, FaultKind},
+    linux::{Ended, Progress, Verdict},
+};
+use serde_json::Value;
+
+use super::last;
+use crate::{
+    look::{STDERR, STDOUT, head},
+    managing,
+    packages::{self, Printed},
+    snapshots,
+    ssh::{Answer, fault},
+};
+
+/// Reads what `progress.sh` printed.
+pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
+    let mut lines = answer.stdout.splitn(4, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (is, kind, result, said) = (line(), line(), line(), line());
+    match is {
+        "absent" => Ok(Progress::Absent),
+        "running" => {
+            let last = said.trim_end();
+            Ok(Progress::Running { last: (!last.is_empty()).then(|| last.to_owned()) })
+        }
+        "lost" => Ok(Progress::Lost { rebooted: false }),
+        "rebooted" => Ok(Progress::Lost { rebooted: true }),
+        "ended" => {
+            let mut words = result.split_whitespace();
+            // Without a number the result is no result.
+            let Some(code) = words.next().and_then(|code| code.parse().ok()) else {
+                return Ok(Progress::Lost { rebooted: false });
+            };
+            let at = words.next().and_then(|at| at.parse().ok());
+            let ended_at = at.and_then(|at| Timestamp::from_second(at).ok());
+            Ok(Progress::Ended(ended(kind, code, said, &answer.stderr, ended_at)))
+        }
+        _ => {
+            let message = format!("{host} does not tell how the job stands: {}", last(&answer.stderr));
+            Err(fault("ssh:progress", FaultKind::Target, message))
+        }
+    }
+}
+
+fn ended(kind: &str, code: i32, stdout: &str, stderr: &str, ended_at: Option<Timestamp>) -> Ended {
+    let (verdict, cause, told) = judged(kind, code, stdout, stderr);
+    Ended { code, verdict, cause, told, stdout: head(stdout, STDOUT), stderr: head(stderr, STDERR), ended_at }
+}
+
+fn judged(kind: &str, code: i32, stdout: &str, stderr: &str) -> (Verdict, String, Value) {
+    let printed = || Printed { code, stdout: stdout.to_owned(), stderr: stderr.to_owned() };
+    if kind == "snapshot" {
+        return snapshots::judge(&printed());
+    }
+    if let Some((manager, work)) = managing::read(kind) {
+        return packages::of(manager).judge(work, &printed());
+    }
+    // What our own scripts tell is the last line that they print.
+    let told = match kind {
+        "file" | "discard" => stdout.lines().last().and_then(|line| serde_json::from_str(line).ok()),
+        _ => None,
+    };
+    if code == 0 {
+        return (Verdict::Done, String::new(), told.unwrap_or_default());
+    }
+    let words = match last(stderr) {
+        "not a word" => String::new(),
+        words => format!(": {}", head(words, 300)),
+    };
+    let verdict = match (kind, code) {
+        _ if stderr.contains("No space left on device") => Verdict::DiskFull,
+        // Our own scripts say so where there is nothing of that name.
+        ("service" | "reboot", 127) => Verdict::Missing,
+        ("file", 2) => Verdict::Refused,
+        _ => Verdict::Failed,
+    };
+    (verdict, format!("exit code {code}{words}"), told.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stdout: &str, stderr: &str) -> Progress {
+        let answer =
+            Answer { code: Some(0), stdout: stdout.to_owned(), stderr: stderr.to_owned(), cut: false };
+        progress(&answer, "web1").expect("it is understood")
+    }
+
+    #[test]
+    fn each_state_is_read() {
+        assert_eq!(said("absent\n\n \n", ""), Progress::Absent);
+        assert_eq!(said("lost\nscript\n \n", ""), Progress::Lost { rebooted: false });
+        assert_eq!(said("rebooted\nscript\n \n", ""), Progress::Lost { rebooted: true });
+        assert_eq!(said("running\nscript\n \n", ""), Progress::Running { last: None });
+        let running = Progress::Running { last: Some("Unpacking nginx".to_owned()) };
+        assert_eq!(said("running\nscript\n \nUnpacking nginx\n", ""), running);
+    }
+
+    #[test]
+    fn an_end_has_its_code_words_and_time() {
+        let Progress::Ended(ended) = said("ended\nscript\n3 1700000000\nout\nmore\n", "a\nbad thing\n") else {
+            panic!("it ended")
+        };
+        assert_eq!((ended.code, ended.verdict), (3, Verdict::Failed));
+        assert_eq!(ended.cause, "exit code 3: bad thing");
+        assert_eq!(ended.stdout, "out\nmore\n");
+        assert_eq!(ended.ended_at, Timestamp::from_second(1_700_000_000).ok());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let Progress::Ended(ended) = said("ended\nfile\n1 1\n", "cat: write error: No space left on device\n")
+        else {
+            panic!("it ended")
+        };
+        assert_eq!(ended.verdict, Verdict::DiskFull);
+    }
+
+    #[test]
+    fn what_a_file_deed_tells_is_its_last_line() {
+        let Progress::Ended(ended) = said("ended\nfile\n0 1\n{\"changed\":true,\"former\":null}\n", "") else {
+            panic!("it ended")
+        };
+        assert_eq!(ended.told, serde_json::json!({ "changed": true, "former": null }));
+    }
+
+    #[test]
+    fn a_host_that_says_nothing_is_a_fault() {
+        let answer = Answer {
+            code: Some(2),
+            stdout: String::new(),
+            stderr: "mkdir: Permission denied".to_owned(),
+            cut: false,
+        };
+        let fault = progress(&answer, "web1").expect_err("a fault");
+        assert!(fault.message.ends_with("mkdir: Permission denied"));
+    }
+}
