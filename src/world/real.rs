@@ -2,20 +2,21 @@
 
 use std::{path::Path, sync::Arc};
 
+use runbook_engine::expression;
 use runbook_http::Network;
+use runbook_linux::Hosts;
 use runbook_steps::{
     ports::{
         Ports,
         clock::{Clock, SystemClock},
         http::Http,
-        linux::NoHosts,
     },
     programs::{Programs, outputs_folder},
 };
 
 use super::{Vars, hosts::RealInventory};
 use crate::coordinator::{
-    secrets::{FOLDER, VARIABLE},
+    secrets::{FOLDER, Secrets, VARIABLE},
     session::Setup,
 };
 
@@ -68,8 +69,15 @@ pub(super) fn profile(vars: &Vars) -> Option<String> {
 pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
     let secrets = setup.vars.keys().filter(|name| name.starts_with(VARIABLE) || *name == FOLDER).cloned();
+    let withheld: Vec<String> = secrets.collect();
     let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder))
-        .withholding(secrets);
+        .withholding(withheld.iter().cloned());
+    // Secrets that cannot be read refuse a run before it comes to this.
+    let secrets = Secrets::from_vars(&setup.vars).unwrap_or_default();
+    let hosts = Hosts::new()
+        .in_folder(runtime_folder.map(Path::to_owned))
+        .withholding(withheld)
+        .with_secrets(move |name| expression::Secrets::secret(&secrets, name));
     #[cfg(feature = "aws")]
     let aws = Some(Arc::new(around.aws));
     #[cfg(feature = "aws")]
@@ -84,7 +92,7 @@ pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
         http: around.http,
         process: Arc::new(programs),
         inventory: Arc::new(inventory),
-        linux: Arc::new(NoHosts),
+        linux: Arc::new(hosts),
         aws: factory,
     }
 }

@@ -101,8 +101,9 @@ impl Hosts {
     /// The secret of this name.
     pub(crate) fn secret(&self, call: &'static str, name: &str) -> Result<String, Fault> {
         (self.secrets)(name).ok_or_else(|| {
-            let message =
-                format!("there is no secret `{name}`: set RUNBOOK_SECRET_{name}, or put it into a file of that name");
+            let message = format!(
+                "there is no secret `{name}`: set RUNBOOK_SECRET_{name}, or put it into a file of that name"
+            );
             fault(call, FaultKind::Credentials, message)
         })
     }

@@ -60,7 +60,8 @@ impl Hosts {
             script += &format!("{name}={}\n", quote(&value));
         }
         script += SCRIPT;
-        let call = Call { name: CALL, script: &script, rights: Rights::Root, within: PATIENCE, keep: 8 << 20 };
+        let call =
+            Call { name: CALL, script: &script, rights: Rights::Root, within: PATIENCE, keep: 8 << 20 };
         let answer = self.call(host, &call).await?;
         let kind = match answer.code {
             Some(0) => {

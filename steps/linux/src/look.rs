@@ -36,8 +36,7 @@ impl Hosts {
     pub(crate) async fn boot_id(&self, host: &Target) -> Result<String, Fault> {
         let script = format!("cat {}", quote(&self.places().boot));
         let within = Duration::from_secs(20);
-        let call =
-            Call { name: "ssh:boot", script: &script, rights: Rights::Login, within, keep: 1_000 };
+        let call = Call { name: "ssh:boot", script: &script, rights: Rights::Login, within, keep: 1_000 };
         let answer = self.call(host, &call).await?;
         match answer.stdout.trim() {
             "" => {

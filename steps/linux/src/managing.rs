@@ -24,12 +24,8 @@ const MOST: usize = 32 << 20;
 
 const MANAGERS: [Manager; 5] = [Manager::Apt, Manager::Dnf, Manager::Dnf5, Manager::Yum, Manager::Zypper];
 
-const KINDS: [(Kind, &str); 4] = [
-    (Kind::Refresh, "refresh"),
-    (Kind::Install, "install"),
-    (Kind::Repair, "repair"),
-    (Kind::Keep, "keep"),
-];
+const KINDS: [(Kind, &str); 4] =
+    [(Kind::Refresh, "refresh"), (Kind::Install, "install"), (Kind::Repair, "repair"), (Kind::Keep, "keep")];
 
 impl Hosts {
     pub(crate) async fn facts_of(&self, host: &Target) -> Result<Facts, Fault> {
@@ -123,7 +119,8 @@ pub(crate) fn job(manager: Manager, job: &Job) -> (Kind, String) {
             let quoted = quote(&folder);
             let script = does.job(&Work::Keep { packages, folder: &folder });
             // Others may read what package managers read as users of their own.
-            let made = format!("rm -rf -- {quoted} && mkdir -p -- {quoted} && chmod 755 -- {quoted} || exit 1\n");
+            let made =
+                format!("rm -rf -- {quoted} && mkdir -p -- {quoted} && chmod 755 -- {quoted} || exit 1\n");
             (Kind::Keep, made + &script)
         }
         Deed::Refresh { lock_wait } => (Kind::Refresh, does.job(&Work::Refresh { lock_wait: *lock_wait })),

@@ -21,11 +21,8 @@ const SCRIPT: &str = include_str!("service.sh");
 impl Hosts {
     pub(crate) async fn service_state(&self, host: &Target, name: &str) -> Result<ServiceState, Fault> {
         let name = checked(name, CALL)?;
-        let script = format!(
-            "rb_systemd={}\nrb_name={}\n{SCRIPT}",
-            quote(&self.places().systemd),
-            quote(name)
-        );
+        let script =
+            format!("rb_systemd={}\nrb_name={}\n{SCRIPT}", quote(&self.places().systemd), quote(name));
         let within = Duration::from_secs(30);
         let call = Call { name: CALL, script: &script, rights: Rights::Root, within, keep: 16_384 };
         let answer = self.call(host, &call).await?;
@@ -79,9 +76,13 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read() {
-        let state = |active, enabled, words: &str| Some(ServiceState { active, enabled, words: words.to_owned() });
+        let state =
+            |active, enabled, words: &str| Some(ServiceState { active, enabled, words: words.to_owned() });
         assert_eq!(read("yes\nenabled\nactive (running)\n"), state(true, Some(true), "active (running)"));
-        assert_eq!(read("no\ndisabled\nfailed (Result: exit-code)\n"), state(false, Some(false), "failed (Result: exit-code)"));
+        assert_eq!(
+            read("no\ndisabled\nfailed (Result: exit-code)\n"),
+            state(false, Some(false), "failed (Result: exit-code)")
+        );
         assert_eq!(read("yes\nstatic\nactive (exited)\n"), state(true, None, "active (exited)"));
         assert_eq!(read("yes\n\nnginx is running.\n"), state(true, None, "nginx is running."));
         assert_eq!(read(""), None);

@@ -23,8 +23,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { call, message, .. } = self;
         match self.kind {
-            // The service does not always say which right.
-            FaultKind::Denied => {
+            // AWS does not always say which right; a host does.
+            FaultKind::Denied if !call.starts_with("ssh:") => {
                 write!(f, "{call} is not allowed: {message}; see what is needed: `runbook iam-policy FILE`")
             }
             _ => write!(f, "{call}: {message}"),

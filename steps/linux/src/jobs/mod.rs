@@ -98,16 +98,22 @@ impl Hosts {
                 FaultKind::Busy,
                 format!("{} is held by run {run}, which changes it now; see `runbook show {run}`", host.name),
             ),
-            ("forgotten", _) => {
-                (FaultKind::Invalid, format!("job {} of {} has ended and was forgotten", job.token, host.name))
-            }
+            ("forgotten", _) => (
+                FaultKind::Invalid,
+                format!("job {} of {} has ended and was forgotten", job.token, host.name),
+            ),
             ("late", _) => {
                 master.suspect();
                 (FaultKind::NotSent, format!("{} took it too late, and did not begin it", host.name))
             }
             ("full", _) => (
                 FaultKind::Capacity,
-                format!("{} cannot note the job in {}: {}", host.name, self.places().state, last(&answer.stderr)),
+                format!(
+                    "{} cannot note the job in {}: {}",
+                    host.name,
+                    self.places().state,
+                    last(&answer.stderr)
+                ),
             ),
             ("noflock" | "nosetsid", _) => (
                 FaultKind::Target,
@@ -143,13 +149,21 @@ impl Hosts {
         let answer = self.about(CALL, host, token, FORGET).await?;
         match answer.stdout.trim() {
             "absent" | "ended" | "lost" | "rebooted" => Ok(()),
-            "running" => Err(fault(CALL, FaultKind::Busy, format!("job {token} of {} still runs", host.name))),
+            "running" => {
+                Err(fault(CALL, FaultKind::Busy, format!("job {token} of {} still runs", host.name)))
+            }
             _ => Err(fault(CALL, FaultKind::Target, format!("{}: {}", host.name, last(&answer.stderr)))),
         }
     }
 
     /// Asks about a job.
-    async fn about(&self, call: &'static str, host: &Target, token: &str, script: &str) -> Result<Answer, Fault> {
+    async fn about(
+        &self,
+        call: &'static str,
+        host: &Target,
+        token: &str,
+        script: &str,
+    ) -> Result<Answer, Fault> {
         checked(token, call)?;
         let master = self.pool().master(&Access::of(host)?).await?;
         let places = self.places().assignments(master.is_rooted());

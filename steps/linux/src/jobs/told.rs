@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn an_end_has_its_code_words_and_time() {
-        let Progress::Ended(ended) = said("ended\nscript\n3 1700000000\nout\nmore\n", "a\nbad thing\n") else {
+        let Progress::Ended(ended) = said("ended\nscript\n3 1700000000\nout\nmore\n", "a\nbad thing\n")
+        else {
             panic!("it ended")
         };
         assert_eq!((ended.code, ended.verdict), (3, Verdict::Failed));
@@ -114,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_from_other_failures() {
-        let Progress::Ended(ended) = said("ended\nfile\n1 1\n", "cat: write error: No space left on device\n")
+        let Progress::Ended(ended) =
+            said("ended\nfile\n1 1\n", "cat: write error: No space left on device\n")
         else {
             panic!("it ended")
         };
@@ -123,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_a_file_deed_tells_is_its_last_line() {
-        let Progress::Ended(ended) = said("ended\nfile\n0 1\n{\"changed\":true,\"former\":null}\n", "") else {
+        let Progress::Ended(ended) = said("ended\nfile\n0 1\n{\"changed\":true,\"former\":null}\n", "")
+        else {
             panic!("it ended")
         };
         assert_eq!(ended.told, serde_json::json!({ "changed": true, "former": null }));

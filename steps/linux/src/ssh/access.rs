@@ -54,9 +54,11 @@ impl Access {
             (!word).then(|| format!("`address` is `{}`: it must be one word", address.escape_debug()))
         });
         match wrong {
-            Some(wrong) => {
-                Err(fault("ssh:connect", FaultKind::Invalid, format!("the connection of {}: {wrong}", host.name)))
-            }
+            Some(wrong) => Err(fault(
+                "ssh:connect",
+                FaultKind::Invalid,
+                format!("the connection of {}: {wrong}", host.name),
+            )),
             None => Ok(Self { address: address.clone(), connection }),
         }
     }
@@ -64,7 +66,8 @@ impl Access {
     /// The arguments of the master process that come before the command.
     pub(crate) fn arguments(&self, control: &str) -> Vec<String> {
         // In this option, % begins a word that ssh fills in.
-        let mut arguments = vec!["-M".to_owned(), "-S".to_owned(), control.replace('%', "%%"), "-T".to_owned()];
+        let mut arguments =
+            vec!["-M".to_owned(), "-S".to_owned(), control.replace('%', "%%"), "-T".to_owned()];
         for option in OPTIONS {
             arguments.extend(["-o".to_owned(), option.to_owned()]);
         }

@@ -139,8 +139,7 @@ impl Call<'_> {
                 return Err(self.not_begun(&talk, access, true));
             }
             master.suspect();
-            let message =
-                format!("the connection to {} broke; it may have been carried out", access.address);
+            let message = format!("the connection to {} broke; it may have been carried out", access.address);
             return Err(Unanswered::For(fault(self.name, FaultKind::Ambiguous, message)));
         };
         Ok(Answer {
@@ -187,7 +186,8 @@ impl Call<'_> {
                 "sudo on {address} wants a terminal: set `Defaults !requiretty` for the user in `sudo visudo -f \
                  /etc/sudoers.d/runbook`"
             )
-        } else if said.contains("sudoers") || said.contains("not allowed to") || said.contains("may not run") {
+        } else if said.contains("sudoers") || said.contains("not allowed to") || said.contains("may not run")
+        {
             format!("{last} (on {address}); see: `{typed} sudo -l`")
         } else if !ended {
             format!("{address} did not begin within 30 s: {last}")

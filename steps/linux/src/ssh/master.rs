@@ -115,7 +115,8 @@ impl Master {
         process._lease = process.child.stdin.take();
         let hello = format!("\n{word} up ");
         let told = timeout_at(until, greeted(&mut process.child, &hello)).await;
-        let words = || std::fs::read(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
+        let words =
+            || std::fs::read(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
         let line = match told {
             Ok(Ok(line)) => line,
             Ok(Err(said)) => return Err(refusal::read(&format!("{said}\n{}", words()), &access)),
@@ -130,7 +131,11 @@ impl Master {
         let mut told = line.split_whitespace();
         let user = told.next().and_then(|user| user.parse().ok());
         let user = user.ok_or_else(|| {
-            fault("ssh:connect", FaultKind::Target, format!("{} does not tell who is logged in", access.address))
+            fault(
+                "ssh:connect",
+                FaultKind::Target,
+                format!("{} does not tell who is logged in", access.address),
+            )
         })?;
         let uptime = told.next().and_then(|up| up.parse().ok()).map(|up| (up, Instant::now()));
         Ok(Self {

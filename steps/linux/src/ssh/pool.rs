@@ -11,11 +11,7 @@ use runbook_steps::ports::fault::{Fault, FaultKind};
 use tempfile::TempDir;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    Access, Answer, Call, Master,
-    call::Unanswered,
-    fault,
-};
+use super::{Access, Answer, Call, Master, call::Unanswered, fault};
 
 /// How many connections are made at a time: each takes a processor of ours and of a jump host for the exchange of keys,
 /// and sshd begins to drop more than 10 that have not logged in (`MaxStartups`).

@@ -12,11 +12,13 @@ pub(super) fn read(log: &str, access: &Access) -> Fault {
     let find = |part: &str| lines.iter().find(|line| line.contains(part)).copied();
     let typed = access.typed();
     let host = &access.address;
-    if find("REMOTE HOST IDENTIFICATION HAS CHANGED").is_some() || find("has changed and you have").is_some() {
+    if find("REMOTE HOST IDENTIFICATION HAS CHANGED").is_some() || find("has changed and you have").is_some()
+    {
         return fault(CALL, FaultKind::Target, changed(&lines, host));
     }
     if find("revoked").is_some_and(|line| line.contains("key")) {
-        let message = format!("the host key of {host} is marked as revoked in the known hosts: it is not to be used");
+        let message =
+            format!("the host key of {host} is marked as revoked in the known hosts: it is not to be used");
         return fault(CALL, FaultKind::Target, message);
     }
     if find("Host key verification failed").is_some() || find("host key is known for").is_some() {
@@ -40,7 +42,9 @@ pub(super) fn read(log: &str, access: &Access) -> Fault {
         return fault(
             CALL,
             FaultKind::Denied,
-            format!("{host} does not let us in: {missing}{said}; see which keys are offered: `{typed} -v true`"),
+            format!(
+                "{host} does not let us in: {missing}{said}; see which keys are offered: `{typed} -v true`"
+            ),
         );
     }
     if let Some(line) = find("Bad configuration option")
@@ -60,7 +64,8 @@ fn changed(lines: &[&str], host: &str) -> String {
     let after = |mark: &str| {
         lines.iter().find_map(|line| line.find(mark).map(|at| line[at + mark.len()..].trim().to_owned()))
     };
-    let shown = lines.iter().find(|line| line.starts_with("SHA256:")).map_or("", |line| line.trim_end_matches('.'));
+    let shown =
+        lines.iter().find(|line| line.starts_with("SHA256:")).map_or("", |line| line.trim_end_matches('.'));
     let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
     // `Offending ED25519 key in /root/.ssh/known_hosts:3`
     let place = lines
@@ -93,14 +98,46 @@ mod tests {
     #[test]
     fn each_refusal_of_ssh_has_its_kind() {
         for (log, kind, part) in [
-            ("ssh: connect to host 127.0.0.1 port 22024: Connection refused\r\n", FaultKind::NotSent, "port 22024: Connection refused; try `ssh -p 22022 -l ops web1 true`"),
-            ("ssh: Could not resolve hostname nope.invalid: Name or service not known\n", FaultKind::NotSent, "Could not resolve hostname"),
-            ("Connection timed out during banner exchange\nConnection to 10.0.0.9 port 22 timed out\n", FaultKind::NotSent, "timed out"),
-            ("ops@web1: Permission denied (publickey).\n", FaultKind::Denied, "web1 does not let us in: ops@web1: Permission denied (publickey); see which keys"),
-            ("Warning: Identity file nope not accessible: No such file or directory.\nops@web1: Permission denied (publickey).\n", FaultKind::Denied, "Identity file nope not accessible: No such file or directory; ops@web1"),
-            ("No ED25519 host key is known for [web1]:22022 and you have requested strict checking.\nHost key verification failed.\n", FaultKind::Target, "is not known, and is never accepted here"),
-            ("Can't open user config file /tmp/none: No such file or directory\n", FaultKind::Invalid, "/tmp/none"),
-            ("ssh: connect to host 127.0.0.1 port 22024: Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n", FaultKind::NotSent, "closed by remote host"),
+            (
+                "ssh: connect to host 127.0.0.1 port 22024: Connection refused\r\n",
+                FaultKind::NotSent,
+                "port 22024: Connection refused; try `ssh -p 22022 -l ops web1 true`",
+            ),
+            (
+                "ssh: Could not resolve hostname nope.invalid: Name or service not known\n",
+                FaultKind::NotSent,
+                "Could not resolve hostname",
+            ),
+            (
+                "Connection timed out during banner exchange\nConnection to 10.0.0.9 port 22 timed out\n",
+                FaultKind::NotSent,
+                "timed out",
+            ),
+            (
+                "ops@web1: Permission denied (publickey).\n",
+                FaultKind::Denied,
+                "web1 does not let us in: ops@web1: Permission denied (publickey); see which keys",
+            ),
+            (
+                "Warning: Identity file nope not accessible: No such file or directory.\nops@web1: Permission denied (publickey).\n",
+                FaultKind::Denied,
+                "Identity file nope not accessible: No such file or directory; ops@web1",
+            ),
+            (
+                "No ED25519 host key is known for [web1]:22022 and you have requested strict checking.\nHost key verification failed.\n",
+                FaultKind::Target,
+                "is not known, and is never accepted here",
+            ),
+            (
+                "Can't open user config file /tmp/none: No such file or directory\n",
+                FaultKind::Invalid,
+                "/tmp/none",
+            ),
+            (
+                "ssh: connect to host 127.0.0.1 port 22024: Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n",
+                FaultKind::NotSent,
+                "closed by remote host",
+            ),
             ("", FaultKind::NotSent, "without a word"),
         ] {
             let fault = read(log, &access());

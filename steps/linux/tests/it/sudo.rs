@@ -78,12 +78,8 @@ async fn a_job_that_wants_root_is_refused_where_there_is_no_sudo() {
     let sshd = Sshd::start();
     with_sudo(&sshd);
     let connection = Connection { sudo: Some(Sudo::None), ..sshd.connection() };
-    let deed = Deed::Script {
-        script: "echo x".to_owned(),
-        env: BTreeMap::new(),
-        as_root: true,
-        looks_for: None,
-    };
+    let deed =
+        Deed::Script { script: "echo x".to_owned(), env: BTreeMap::new(), as_root: true, looks_for: None };
     let job = Job { token: "t1".to_owned(), run: "7k2m".to_owned(), exclusive: false, deed };
     let fault = sshd.hosts().start(&target("web1", connection), &job).await.expect_err("no rights");
     assert_eq!(fault.kind, FaultKind::Denied);
