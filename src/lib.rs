@@ -3,6 +3,7 @@
 pub mod artifacts;
 pub mod control;
 pub mod coordinator;
+pub mod inventory;
 pub mod policy;
 pub mod view;
 pub mod world;

@@ -86,7 +86,7 @@ pub fn planning(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Environ
             Some(sandbox) => Ok(Environment { runtime: jumping_runtime()?, ports: sandbox.ports() }),
             None => Ok(Environment {
                 runtime: plain_runtime()?,
-                ports: real::ports(setup, folder, real::Around::real(&setup.vars)),
+                ports: real::ports(setup, folder, real::Around::real(&setup.vars))?,
             }),
         };
     };
@@ -164,7 +164,7 @@ pub(crate) fn live(choice: &Choice, setup: &Setup, plan_folder: &Path) -> Result
                 (jumping_runtime()?, Outside::Sandboxed(sandbox), Some(name))
             }
             None => {
-                let ports = real::ports(setup, plan_folder, real::Around::real(&setup.vars));
+                let ports = real::ports(setup, plan_folder, real::Around::real(&setup.vars))?;
                 (plain_runtime()?, Outside::Real(ports), None)
             }
         };

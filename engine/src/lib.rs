@@ -11,6 +11,7 @@ pub mod document;
 pub mod duration;
 pub mod expression;
 pub mod ids;
+pub mod inventory;
 pub mod loader;
 pub mod outcome;
 pub mod patchset;

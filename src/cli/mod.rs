@@ -11,6 +11,7 @@ mod exclude;
 mod exit;
 mod iam_policy;
 mod init;
+mod inventory;
 mod list;
 mod logs;
 mod man;
@@ -106,6 +107,7 @@ enum Command {
     Resolve(resolve::Resolve),
     Sandbox(sandbox::Sandbox),
     Artifacts(artifacts::Artifacts),
+    Inventory(inventory::Inventory),
     IamPolicy(iam_policy::IamPolicy),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -193,6 +195,7 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Resolve(command) => command.run(session),
         Command::Sandbox(command) => command.run(session),
         Command::Artifacts(command) => command.run(session),
+        Command::Inventory(command) => command.run(session),
         Command::IamPolicy(command) => command.run(session),
         Command::Schema(command) => command.run(session),
         Command::Completions(command) => command.run(session),

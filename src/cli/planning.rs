@@ -17,7 +17,10 @@ use runbook_engine::{
     plan::{self, Making, Plan, Refusal},
     target::{Target, TargetQuery},
 };
-use runbook_steps::catalog::Actions;
+use runbook_steps::{
+    catalog::Actions,
+    ports::fault::{Fault, FaultKind},
+};
 use serde_json::Value;
 
 use super::{
@@ -94,7 +97,7 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let queries: Vec<(GroupName, TargetQuery)> =
         plan.selection.queries.iter().map(|(group, query)| (group.clone(), query.clone())).collect();
-    let resolved = resolve(&environment, &queries)?;
+    let resolved = resolve(&environment, Folder::of(file).path(), &queries)?;
     let drift = plan.drift(&resolved);
     if !drift.is_empty() {
         let most = 8;
@@ -111,8 +114,27 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
 fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
     let asked = Asked::read(session, file, bytes, &wishes.values)?;
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
-    let resolved = resolve(&environment, &asked.queries)?;
+    let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     asked.plan(resolved, wishes.limit.clone())
+}
+
+/// The machines of every group that a runbook uses, and the world that was asked.
+///
+/// # Errors
+/// Everything that is wrong with the file and the parameters, and what the outside world refused.
+pub fn machines(
+    session: &Session,
+    file: &Path,
+    values: &Values,
+    choice: &Choice,
+) -> Result<(Environment, BTreeMap<GroupName, Vec<Target>>), Problem> {
+    let bytes = source::bytes(file).map_err(|error| {
+        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
+    })?;
+    let asked = Asked::read(session, file, &bytes, values)?;
+    let environment = world::planning(choice, &session.setup()?, Folder::of(file).path())?;
+    let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
+    Ok((environment, resolved))
 }
 
 /// Plans every step of a runbook, in one wave, on machines that are not there: one of each group on AWS, which is not
@@ -134,7 +156,7 @@ pub fn with_stand_ins(
     let texts: Vec<&str> = asked.sources.files.iter().map(|(_, text)| text.as_str()).collect();
     let machines = stand_in::machines(&asked.runbook, &aws, &texts);
     let environment = world::planning(&Choice::Real, &session.setup()?, Folder::of(file).path())?;
-    let mut resolved = resolve(&environment, &hosts)?;
+    let mut resolved = resolve(&environment, Folder::of(file).path(), &hosts)?;
     resolved.extend(machines.clone());
     asked.runbook = stand_in::simplified(asked.runbook);
     Ok((asked.plan(resolved, Vec::new())?, machines))
@@ -216,26 +238,36 @@ fn short_names(sources: &Sources, file: &Path) -> Sources {
     sources
 }
 
-/// Asks the inventory for every group.
+/// Asks the inventory for every group; inventory files are in this folder, that of the runbook.
 ///
 /// # Errors
 /// The outside world gave no answer.
 pub fn resolve(
     environment: &Environment,
+    folder: &Path,
     queries: &[(GroupName, TargetQuery)],
 ) -> Result<BTreeMap<GroupName, Vec<Target>>, Problem> {
     let mut resolved = BTreeMap::new();
     for (group, query) in queries {
-        let targets =
-            environment.block_on(environment.ports().inventory.resolve(group, query)).map_err(|fault| {
-                Problem::new(
-                    Exit::Refused,
-                    format!("the machines of group `{group}` cannot be found: {fault}"),
-                )
-            })?;
+        let targets = environment
+            .block_on(environment.ports().inventory.resolve(group, query))
+            .map_err(|fault| unresolved(folder, group, query, &fault))?;
         resolved.insert(group.clone(), targets);
     }
     Ok(resolved)
+}
+
+fn unresolved(folder: &Path, group: &GroupName, query: &TargetQuery, fault: &Fault) -> Problem {
+    // What is wrong in a file is not the outside world's refusal.
+    let exit = if fault.kind == FaultKind::Invalid { Exit::Invalid } else { Exit::Refused };
+    match query {
+        TargetQuery::HostInventory { file, .. } => {
+            let cause = format!("the machines of group `{group}` cannot be found: {}", fault.message);
+            Problem::new(exit, cause)
+                .next(format!("runbook inventory --inventory {}", folder.join(file).display()))
+        }
+        _ => Problem::new(Exit::Refused, format!("the machines of group `{group}` cannot be found: {fault}")),
+    }
 }
 
 /// The values of `--params` and `--param`.

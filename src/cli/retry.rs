@@ -98,7 +98,7 @@ fn again(
     };
     let queries: Vec<_> =
         old.selection.queries.iter().map(|(group, query)| (group.clone(), query.clone())).collect();
-    let resolved = planning::resolve(environment, &queries)?;
+    let resolved = planning::resolve(environment, Path::new("."), &queries)?;
     let making = Making {
         runbook,
         sources: &reading.sources,

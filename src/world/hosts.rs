@@ -1,34 +1,32 @@
-//! Which machines there are in the real world: hosts by the runbook or a file, the rest by AWS.
+//! Which machines there are in the real world: hosts by the runbook or an inventory, the rest by AWS.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use runbook_engine::{
     ids::{GroupName, TargetId},
-    target::{Home, HostEntry, Target, TargetQuery},
+    inventory::PatternError,
+    target::{Home, Target, TargetQuery},
 };
 use runbook_steps::ports::{
     fault::{Fault, FaultKind},
     inventory::Inventory,
 };
 
+use crate::{
+    coordinator::{secrets::Secrets, session::Setup},
+    inventory::Inventories,
+};
+
 /// Which machines there are in the real world.
-///
-/// A host inventory is a YAML file of groups, each with its hosts in the runbook's own notation:
-/// `web: { web1: { address: 10.0.0.1, vars: { rack: a } } }`.
 pub(super) struct RealInventory {
-    folder: PathBuf,
+    hosts: Inventories,
     aws: Option<Arc<dyn Inventory>>,
 }
 
 impl RealInventory {
-    pub fn new(folder: &Path, aws: Option<Arc<dyn Inventory>>) -> Self {
-        Self { folder: folder.to_owned(), aws }
+    pub fn new(folder: &Path, setup: &Setup, secrets: Secrets, aws: Option<Arc<dyn Inventory>>) -> Self {
+        Self { hosts: Inventories::new(folder, setup, secrets), aws }
     }
 
     fn aws(&self) -> Result<&dyn Inventory, Fault> {
@@ -40,37 +38,41 @@ impl RealInventory {
         })
     }
 
-    fn in_file(&self, file: &str, wanted: Option<&str>) -> Result<BTreeMap<String, HostEntry>, Fault> {
-        let path = self.folder.join(file);
-        let wrong = |message: String| Fault {
-            call: "hosts:inventory",
-            kind: FaultKind::Invalid,
-            code: None,
-            message,
-        };
-        let text = fs::read_to_string(&path)
-            .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
-        let groups: BTreeMap<String, BTreeMap<String, HostEntry>> =
-            serde_yaml::from_str(&text).map_err(|error| wrong(format!("{}: {error}", path.display())))?;
-        match wanted {
-            None => Ok(groups.into_values().flatten().collect()),
-            Some(group) => groups
-                .get(group)
-                .cloned()
-                .ok_or_else(|| wrong(format!("{} has no group `{group}`", path.display()))),
-        }
+    async fn in_file(
+        &self,
+        group: &GroupName,
+        file: &str,
+        pattern: Option<&str>,
+    ) -> Result<Vec<Target>, Fault> {
+        let opened = self.hosts.open(file).await.map_err(|error| error.fault())?;
+        let chosen =
+            opened.register.select(pattern).map_err(|error| unmatched(&self.hosts.path(file), &error))?;
+        Ok(chosen.into_iter().map(|(name, entry)| entry.clone().into_target(name, "linux", group)).collect())
     }
+}
+
+/// A pattern that is none is wrong in the runbook; one that finds nothing may be right tomorrow.
+fn unmatched(file: &Path, error: &PatternError) -> Fault {
+    let kind = match error {
+        PatternError::Empty { .. } | PatternError::Foreign { .. } => FaultKind::Invalid,
+        PatternError::Unknown { .. } | PatternError::Unfit { .. } => FaultKind::NotFound,
+    };
+    Fault { call: "hosts:inventory", kind, code: None, message: format!("{}: {error}", file.display()) }
 }
 
 #[async_trait]
 impl Inventory for RealInventory {
     async fn resolve(&self, group: &GroupName, query: &TargetQuery) -> Result<Vec<Target>, Fault> {
-        let hosts = match query {
-            TargetQuery::Aws { .. } => return self.aws()?.resolve(group, query).await,
-            TargetQuery::Hosts { hosts } => hosts.clone(),
-            TargetQuery::HostInventory { file, group } => self.in_file(file, group.as_deref())?,
-        };
-        Ok(hosts.into_iter().map(|(name, entry)| entry.into_target(&name, "linux", group)).collect())
+        match query {
+            TargetQuery::Aws { .. } => self.aws()?.resolve(group, query).await,
+            TargetQuery::Hosts { hosts } => {
+                let hosts = hosts.iter();
+                Ok(hosts.map(|(name, entry)| entry.clone().into_target(name, "linux", group)).collect())
+            }
+            TargetQuery::HostInventory { file, group: pattern } => {
+                self.in_file(group, file, pattern.as_deref()).await
+            }
+        }
     }
 
     async fn inspect(&self, targets: &[Target]) -> Result<BTreeMap<TargetId, String>, Fault> {

@@ -16,6 +16,7 @@ use runbook_steps::{
 
 use super::{Vars, hosts::RealInventory};
 use crate::coordinator::{
+    refused::Refused,
     secrets::{FOLDER, Secrets, VARIABLE},
     session::Setup,
 };
@@ -66,14 +67,17 @@ pub(super) fn profile(vars: &Vars) -> Option<String> {
 }
 
 /// The ports to the real world, or to what stands for it.
-pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
+///
+/// # Errors
+/// A secret that cannot be trusted or read.
+pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Result<Ports, Refused> {
+    let known = Secrets::from_vars(&setup.vars)?;
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
     let secrets = setup.vars.keys().filter(|name| name.starts_with(VARIABLE) || *name == FOLDER).cloned();
     let withheld: Vec<String> = secrets.collect();
     let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder))
         .withholding(withheld.iter().cloned());
-    // Secrets that cannot be read refuse a run before it comes to this.
-    let secrets = Secrets::from_vars(&setup.vars).unwrap_or_default();
+    let secrets = known.clone();
     let hosts = Hosts::new()
         .in_folder(runtime_folder.map(Path::to_owned))
         .withholding(withheld)
@@ -82,19 +86,19 @@ pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Ports {
     let aws = Some(Arc::new(around.aws));
     #[cfg(feature = "aws")]
     let (inventory, factory) = (
-        RealInventory::new(folder, aws.clone().map(|aws| aws as _)),
+        RealInventory::new(folder, setup, known, aws.clone().map(|aws| aws as _)),
         aws.map(|aws| aws as Arc<dyn runbook_steps::ports::AwsFactory>),
     );
     #[cfg(not(feature = "aws"))]
-    let (inventory, factory) = (RealInventory::new(folder, None), None);
-    Ports {
+    let (inventory, factory) = (RealInventory::new(folder, setup, known, None), None);
+    Ok(Ports {
         clock: around.clock,
         http: around.http,
         process: Arc::new(programs),
         inventory: Arc::new(inventory),
         linux: Arc::new(hosts),
         aws: factory,
-    }
+    })
 }
 
 /// Which account, role and endpoint an environment means, as far as that can be told without asking anybody.

@@ -81,7 +81,7 @@ impl Sandboxed {
             #[cfg(feature = "aws")]
             aws: aws(format!("http://{calls}"), &time, &place, &setup.vars),
         };
-        let mut ports = real::ports(setup, folder, real);
+        let mut ports = real::ports(setup, folder, real)?;
         ports.process = Arc::new(Breathing(ports.process));
         let name = format!("{PREFIX}{}", place.fleet);
         Ok(Some(Arc::new(Self { name, address, time, ports, said: Mutex::default() })))

@@ -99,6 +99,12 @@ fn accounts_and_regions() {
     works("accounts-and-regions.md");
 }
 
+/// With Ansible as it is.
+#[test]
+fn the_inventory_of_hosts() {
+    works("inventory.md");
+}
+
 #[test]
 fn artifacts() {
     works("artifacts.md");

@@ -13,6 +13,7 @@ mod deploy_local;
 mod full_drive;
 mod holder;
 mod iam_policy;
+mod inventory;
 mod json_shapes;
 mod killed;
 mod linux;

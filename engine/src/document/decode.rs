@@ -5,6 +5,7 @@ mod expression;
 mod fields;
 mod header;
 mod host;
+mod inventory;
 mod rollout;
 mod scalar;
 mod step;

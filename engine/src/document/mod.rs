@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+mod inventory;
 pub mod model;
 pub mod params;
 mod parse;
@@ -12,9 +13,11 @@ mod text;
 mod tree;
 
 pub(crate) use check::described;
+pub(crate) use suggestion::nearest;
 pub(crate) use text::Lines;
 
 pub use check::check;
+pub use inventory::{InventoryFile, InventoryReading, is_inventory, read_inventory, read_listing};
 pub use schema::schema;
 pub use sources::Sources;
 

@@ -3,6 +3,7 @@
 mod catalog;
 mod corners;
 mod drive;
+mod inventory;
 mod laws;
 mod patchset;
 mod planned;

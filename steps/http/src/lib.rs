@@ -3,6 +3,7 @@
 //! Redirects are not followed, every connection is a new one, and no error names a URL, a header or a body. Without the
 //! feature `tls` only `http://` can be spoken.
 
+mod page;
 mod phrase;
 mod proxied;
 
@@ -13,6 +14,7 @@ use reqwest::{Client, Method, redirect::Policy};
 use runbook_steps::ports::http::{Http, Request};
 use tokio::{net::TcpStream, time::timeout};
 
+pub use page::Page;
 pub use proxied::Proxied;
 
 /// The network of this machine. Making it costs nothing: a client, which reads the certificates that this machine

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runbook_engine::{
     ids::{GroupName, TargetId},
+    inventory::Register,
     target::{Ec2Facts, Home, HostEntry, Target, TargetQuery},
 };
 
@@ -13,7 +14,10 @@ use super::{
     door::Door, fleet::MachineKind, hardware::PublicIp, instance::image, place::Place, roster::Roster,
     state::State,
 };
-use crate::ports::{fault::Fault, inventory::Inventory};
+use crate::ports::{
+    fault::{Fault, FaultKind},
+    inventory::Inventory,
+};
 
 #[async_trait]
 impl Inventory for Door {
@@ -49,22 +53,12 @@ impl Inventory for Door {
                         .iter()
                         .map(|(name, entry)| entry.clone().into_target(name, "linux", group))
                         .collect(),
-                    TargetQuery::HostInventory { group: wanted, .. } => (0..roster.machines.len())
-                        .filter(|machine| roster.group(*machine).kind == MachineKind::Host)
-                        .filter(|machine| {
-                            wanted.as_ref().is_none_or(|wanted| *wanted == roster.group(*machine).name)
-                        })
-                        .filter(there)
-                        .map(|machine| {
-                            let (card, of) = (&roster.machines[machine], roster.group(machine));
-                            let entry = HostEntry {
-                                address: card.private_ip.clone(),
-                                vars: of.vars.clone(),
-                                ..HostEntry::default()
-                            };
-                            entry.into_target(&card.name, of.platform.as_str(), group)
-                        })
-                        .collect(),
+                    TargetQuery::HostInventory { group: pattern, .. } => {
+                        let hosts = (0..roster.machines.len())
+                            .filter(|machine| roster.group(*machine).kind == MachineKind::Host)
+                            .filter(there);
+                        return chosen(roster, hosts, pattern.as_deref(), group);
+                    }
                 })
             })
             .await
@@ -98,6 +92,36 @@ impl Inventory for Door {
             })
             .await
     }
+}
+
+/// The hosts that a pattern means: whatever inventory a runbook names, the fleet's groups of hosts are its groups.
+fn chosen(
+    roster: &Roster,
+    hosts: impl Iterator<Item = usize>,
+    pattern: Option<&str>,
+    group: &GroupName,
+) -> Result<Vec<Target>, Fault> {
+    let mut register = Register::default();
+    let mut platforms = BTreeMap::new();
+    for machine in hosts {
+        let (card, of) = (&roster.machines[machine], roster.group(machine));
+        let entry =
+            HostEntry { address: card.private_ip.clone(), vars: of.vars.clone(), ..HostEntry::default() };
+        platforms.insert(card.name.as_str(), of.platform.as_str());
+        register.groups.entry(of.name.clone()).or_default().insert(card.name.clone());
+        register.hosts.insert(card.name.clone(), entry);
+    }
+    let chosen = register.select(pattern).map_err(|error| Fault {
+        call: "hosts:inventory",
+        kind: FaultKind::NotFound,
+        code: None,
+        message: format!("the simulated fleet: {error}"),
+    })?;
+    let target = |(name, entry): (&str, &HostEntry)| {
+        let platform = platforms.get(name).copied().unwrap_or("linux");
+        entry.clone().into_target(name, platform, group)
+    };
+    Ok(chosen.into_iter().map(target).collect())
 }
 
 fn has_tags(roster: &Roster, machine: usize, tags: &BTreeMap<String, Vec<String>>) -> bool {

@@ -7,6 +7,7 @@ use crate::{
     diagnostic::{Diagnostic, Place},
     document::model::{HostSpec, Spanned, TargetSpec},
     expression::Expressions,
+    inventory::Pattern,
 };
 
 impl<'r> Check<'r> {
@@ -30,6 +31,12 @@ impl<'r> Check<'r> {
                 }
                 spec => Some(spec),
             };
+            if let Some(TargetSpec::HostInventory { group: Some(pattern), .. }) = spec
+                && !Expressions::is_used_in(&pattern.value)
+                && let Err(error) = Pattern::parse(&pattern.value)
+            {
+                self.report(Diagnostic::error("invalid-pattern", error.to_string(), pattern.place));
+            }
             for text in spec.into_iter().flat_map(texts) {
                 self.text(text, &Around::plan_time(entry, "a target group"), used);
             }

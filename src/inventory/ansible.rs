@@ -1,0 +1,253 @@
+//! What `ansible-inventory --list` prints, and dynamic inventory scripts: groups by name, each with `hosts`, `children` and
+//! `vars`; `_meta.hostvars` holds what Ansible knows of each host, group variables and all (Ansible's documentation,
+//! "Developing dynamic inventory"; seen with ansible-core 2.19).
+
+use std::collections::BTreeMap;
+
+use runbook_engine::{
+    connection::{Connection, Sudo},
+    inventory::{ListedGroup, ListedHost, Traits, may_be_secret},
+};
+use serde_json::{Map, Value};
+
+use super::{asking::Told, ssh_arguments};
+
+/// What of a host's variables says where and as whom it is reached: the present name, and the one before Ansible 2.0.
+const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
+const PORT: [&str; 2] = ["ansible_port", "ansible_ssh_port"];
+const USER: [&str; 2] = ["ansible_user", "ansible_ssh_user"];
+const IDENTITY: [&str; 2] = ["ansible_ssh_private_key_file", "ansible_private_key_file"];
+const ARGUMENTS: [&str; 2] = ["ansible_ssh_common_args", "ansible_ssh_extra_args"];
+
+/// Groups that Ansible makes itself.
+const OWN_GROUPS: [&str; 2] = ["all", "ungrouped"];
+
+/// Whether JSON has the shape of Ansible's, and not of inventory files.
+pub(super) fn is_like(value: &Value) -> bool {
+    let Some(map) = value.as_object() else { return false };
+    map.contains_key("_meta")
+        || !["hosts", "groups"].iter().any(|key| map.get(*key).is_some_and(Value::is_object))
+}
+
+/// The hosts that it tells.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn told(value: &Value) -> Result<Told, String> {
+    let map = value.as_object().ok_or("no JSON object")?;
+    let mut told = Told::default();
+    for (name, body) in map.iter().filter(|(name, _)| *name != "_meta") {
+        let group = group(body).ok_or_else(|| format!("a group `{name}` that is none"))?;
+        for host in &group.hosts {
+            told.listing.hosts.entry(host.clone()).or_default();
+        }
+        if OWN_GROUPS.contains(&name.as_str()) {
+            // Its variables hold for all hosts; `ansible-inventory` has given them to each host already.
+            if name == "all" {
+                told.listing.all = group.traits;
+            }
+        } else {
+            told.listing.groups.insert(name.clone(), group);
+        }
+    }
+    // A script may name a child without telling more of it.
+    let children: Vec<String> =
+        told.listing.groups.values().flat_map(|group| group.children.iter().cloned()).collect();
+    for child in children {
+        told.listing.groups.entry(child).or_default();
+    }
+    let hostvars = map.get("_meta").and_then(|meta| meta.get("hostvars")).and_then(Value::as_object);
+    let mut notes = Notes::default();
+    for (name, vars) in hostvars.into_iter().flatten() {
+        let vars = vars.as_object().cloned().unwrap_or_default();
+        told.listing.hosts.insert(name.clone(), host(name, vars, &mut notes));
+    }
+    told.notes = notes.told();
+    Ok(told)
+}
+
+fn group(body: &Value) -> Option<ListedGroup> {
+    let names = |value: Option<&Value>| -> Option<_> {
+        let Some(value) = value else { return Some(Default::default()) };
+        value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    if body.is_array() {
+        return Some(ListedGroup { hosts: names(Some(body))?, ..ListedGroup::default() });
+    }
+    let map = body.as_object()?;
+    let vars = map.get("vars").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (connection, _) = connection(&vars, &mut Notes::default(), "");
+    Some(ListedGroup {
+        hosts: names(map.get("hosts"))?,
+        children: names(map.get("children"))?,
+        traits: Traits { vars: others(vars), connection, ..Traits::default() },
+    })
+}
+
+fn host(name: &str, vars: Map<String, Value>, notes: &mut Notes) -> ListedHost {
+    let (connection, unfit) = connection(&vars, notes, name);
+    let address = text(&vars, &ADDRESS);
+    ListedHost { address, unfit, traits: Traits { vars: others(vars), connection, ..Traits::default() } }
+}
+
+/// Everything that Ansible does not keep for itself. Its own secrets stay in, to be left out with all others, and named.
+fn others(vars: Map<String, Value>) -> BTreeMap<String, Value> {
+    vars.into_iter()
+        .filter(|(name, _)| !name.starts_with("ansible_") || may_be_secret(name))
+        .filter(|(name, _)| {
+            // Paths of keys sound like secrets and are none: they are taken over as `identity`.
+            !IDENTITY.contains(&name.as_str())
+        })
+        .collect()
+}
+
+/// How Ansible reaches a host, and why this program cannot.
+fn connection(vars: &Map<String, Value>, notes: &mut Notes, host: &str) -> (Connection, Option<String>) {
+    let mut connection = Connection {
+        port: text(vars, &PORT).and_then(|port| port.parse().ok()),
+        user: text(vars, &USER),
+        identity: text(vars, &IDENTITY),
+        ..Connection::default()
+    };
+    if flag(vars, "ansible_become") == Some(true) {
+        let method = text(vars, &["ansible_become_method"]);
+        if method.as_deref().is_none_or(|method| method == "sudo") {
+            connection.sudo = Some(Sudo::Passwordless);
+        } else {
+            notes.add("`ansible_become_method` is not `sudo` and was not taken over", host);
+        }
+        if text(vars, &["ansible_become_user"]).is_some_and(|user| user != "root") {
+            notes.add("`ansible_become_user` is not `root` and was not taken over", host);
+        }
+        if vars.keys().any(|name| name.starts_with("ansible_become_pass") || name == "ansible_sudo_pass") {
+            notes.add(
+                "Ansible knows a password for sudo: name the secret that holds it as `sudo_password` of a `connection`",
+                host,
+            );
+        }
+    }
+    for name in ARGUMENTS {
+        let Some(arguments) = text(vars, &[name]) else { continue };
+        let understood = ssh_arguments::read(&arguments);
+        if !understood.jump.is_empty() {
+            connection.jump = understood.jump;
+        }
+        connection.config = connection.config.or(understood.config);
+        connection.port = connection.port.or(understood.port);
+        if understood.unchecked_keys {
+            notes.add("host keys are always checked, whatever the arguments for ssh say", host);
+        }
+        if understood.others {
+            // What they are is not told: a password may be among them.
+            notes.add(&format!("some of `{name}` was not taken over"), host);
+        }
+    }
+    let unfit = text(vars, &["ansible_connection"])
+        .filter(|by| {
+            !matches!(by.as_str(), "ssh" | "smart" | "paramiko" | "paramiko_ssh" | "ansible.builtin.ssh")
+        })
+        .map(|by| format!("Ansible reaches it by `{by}`, and not by ssh"));
+    (connection, unfit)
+}
+
+fn text(vars: &Map<String, Value>, names: &[&str]) -> Option<String> {
+    let value = names.iter().find_map(|name| vars.get(*name))?;
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Ansible's truth values: INI inventories tell them as text.
+fn flag(vars: &Map<String, Value>, name: &str) -> Option<bool> {
+    match vars.get(name)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => {
+            Some(matches!(text.to_lowercase().as_str(), "true" | "yes" | "on" | "1" | "y" | "t"))
+        }
+        Value::Number(number) => Some(number.as_i64() == Some(1)),
+        _ => None,
+    }
+}
+
+/// Notes, each with the hosts that it is about.
+#[derive(Default)]
+struct Notes(BTreeMap<String, Vec<String>>);
+
+impl Notes {
+    fn add(&mut self, note: &str, host: &str) {
+        self.0.entry(note.to_owned()).or_default().push(host.to_owned());
+    }
+
+    fn told(self) -> Vec<String> {
+        let told = self.0.into_iter().map(|(note, hosts)| match &hosts[..] {
+            [host] => format!("{note} ({host})"),
+            [first, ..] => format!("{note} ({first} and {} more)", hosts.len() - 1),
+            [] => note,
+        });
+        told.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_engine::{connection::Sudo, inventory::Register};
+    use serde_json::json;
+
+    use super::{is_like, told};
+
+    #[test]
+    fn what_ansible_says_of_a_host_is_its_connection_and_its_variables() {
+        let told = told(&json!({
+            "_meta": { "hostvars": {
+                "web1": {
+                    "ansible_host": "10.0.0.1", "ansible_port": 2222, "ansible_user": "deploy",
+                    "ansible_ssh_private_key_file": "~/.ssh/fleet", "ansible_become": "true",
+                    "ansible_become_password": "hunter2", "ansible_python_interpreter": "/usr/bin/python3",
+                    "ansible_ssh_common_args": "-o ProxyJump=ops@bastion.example -o StrictHostKeyChecking=no",
+                    "rack": "b2", "smtp_password": { "__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n3133" }
+                },
+                "localhost": { "ansible_connection": "local" }
+            } },
+            "all": { "children": ["ungrouped", "web"] },
+            "ungrouped": { "hosts": ["localhost"] },
+            "web": { "hosts": ["web1"] }
+        }))
+        .unwrap();
+        let register = Register::of(&told.listing).unwrap();
+        let host = &register.hosts["web1"];
+        assert_eq!(host.address, "10.0.0.1");
+        let connection = &host.connection;
+        assert_eq!((connection.port, connection.user.as_deref()), (Some(2222), Some("deploy")));
+        assert_eq!(connection.identity.as_deref(), Some("~/.ssh/fleet"));
+        assert_eq!(
+            (connection.sudo, &connection.jump[..]),
+            (Some(Sudo::Passwordless), &["ops@bastion.example".into()][..])
+        );
+        assert_eq!(host.vars.keys().collect::<Vec<_>>(), ["rack"]);
+        assert_eq!(
+            register.withheld.keys().collect::<Vec<_>>(),
+            ["ansible_become_password", "smtp_password"]
+        );
+        assert!(register.select(Some("localhost")).unwrap_err().to_string().contains("`local`"));
+        assert_eq!(register.select(Some("web")).unwrap().len(), 1);
+        assert!(
+            told.notes.iter().any(|note| note.contains("sudo_password") && note.contains("web1")),
+            "{:?}",
+            told.notes
+        );
+        assert!(!format!("{:?} {register:?}", told.notes).contains("hunter2"));
+    }
+
+    #[test]
+    fn the_shapes_are_told_apart() {
+        assert!(is_like(&json!({ "_meta": {}, "hosts": { "hosts": [] } })));
+        assert!(is_like(&json!({ "web": ["a", "b"] })));
+        assert!(!is_like(&json!({ "hosts": { "web1": {} } })));
+        let told = told(&json!({ "web": ["a", "b"], "prod": { "children": ["web", "db"] } })).unwrap();
+        assert_eq!(told.listing.hosts.len(), 2);
+        assert!(told.listing.groups.contains_key("db"));
+        assert!(super::told(&json!({ "web": 5 })).is_err());
+    }
+}
