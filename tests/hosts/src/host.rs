@@ -51,6 +51,31 @@ impl Host {
         self.port
     }
 
+    /// How a runbook or an inventory of ours writes it down, on one line: `web1: { address: …, connection: { … } }`. By
+    /// the ssh configuration of the estate, as root.
+    pub fn entry(&self) -> String {
+        let config = self.ground.file("ssh_config");
+        format!(
+            "{}: {{ address: {}, connection: {{ config: \"{}\" }} }}",
+            self.name,
+            self.address,
+            config.display()
+        )
+    }
+
+    /// How an inventory of Ansible writes it down, on one line.
+    pub fn ansible(&self) -> String {
+        let config = self.ground.file("ssh_config");
+        format!(
+            "{} ansible_host={} ansible_port={} ansible_user=root ansible_ssh_common_args='-F {}' \
+             ansible_python_interpreter=/usr/bin/python3",
+            self.name,
+            self.address,
+            self.port,
+            config.display()
+        )
+    }
+
     /// Runs a shell command as root, not over ssh: to see what is true, whatever the network says. After five minutes it
     /// is ended with status 124.
     ///
@@ -102,7 +127,7 @@ impl Host {
         self.ssh_as("root", command)
     }
 
-    /// Runs a command over ssh as this user. Status 255 is ssh's own failure.
+    /// Runs a command over ssh as this user. Status 255 is ssh's own failure; it waits half a minute for a connection.
     ///
     /// # Panics
     /// When ssh cannot be started.
@@ -110,7 +135,7 @@ impl Host {
         let output = Command::new("ssh")
             .arg("-F")
             .arg(self.ground.file("ssh_config"))
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", user, &self.name, command])
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=30", "-l", user, &self.name, command])
             .stdin(Stdio::null())
             .output()
             .expect("ssh starts");
@@ -120,8 +145,8 @@ impl Host {
     /// What the demo service answers to GET: status and body.
     pub fn http(&self, path: &str) -> Option<(u16, String)> {
         let address = format!("{}:{}", self.address, Self::DEMO_PORT).parse().expect("an address");
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(20)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.name).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;

@@ -10,10 +10,7 @@ fn an_update_reaches_every_host_and_is_looked_at() {
     let hosts = estate.start(["web1", "web2"].map(|name| estate.recipe(Family::Debian, name)));
     estate.repository().publish("runbook-demo", "1.2-1");
     let place = Place::new();
-    let entries: String = hosts
-        .iter()
-        .map(|host| format!("      {}: {{ address: {} }}\n", host.name(), host.address()))
-        .collect();
+    let entries: String = hosts.iter().map(|host| format!("      {}\n", host.entry())).collect();
     let runbook = place.write(
         "update.yaml",
         &format!(

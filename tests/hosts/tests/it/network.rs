@@ -11,9 +11,9 @@ fn a_host_that_is_cut_off_is_silent_and_comes_back() {
     let boot_id = host.boot_id();
 
     host.cut_off();
-    let lost = host.ssh("true");
-    assert_eq!(lost.code, 255);
-    assert!(lost.err.contains("timed out"), "not silent: {}", lost.err);
+    let (code, _, said) = ssh(&estate, &["-o", "ConnectTimeout=1", "web1", "true"]);
+    assert_eq!(code, Some(255));
+    assert!(said.contains("timed out"), "not silent: {said}");
     assert!(host.is_up());
     assert_eq!(host.run("hostname"), "web1");
 
@@ -48,30 +48,28 @@ fn another_host_key_is_noticed() {
 fn a_host_is_the_way_to_another() {
     let estate = Estate::new("jump");
     let hosts = estate.start(["jump", "inner"].map(|name| estate.recipe(Family::Debian, name)));
-    let through = |options: &str| {
-        let config = estate.ssh_config().display().to_string();
-        let output = Command::new("ssh")
-            .args([
-                "-F",
-                &config,
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                options,
-                "-J",
-                "jump",
-                "inner",
-                "hostname; echo $SSH_CLIENT",
-            ])
-            .output()
-            .expect("ssh starts");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    let through = |timeout: &str| {
+        let options = ["-o", timeout, "-J", "jump", "inner", "hostname; echo $SSH_CLIENT"];
+        ssh(&estate, &options)
     };
-    let (code, said) = through("ConnectTimeout=10");
+    let (code, said, _) = through("ConnectTimeout=30");
     assert_eq!(code, Some(0));
     assert!(said.starts_with(&format!("inner\n{} ", hosts[0].address())), "{said}");
     hosts[0].cut_off();
     assert_eq!(through("ConnectTimeout=1").0, Some(255));
     hosts[0].reconnect();
-    assert_eq!(through("ConnectTimeout=10").0, Some(0));
+    assert_eq!(through("ConnectTimeout=30").0, Some(0));
+}
+
+/// Status, output and errors of ssh with the configuration of the estate.
+fn ssh(estate: &Estate, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new("ssh")
+        .arg("-F")
+        .arg(estate.ssh_config())
+        .args(["-o", "BatchMode=yes"])
+        .args(arguments)
+        .output()
+        .expect("ssh starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

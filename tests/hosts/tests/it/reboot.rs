@@ -7,9 +7,13 @@ fn it_reboots_by_every_usual_command() {
     let estate = Estate::new("reboot");
     let host = estate.debian("web1");
     host.run("echo kept >/var/kept; echo lost >/tmp/lost; echo lost >/run/lost");
-    for command in
-        ["reboot", "systemctl reboot", "shutdown -r now", "nohup sh -c 'sleep 0.1; reboot' >/dev/null 2>&1 &"]
-    {
+    for command in [
+        "reboot",
+        "systemctl reboot",
+        "shutdown -r now patched",
+        "systemctl --no-block reboot",
+        "nohup sh -c 'sleep 0.1; reboot' >/dev/null 2>&1 &",
+    ] {
         let before = host.boot_id();
         assert_eq!(host.ssh_as("ops", &format!("sudo -n sh -c {}", quoted(command))).code, 0, "{command}");
         host.wait_for_reboot(&before);
@@ -18,6 +22,11 @@ fn it_reboots_by_every_usual_command() {
     }
     assert_eq!(host.run("cat /var/kept; ls /tmp; ls /run/lost 2>/dev/null || true"), "kept");
     assert_ne!(host.ssh_as("guest", "/sbin/reboot").code, 0);
+    // In a minute, and then not at all.
+    host.run("shutdown -r +1");
+    host.wait_until("plans nothing", |host| host.exec("kill -0 $(cat /run/shutdown.pid)").code == 0);
+    host.run("shutdown -c");
+    assert_ne!(host.exec("test -e /run/shutdown.pid").code, 0);
 }
 
 #[test]
