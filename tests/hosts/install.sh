@@ -30,7 +30,7 @@ flock 9
 missing=
 for pair in sshd:openssh-server ssh:openssh-client debootstrap:debootstrap ip:iproute2 apt-ftparchive:apt-utils \
     dpkg-deb:dpkg rpmbuild:rpm createrepo_c:createrepo-c unshare:util-linux setpriv:util-linux perl:perl-base \
-    restic:restic btrfs:btrfs-progs snapper:snapper; do
+    restic:restic btrfs:btrfs-progs snapper:snapper dnf:dnf zypper:zypper; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 if [ -n "$missing" ]; then

@@ -164,3 +164,6 @@ fn flavour(kernel: &str) -> String {
         .collect::<Vec<_>>()
         .join("-")
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ impl Dnf {
         let script = rpm::wanted(self.script(), order, ask)
             .set("passed_over", if order.held_too { "yes" } else { "" })
             .with(include_str!("../rpm/state.sh"));
-        Self::waiting(script, lock_wait).with(include_str!("order.sh"))
+        Self::waiting(script, lock_wait).with(include_str!("table.sh")).with(include_str!("order.sh"))
     }
 }
 

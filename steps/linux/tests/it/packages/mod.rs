@@ -1,6 +1,7 @@
 //! Scripts and readers against the real package managers, each in a scratch root of its own.
 
 mod apt;
+mod contract;
 mod dnf;
 mod scratch;
 mod zypper;
