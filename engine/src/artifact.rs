@@ -19,6 +19,10 @@ pub enum ArtifactKind {
     Volume,
     /// A recovery point of AWS Backup.
     RecoveryPoint,
+    /// A snapshot of a host of our own, on that host or where it backs up to.
+    HostSnapshot,
+    /// Package files that a host of our own keeps.
+    PackageFiles,
 }
 
 impl ArtifactKind {
@@ -29,6 +33,8 @@ impl ArtifactKind {
             Self::Image => "image",
             Self::Volume => "volume",
             Self::RecoveryPoint => "recovery_point",
+            Self::HostSnapshot => "host_snapshot",
+            Self::PackageFiles => "package_files",
         }
     }
 }

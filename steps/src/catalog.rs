@@ -34,8 +34,15 @@ impl Actions {
             .with(check::command::Command::default())
             .with(check::http::Http::default())
             .with(check::tcp::Tcp::default())
+            .with(linux::backup::Backup::default())
+            .with(linux::compliance::Compliance::default())
+            .with(linux::file::File::default())
+            .with(linux::patch::Patch::default())
+            .with(linux::policy::Evaluate::default())
             .with(linux::reboot::Reboot::default())
+            .with(linux::restore::Restore::default())
             .with(linux::script::Script::default())
+            .with(linux::service::Service::default())
             .with(local::command::Command::default())
             .with(notify::webhook::Webhook::default())
     }
@@ -71,6 +78,10 @@ impl Catalog for Actions {
     }
 
     fn way_back(&self, asked: &WayBackAsked<'_>) -> Option<Result<WayBack, String>> {
-        (asked.action == "aws/restore").then(|| aws::restore::way_back(asked)).flatten()
+        match asked.action {
+            "aws/restore" => aws::restore::way_back(asked),
+            "linux/restore" => linux::restore::way_back(asked),
+            _ => None,
+        }
     }
 }

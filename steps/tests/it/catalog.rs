@@ -10,7 +10,7 @@ use runbook_engine::{
 use runbook_steps::catalog::Actions;
 use serde_json::Value;
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 25] = [
     "aws/backup",
     "aws/command",
     "aws/compliance",
@@ -25,8 +25,15 @@ const ALL: [&str; 18] = [
     "gate/manual",
     "gate/wait",
     "gate/window",
+    "linux/backup",
+    "linux/compliance",
+    "linux/file",
+    "linux/patch",
+    "linux/policy",
     "linux/reboot",
+    "linux/restore",
     "linux/script",
+    "linux/service",
     "local/command",
     "notify/webhook",
 ];
@@ -55,6 +62,7 @@ fn secrets_may_stand_where_the_language_says_and_nowhere_else() {
         .collect();
     let said = [
         ("check/http", "headers"),
+        ("linux/file", "content"),
         ("linux/script", "env"),
         ("local/command", "env"),
         ("notify/webhook", "body"),
@@ -94,18 +102,22 @@ fn effects_are_those_of_the_language() {
     let actions = Actions::standard();
     for doc in docs(&actions) {
         let expected = match doc.name {
-            "aws/patch" => EffectDoc::ByInput {
+            "aws/patch" | "linux/patch" => EffectDoc::ByInput {
                 input: "operation",
                 value: "Scan",
                 then: Effect::Reads,
                 otherwise: Effect::Changes,
             },
-            "aws/restore" | "aws/reboot" | "linux/reboot" => EffectDoc::Always(Effect::Changes),
-            "aws/command" | "linux/script" | "local/command" => EffectDoc::Always(Effect::Unknown),
+            "aws/restore" | "aws/reboot" | "linux/reboot" | "linux/restore" => {
+                EffectDoc::Always(Effect::Changes)
+            }
+            "aws/command" | "linux/file" | "linux/script" | "linux/service" | "local/command" => {
+                EffectDoc::Always(Effect::Unknown)
+            }
             _ => EffectDoc::Always(Effect::Reads),
         };
         assert_eq!(doc.effect, expected, "{}", doc.name);
-        assert_eq!(doc.backs_up, matches!(doc.name, "aws/backup" | "aws/snapshot"));
-        assert_eq!(doc.restores, doc.name == "aws/restore");
+        assert_eq!(doc.backs_up, matches!(doc.name, "aws/backup" | "aws/snapshot" | "linux/backup"));
+        assert_eq!(doc.restores, matches!(doc.name, "aws/restore" | "linux/restore"));
     }
 }

@@ -32,6 +32,7 @@ impl Host {
             may_be_ended: false,
             talks: false,
             waits: PATIENCE,
+            makes: None,
         };
         match self.job(errand, || Deed::Reboot).await? {
             End::Ended(ended) if ended.verdict != Verdict::Done => {

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runbook_engine::outcome::{ErrorClass, Outcome};
+use runbook_engine::{
+    artifact::Makes,
+    outcome::{ErrorClass, Outcome},
+};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -45,6 +48,8 @@ pub(super) struct Errand {
     pub talks: bool,
     /// How long it waits for another job on the host to end.
     pub waits: Duration,
+    /// What it makes, if that stays until it is collected.
+    pub makes: Option<Makes>,
 }
 
 /// How a job came to its end.
@@ -118,7 +123,7 @@ impl Host {
         if !known {
             let targets = vec![self.target.id.clone()];
             let (key, token) = (key.to_owned(), token.to_owned());
-            ctx.ledger.intent(Intent { key, call: CALL, token, targets, makes: None }).await?;
+            ctx.ledger.intent(Intent { key, call: CALL, token, targets, makes: errand.makes }).await?;
         }
         let began = ctx.now();
         loop {

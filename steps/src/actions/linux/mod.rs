@@ -1,7 +1,22 @@
 //! Actions on hosts of our own, through the port to Linux.
 
+pub mod backup;
 mod boot;
+mod choice;
+pub mod compliance;
+mod course;
+pub mod file;
+pub mod forbidden;
+mod glob;
 mod host;
 mod job;
+pub mod kept;
+mod manifest;
+pub mod patch;
+mod permission;
+pub mod policy;
 pub mod reboot;
+pub mod restore;
 pub mod script;
+pub mod service;
+mod stages;

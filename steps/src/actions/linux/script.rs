@@ -94,6 +94,7 @@ async fn course(host: &Host) -> Result<Done, Failure> {
         may_be_ended: true,
         talks: true,
         waits: PATIENCE,
+        makes: None,
     };
     let inputs = &host.inputs;
     let script = inputs.required_text("script")?.to_owned();

@@ -1,7 +1,13 @@
 //! The actions on hosts of our own, in the simulated world: straight on, with faults, and crashed at every point.
 
+mod backup;
+mod compliance;
+mod patch;
+mod patchset;
 mod reboot;
+mod restore;
 mod script;
+mod service;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

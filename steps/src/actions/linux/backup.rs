@@ -1,0 +1,324 @@
+//! `linux/backup`: what a host can be brought back from.
+//!
+//! By `packages` it is a list of everything that is installed, and the package files of what is pending, put aside on the
+//! host: former versions leave the mirrors soon (DOMAIN 8.3). By a snapshot it is what the host's own file system, restic
+//! or libvirt keeps.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runbook_engine::{
+    artifact::{Artifact, ArtifactKind, Makes},
+    catalog::{ActionDoc, InputDoc, InputKind, TimeoutDoc},
+    duration::Span,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    forbidden::forbidden,
+    host::{Host, each},
+    job::{End, Errand},
+    kept::Kept,
+    manifest::{Manifest, few},
+    stages::{LOCK_WAIT, errand, failure},
+};
+use crate::{
+    action::{Action, Failure, Work},
+    context::Context,
+    fanout::Done,
+    ports::linux::{Capture, Deed, Facts, Package, Update, Verdict},
+};
+
+/// The method that goes by packages.
+pub(super) const PACKAGES: &str = "packages";
+
+/// Its documentation.
+pub fn doc() -> ActionDoc {
+    ActionDoc {
+        inputs: vec![
+            InputDoc::defaulting(
+                "method",
+                InputKind::Enum(vec![
+                    "auto", "packages", "snapper", "btrfs", "lvm", "lvm-thin", "restic", "libvirt",
+                ]),
+                "auto",
+                "How: `auto` is by packages, and by the best snapshot that the host has where a vendor forbids to go back.",
+            ),
+            InputDoc::optional(
+                "keep",
+                InputKind::Duration,
+                "How long it is kept after the run; absent: until somebody deletes it.",
+            ),
+            InputDoc::optional("paths", InputKind::Strings, "`restic`: what is backed up."),
+            InputDoc::optional("repository", InputKind::String, "`restic`: where to."),
+            InputDoc::optional(
+                "password",
+                InputKind::String,
+                "`restic`: the name of the secret that holds the password of the repository.",
+            ),
+            InputDoc::optional("before", InputKind::Script, "What the host runs before it is captured."),
+            InputDoc::optional(
+                "after",
+                InputKind::Script,
+                "What it runs afterwards, also where that failed.",
+            ),
+            InputDoc::optional("domain", InputKind::String, "`libvirt`: the virtual machine."),
+            InputDoc::optional(
+                "size",
+                InputKind::String,
+                "`lvm`: how much may change until it is useless: `10G`.",
+            ),
+        ],
+        backs_up: true,
+        outputs: vec![
+            ("method", "how it was made"),
+            ("platform", "what its packages are made for"),
+            ("token", "the marker of the snapshot, or of the package files"),
+            ("packages", "every package that was installed, by `name:arch`"),
+            ("kept", "the packages whose files were put aside"),
+            ("bytes", "how much room they take"),
+            ("captured", "what the host told of its snapshot"),
+            ("at", "when it was made"),
+            ("expires", "until when it is kept"),
+        ],
+        ..ActionDoc::new(
+            "linux/backup",
+            "Makes a backup of a host that it can be brought back from, and fails where it could not be.",
+            TimeoutDoc::Fixed(Span::from_hours(6)),
+        )
+    }
+}
+
+/// The action.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    doc: ActionDoc,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { doc: doc() }
+    }
+}
+
+#[async_trait]
+impl Action for Backup {
+    fn doc(&self) -> &ActionDoc {
+        &self.doc
+    }
+
+    async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
+        each(ctx, work, |host| async move { course(&host).await }).await
+    }
+}
+
+/// What is backed up, and how: decided once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Decided {
+    method: String,
+    platform: String,
+    at: Timestamp,
+    expires: Option<Timestamp>,
+    /// By packages: everything that is installed.
+    packages: Option<Manifest>,
+    /// By packages: those whose files are put aside.
+    keep: Vec<Package>,
+}
+
+async fn course(host: &Host) -> Result<Done, Failure> {
+    let key = host.key("decided");
+    let known = host.ctx.recall(&key).and_then(|kept| serde_json::from_value(kept.clone()).ok());
+    let decided = match known {
+        Some(decided) => decided,
+        None => {
+            let decided = decide(host).await?;
+            let kept = serde_json::to_value(&decided).map_err(|error| Failure::failed(error.to_string()))?;
+            host.ctx.ledger.checkpoint(&key, kept).await?;
+            decided
+        }
+    };
+    let kept =
+        if decided.method == PACKAGES { keep(host, decided).await? } else { capture(host, decided).await? };
+    let outputs = serde_json::to_value(&kept).map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(Done { outputs: Some(outputs), ..Done::succeeded() })
+}
+
+async fn decide(host: &Host) -> Result<Decided, Failure> {
+    let wanted = host.inputs.text("method").unwrap_or("auto");
+    let facts = host.first(|| host.port().facts(&host.target)).await?;
+    let at = host.ctx.now();
+    let expires = host.inputs.span("keep").and_then(|keep| at.checked_add(keep.get()).ok());
+    let platform = facts.platform();
+    let mut decided =
+        Decided { method: wanted.to_owned(), platform, at, expires, packages: None, keep: Vec::new() };
+    if !matches!(wanted, "auto" | PACKAGES) {
+        return Ok(decided);
+    }
+    // What is pending must be known as well as when it will be installed.
+    host.refresh(false, LOCK_WAIT).await?;
+    let pending = host.first(|| host.port().pending(&host.target)).await?;
+    let method = if wanted == "auto" { choose(&facts, &pending)? } else { PACKAGES.to_owned() };
+    if method == PACKAGES {
+        let packages = host.first(|| host.port().packages(&host.target)).await?;
+        decided.keep = pending
+            .iter()
+            .filter_map(|update| {
+                let version = update.from.clone()?;
+                Some(Package { name: update.name.clone(), arch: update.arch.clone(), version })
+            })
+            .collect();
+        decided.packages = Some(Manifest::of(&packages));
+    }
+    decided.method = method;
+    Ok(decided)
+}
+
+/// By packages, unless something is pending that may not go back.
+fn choose(facts: &Facts, pending: &[Update]) -> Result<String, Failure> {
+    let cannot = pending.iter().find_map(|update| Some((update, forbidden(facts.manager, &update.name)?)));
+    let Some((update, why)) = cannot else { return Ok(PACKAGES.to_owned()) };
+    let snapshot = facts.snapshots.iter().find(|method| *method != "restic");
+    snapshot.cloned().ok_or_else(|| {
+        Failure::failed(format!(
+            "{} is pending, and has no way back: {why}, and the host has no snapshots (`method: packages` backs up \
+             the rest)",
+            update.name
+        ))
+    })
+}
+
+async fn keep(host: &Host, decided: Decided) -> Result<Kept, Failure> {
+    let token = host.token("keep");
+    let mut kept = Kept {
+        method: PACKAGES.to_owned(),
+        platform: decided.platform,
+        token: token.clone(),
+        packages: decided.packages,
+        kept: Vec::new(),
+        bytes: None,
+        captured: Value::Null,
+        options: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        at: decided.at,
+        expires: decided.expires,
+    };
+    if decided.keep.is_empty() {
+        return Ok(kept);
+    }
+    let deed = || Deed::Keep { packages: decided.keep.clone(), until: decided.expires };
+    let makes = Some(Makes { kind: ArtifactKind::PackageFiles, expires: decided.expires });
+    let errand = Errand { makes, ..errand("keep", "the copy of package files", true) };
+    let ended = match host.job(errand, deed).await? {
+        End::Ended(ended) if ended.verdict == Verdict::Done => ended,
+        End::Ended(ended) => return Err(failure("the package files could not be kept", &ended)),
+        End::Stopped | End::Lost { .. } => {
+            return Err(Failure::failed("the copy of package files was interrupted on the host"));
+        }
+    };
+    let read = |part: &str| -> Vec<Package> {
+        ended.told.get(part).and_then(|part| serde_json::from_value(part.clone()).ok()).unwrap_or_default()
+    };
+    kept.kept = read("kept");
+    kept.bytes = ended.told.get("bytes").and_then(Value::as_u64);
+    made(host, ArtifactKind::PackageFiles, &token, &token, kept.bytes, decided.expires).await?;
+    let there = |package: &&Package| {
+        kept.kept.iter().any(|kept| kept.name == package.name && kept.version == package.version)
+    };
+    let missing: Vec<_> = decided.keep.iter().filter(|package| !there(package)).collect();
+    if missing.is_empty() {
+        return Ok(kept);
+    }
+    let names = few(missing.iter().map(|package| format!("{}={}", package.name, package.version)));
+    Err(Failure::failed(format!(
+        "there is no proven way back: the package files of {names} are not to be had"
+    )))
+}
+
+async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
+    let token = host.token("capture");
+    let inputs = &host.inputs;
+    let given = ["paths", "repository", "before", "after", "domain", "size"].iter().filter_map(|name| {
+        let value = inputs.values.get(*name).filter(|value| !value.is_null())?;
+        Some(((*name).to_owned(), value.clone()))
+    });
+    let options: BTreeMap<String, Value> = given.collect();
+    let secret = inputs.text("password").map(|name| ("RESTIC_PASSWORD".to_owned(), name.to_owned()));
+    let secrets: BTreeMap<String, String> = secret.into_iter().collect();
+    let deed = || {
+        Deed::Capture(Capture {
+            method: decided.method.clone(),
+            token: token.clone(),
+            description: format!("runbook {} {}", host.ctx.run, host.ctx.task),
+            until: decided.expires,
+            options: options.clone(),
+            secrets: secrets.clone(),
+        })
+    };
+    let makes = Some(Makes { kind: ArtifactKind::HostSnapshot, expires: decided.expires });
+    let errand = Errand { makes, ..errand("capture", "the backup", true) };
+    let ended = match host.job(errand, deed).await? {
+        End::Ended(ended) if ended.verdict == Verdict::Done => ended,
+        End::Ended(ended) => return Err(failure("the backup failed", &ended)),
+        End::Stopped | End::Lost { .. } => {
+            return Err(Failure::failed("the backup was interrupted on the host"));
+        }
+    };
+    let bytes = ended.told.get("bytes").and_then(Value::as_u64);
+    let id = ended.told.get("id").and_then(Value::as_str).unwrap_or(&token).to_owned();
+    made(host, ArtifactKind::HostSnapshot, &id, &token, bytes, decided.expires).await?;
+    Ok(Kept {
+        method: decided.method,
+        platform: decided.platform,
+        token,
+        packages: None,
+        kept: Vec::new(),
+        bytes,
+        captured: ended.told,
+        options,
+        secrets,
+        at: decided.at,
+        expires: decided.expires,
+    })
+}
+
+/// Puts it into the ledger of artifacts. Told twice, it is one entry.
+async fn made(
+    host: &Host,
+    kind: ArtifactKind,
+    id: &str,
+    token: &str,
+    bytes: Option<u64>,
+    expires: Option<Timestamp>,
+) -> Result<(), Failure> {
+    let artifact = Artifact {
+        kind,
+        id: id.to_owned(),
+        token: token.to_owned(),
+        target: host.target.id.clone(),
+        home: host.target.home.clone(),
+        vault: None,
+        size_gib: bytes.map(|bytes| bytes.div_ceil(1 << 30)),
+        expires,
+    };
+    host.ctx.ledger.made(vec![artifact]).await
+}
+
+/// What a plan says of an input of this action that is not filled in yet.
+pub(super) fn planned_method(inputs: &BTreeMap<String, Value>) -> &str {
+    inputs.get("method").and_then(Value::as_str).unwrap_or("auto")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{BTreeMap, planned_method};
+
+    #[test]
+    fn what_is_not_stated_is_chosen_on_the_host() {
+        assert_eq!(planned_method(&BTreeMap::new()), "auto");
+        assert_eq!(planned_method(&BTreeMap::from([("method".into(), json!("lvm"))])), "lvm");
+    }
+}
