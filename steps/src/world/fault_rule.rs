@@ -31,6 +31,10 @@ pub struct FaultRule {
     /// Which call, where the kind is about calls: `ssm:SendCommand`. Absent: every one that writes.
     #[serde(default)]
     pub call: Option<String>,
+    /// With which job, where the kind is about jobs on hosts: `install`, `install-back`, `repair`, `refresh`, `keep`,
+    /// `script`, `reboot`, `capture`, `revert`.
+    #[serde(default)]
+    pub job: Option<String>,
     /// Of which document, where the kind is about commands.
     #[serde(default)]
     pub document: Option<String>,
@@ -213,6 +217,14 @@ impl RuleKind {
         ) || self.is_about_reach()
     }
 
+    /// Whether it is about jobs on hosts.
+    fn is_about_jobs(self) -> bool {
+        matches!(
+            self,
+            Self::CutOff | Self::LockHeld | Self::JobKilled | Self::RebootsInJob | Self::CommandFailed
+        )
+    }
+
     /// Whether a host is not reached: in one step, where one is named.
     fn is_about_reach(self) -> bool {
         matches!(self, Self::Unreachable | Self::HostKeyChanged | Self::SudoRefused)
@@ -256,6 +268,7 @@ impl FaultRule {
         only(self.after.is_some(), takes_after, "after")
             .or_else(|| only(self.call.is_some(), kind.is_about_calls(), "call"))
             .or_else(|| only(self.document.is_some(), kind.is_about_commands(), "document"))
+            .or_else(|| only(self.job.is_some(), kind.is_about_jobs(), "job"))
             .or_else(|| only(self.exit.is_some(), kind == CommandFailed, "exit"))
             .or_else(|| only(self.output.is_some(), takes_output, "output"))
             .or_else(|| only(self.ran.is_some(), matches!(kind, DeliveryTimedOut | ServerError), "ran"))

@@ -47,6 +47,24 @@ impl State {
         Some(rule)
     }
 
+    /// The same of a job on a host.
+    pub fn strike_job(
+        &self,
+        machine: usize,
+        kind: RuleKind,
+        job: &str,
+        label: Option<&Label>,
+        struck: &mut Struck,
+    ) -> Option<&FaultRule> {
+        let id = &self.roster.machines[machine].id;
+        let (number, rule) = self.roster.rules_for(machine, kind, label).find(|(number, rule)| {
+            rule.job.as_deref().is_none_or(|wanted| wanted == job)
+                && rule.limit().is_none_or(|limit| self.struck_so_far(*number, Some(id)) < limit)
+        })?;
+        struck.push((number, Some(id.clone())));
+        Some(rule)
+    }
+
     /// The first rule about calls that strikes this call now.
     pub fn strike_call(
         &self,

@@ -32,6 +32,8 @@ pub struct Decision<'a> {
     pub machine: usize,
     pub now: Timestamp,
     pub label: Option<&'a Label>,
+    /// The word of what is done; empty: nothing.
+    pub deed: &'static str,
 }
 
 /// What an end of a job is made of.
@@ -73,7 +75,7 @@ pub fn word(deed: &Deed) -> &'static str {
 
 impl<'a> Decision<'a> {
     fn hit(&self, kind: RuleKind, struck: &mut Struck) -> Option<&'a FaultRule> {
-        self.state.strike(self.machine, kind, self.label, struck)
+        self.state.strike_job(self.machine, kind, self.deed, self.label, struck)
     }
 
     fn lasting(&self, what: Lasting) -> Duration {

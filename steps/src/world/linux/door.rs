@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use runbook_engine::{ids::TargetId, target::Target};
 
 use super::{
-    decision::{Decision, USUAL_OS},
+    decision::{Decision, USUAL_OS, word},
     fact::HostFact,
     reach::reach,
     stock::{Unfit, arch, manager},
@@ -50,7 +50,7 @@ impl Door {
         answer: impl FnOnce(&Decision<'_>) -> Result<T, Fault> + Send,
     ) -> Result<T, Fault> {
         self.ask(host, call, |state, machine, now| {
-            answer(&Decision { state, machine, now, label: self.label() })
+            answer(&Decision { state, machine, now, label: self.label(), deed: "" })
         })
         .await
     }
@@ -165,7 +165,8 @@ impl Linux for Door {
                 let why = format!("a job of run {run} is on {}", host.name);
                 return Err(fault(CALL, FaultKind::Busy, why));
             }
-            let decision = Decision { state, machine, now, label: self.label() };
+            let deed = word(&job.deed);
+            let decision = Decision { state, machine, now, label: self.label(), deed };
             Ok(Fact::Hosts(HostFact::JobStarted(Box::new(decision.decide(job, struck)))))
         })
         .await

@@ -1,11 +1,13 @@
 //! `linux/patch`.
 
+use std::time::Duration;
+
 use runbook_engine::outcome::ErrorClass;
 use runbook_steps::actions::linux::patch::Patch;
 use serde_json::{Value, json};
 
 use super::{attempt, jobs, run, survives, world, world_of};
-use crate::contract::attempt::Attempt;
+use crate::contract::attempt::{Attempt, Life};
 
 fn install(more: Value) -> Value {
     let mut inputs = json!({
@@ -182,25 +184,26 @@ async fn each_unusual_end_has_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn an_interrupted_transaction_is_ended_and_looked_at() {
-    for fault in ["job_killed, times: 1", "reboots_in_job, times: 1"] {
-        let world = world(&format!("{{ kind: {fault}, step: step }}"));
+    for fault in ["job_killed", "reboots_in_job"] {
+        let world = world(&format!("{{ kind: {fault}, job: install }}"));
         let attempt = attempt(&world, install(json!({})));
         let said = run(&Patch::default(), &attempt).await;
-        // The first job of all is the refresh.
-        assert_eq!(
-            said, ["failed: the refresh of the package lists was interrupted on the host"; 3],
-            "{fault}"
-        );
+        let cause = "failed: the installation was interrupted on the host, and these were not installed: linux-image \
+                     1.0-1 → 1.0-2, openssl 1.0-1 → 1.0-2";
+        assert_eq!(said, [cause; 3], "{fault}");
+        assert_eq!(jobs(&world)["repair"], 1);
+        assert_eq!(changed(&attempt, "box-1"), ["curl=1.0-2", "libc-bin=1.0-2"]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_goes_silent_in_the_middle_is_unknown() {
     let world = world(
-        "{ kind: cut_off, targets: [box-1], times: 1 }, { kind: silent_after_reboot, targets: [box-3] }",
+        "{ kind: cut_off, targets: [box-1], job: install }, { kind: silent_after_reboot, targets: [box-3] }",
     );
     let attempt = attempt(&world, install(json!({})));
     let said = run(&Patch::default(), &attempt).await;
+    assert!(said[0].contains(", while the installation was running: "), "{}", said[0]);
     assert!(said[0].starts_with("unknown: not heard of since "), "{}", said[0]);
     assert_eq!(said[1], "succeeded");
     assert!(
@@ -214,30 +217,23 @@ async fn a_host_that_goes_silent_in_the_middle_is_unknown() {
 
 #[tokio::test(start_paused = true)]
 async fn packages_that_changed_between_decision_and_installation_are_not_installed() {
-    let world = world("{ kind: republished, after: 1h }");
-    let attempt = attempt(&world, install(json!({})));
-    // It dies as soon as the decision is durable: the intent of the installation is not.
-    let mut point = 0;
-    loop {
+    // It dies when the decision is durable, and the intent of the installation is not.
+    for point in 0.. {
+        let world = world("{ kind: republished, after: 1h }");
+        let attempt = attempt(&world, install(json!({})));
         let life = attempt.live(&Patch::default(), Some(point)).await;
-        assert!(matches!(life, crate::contract::attempt::Life::Crashed), "it never came to its decision");
-        let decided = attempt.journal.recorded().memory.checkpoints.contains_key("box-1/transaction");
-        if decided {
-            break;
+        assert!(matches!(life, Life::Crashed), "it never came to its decision");
+        let memory = attempt.journal.recorded().memory.clone();
+        let decided = memory.checkpoints.contains_key("box-1/transaction");
+        if !decided || memory.intents.contains_key("box-1/install") {
+            continue;
         }
-        point += 1;
+        world.ports().clock.sleep(Duration::from_secs(2 * 3600)).await;
+        let said = run(&Patch::default(), &attempt).await;
+        assert_eq!(said[0], "failed: the package manager refuses: version 1.0-2 of curl was not found");
+        let calls = world.calls();
+        let installs = calls.effects("ssh:start").filter(|call| call.resource.as_deref() == Some("install"));
+        assert!(installs.filter(|call| call.machines[0].as_str() == "box-1").next().is_none());
+        return;
     }
-    world.ports().clock.sleep(std::time::Duration::from_secs(2 * 3600)).await;
-    let said = run(&Patch::default(), &attempt).await;
-    assert_eq!(said[0], "failed: the package manager refuses: version 1.0-2 of curl was not found");
-    assert_eq!(
-        world
-            .calls()
-            .effects("ssh:start")
-            .filter(|call| {
-                call.resource.as_deref() == Some("install") && call.machines[0].as_str() == "box-1"
-            })
-            .count(),
-        0
-    );
 }
