@@ -250,7 +250,15 @@ async fn candidates(
     wishes.survey = Some((homes, survey.clone()));
     let Survey { held, unasked } = survey;
     for row in unheard {
-        found.extend(heard_of(row, &held, &unasked));
+        match (&row.home, row.kind) {
+            // Their marker is their name: a host deletes them if they are there.
+            (Some(home @ Home::Host { .. }), ArtifactKind::PackageFiles) => {
+                let row = ArtifactRow { id: Some(row.token.clone()), ..row.clone() };
+                found.push(Candidate { row, reason: Reason::Intended, home: home.clone() });
+            }
+            (Some(Home::Host { .. }), _) => {}
+            _ => found.extend(heard_of(row, &held, &unasked)),
+        }
     }
     if wishes.orphans {
         let known: BTreeSet<_> = found.iter().filter_map(|each| each.row.id.clone()).collect();

@@ -12,7 +12,10 @@ use runbook_steps::ports::{
     fault::{Fault, FaultKind},
 };
 
-use super::held::{self, Held, Site, TOKEN, patiently};
+use super::{
+    held::{self, Held, Site, TOKEN, patiently},
+    host,
+};
 
 /// What is to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,15 +47,15 @@ impl End {
         Self { end: CollectionEnd::Gone, note: None, failed: false }
     }
 
-    fn deleted() -> Self {
+    pub fn deleted() -> Self {
         Self { end: CollectionEnd::Deleted, note: None, failed: false }
     }
 
-    fn left(note: String) -> Self {
+    pub fn left(note: String) -> Self {
         Self { end: CollectionEnd::Kept, note: Some(note), failed: false }
     }
 
-    fn failed(note: String) -> Self {
+    pub fn failed(note: String) -> Self {
         Self { failed: true, ..Self::left(note) }
     }
 }
@@ -69,6 +72,12 @@ pub(super) async fn all(
     }
     let name = |deletion: &Deletion| (deletion.kind, deletion.id.clone());
     let clock = ports.clock.as_ref();
+    if matches!(home, Home::Host { .. }) {
+        for deletion in wanted {
+            ends.insert(name(deletion), host::discard(ports, home, deletion).await);
+        }
+        return ends;
+    }
     let site = match held::site(ports.aws.as_deref(), home) {
         Ok(site) => site,
         Err(why) => return wanted.iter().map(|each| (name(each), End::failed(why.clone()))).collect(),
@@ -166,6 +175,9 @@ async fn one(site: &Site, clock: &dyn Clock, deletion: &Deletion, held: &Held) -
                 End { end: CollectionEnd::Deleted, .. } => point(site, clock, vault, id).await,
                 end => end,
             }
+        }
+        ArtifactKind::HostSnapshot | ArtifactKind::PackageFiles => {
+            End::left("it is on a host, not on AWS".to_owned())
         }
         ArtifactKind::Image => match ended(patiently(clock, || site.ec2.deregister_image(id)).await) {
             End { end: CollectionEnd::Deleted, .. } => leftovers(site, clock, deletion).await,

@@ -88,12 +88,12 @@ pub(super) fn site(aws: Option<&dyn AwsFactory>, home: &Home) -> Result<Site, St
     ports.ok_or_else(|| "this binary was built without AWS".to_owned())
 }
 
-/// Asks EC2 and AWS Backup of these places for everything that carries our tags.
+/// Asks EC2 and AWS Backup of these places for everything that carries our tags. Hosts of our own are not asked.
 pub async fn survey(ports: &Ports, homes: &BTreeSet<Home>) -> Survey {
     let mut found = BTreeMap::new();
     let mut unasked = Vec::new();
     // The default place comes first in their order, and is often one that is known by its account and Region too.
-    for home in homes.iter().rev() {
+    for home in homes.iter().rev().filter(|home| matches!(home, Home::Aws { .. })) {
         match all(ports, home).await {
             Ok(held) => {
                 for held in held {

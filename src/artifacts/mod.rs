@@ -8,6 +8,7 @@ pub mod books;
 pub mod collect;
 mod delete;
 pub mod held;
+mod host;
 pub mod orphan;
 pub mod price;
 pub mod session;

@@ -17,6 +17,8 @@ pub fn usd_per_gib_month(kind: ArtifactKind) -> f64 {
         ArtifactKind::Volume => 0.08,
         // AWS Backup, EBS volume snapshot, warm storage.
         ArtifactKind::RecoveryPoint => 0.05,
+        // They lie on disks of one's own.
+        ArtifactKind::HostSnapshot | ArtifactKind::PackageFiles => 0.0,
     }
 }
 

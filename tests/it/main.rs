@@ -17,6 +17,7 @@ mod inventory;
 mod json_shapes;
 mod killed;
 mod linux;
+mod linux_runbooks;
 #[cfg(feature = "aws")]
 mod moto;
 mod people;

@@ -247,6 +247,9 @@ impl Scene {
                 things.images.insert(id.clone(), image);
                 id
             }
+            ArtifactKind::HostSnapshot | ArtifactKind::PackageFiles => {
+                unreachable!("hosts have their own tests")
+            }
             ArtifactKind::RecoveryPoint => {
                 let id = format!("arn:aws:ec2:eu-central-1::image/ami-{number:04}");
                 let point = RecoveryPoint {

@@ -416,7 +416,8 @@ pub enum Deed {
     File(FileDeed),
     /// Makes a snapshot that the host can be brought back to. Its [`Ended::told`] is what [`Deed::Revert`] wants.
     Capture(Capture),
-    /// Brings the host back to a snapshot.
+    /// Brings the host back to a snapshot. Its [`Ended::told`]: `reboot` (`yes`: it takes effect with the next boot), and
+    /// where the host can tell, as lists: `lost`, `lost_file` (written since), `former` (where what was there is kept).
     Revert(Revert),
     /// Deletes a snapshot, or kept package files.
     Discard(Revert),

@@ -154,7 +154,12 @@ impl Call {
             || self.call == "ssh:start" && self.resource.as_deref() == Some("repair")
             || matches!(
                 self.call.as_str(),
-                "ssm:CancelCommand" | "ec2:CreateTags" | "ec2:DeleteTags" | "ec2:ModifyInstanceAttribute"
+                "ssm:CancelCommand"
+                    | "ssh:end"
+                    | "ssh:forget"
+                    | "ec2:CreateTags"
+                    | "ec2:DeleteTags"
+                    | "ec2:ModifyInstanceAttribute"
             )
     }
 }

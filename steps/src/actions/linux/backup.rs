@@ -56,20 +56,25 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "password",
                 InputKind::String,
-                "`restic`: the name of the secret that holds the password of the repository.",
+                "`restic`: the name of the secret that holds the password of the repository, never the password.",
             ),
-            InputDoc::optional("before", InputKind::Script, "What the host runs before it is captured."),
             InputDoc::optional(
-                "after",
-                InputKind::Script,
-                "What it runs afterwards, also where that failed.",
+                "path",
+                InputKind::String,
+                "`btrfs`, `lvm`: a path on the file system that is captured; absent: the root.",
             ),
-            InputDoc::optional("domain", InputKind::String, "`libvirt`: the virtual machine."),
             InputDoc::optional(
                 "size",
                 InputKind::String,
-                "`lvm`: how much may change until it is useless: `10G`.",
+                "`lvm`: how much may change until the snapshot is useless: `10G`.",
             ),
+            InputDoc::optional("domain", InputKind::String, "`libvirt`: the virtual machine."),
+            InputDoc::optional(
+                "before",
+                InputKind::Script,
+                "What the host runs before anything is captured.",
+            ),
+            InputDoc::optional("after", InputKind::Script, "What it runs afterwards."),
         ],
         backs_up: true,
         outputs: vec![
@@ -217,10 +222,8 @@ async fn keep(host: &Host, decided: Decided) -> Result<Kept, Failure> {
             return Err(Failure::failed("the copy of package files was interrupted on the host"));
         }
     };
-    let read = |part: &str| -> Vec<Package> {
-        ended.told.get(part).and_then(|part| serde_json::from_value(part.clone()).ok()).unwrap_or_default()
-    };
-    kept.kept = read("kept");
+    let told = ended.told.get("kept").and_then(|kept| serde_json::from_value(kept.clone()).ok());
+    kept.kept = told.unwrap_or_default();
     kept.bytes = ended.told.get("bytes").and_then(Value::as_u64);
     made(host, ArtifactKind::PackageFiles, &token, &token, kept.bytes, decided.expires).await?;
     let there = |package: &&Package| {
@@ -239,10 +242,11 @@ async fn keep(host: &Host, decided: Decided) -> Result<Kept, Failure> {
 async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
     let token = host.token("capture");
     let inputs = &host.inputs;
-    let given = ["paths", "repository", "before", "after", "domain", "size"].iter().filter_map(|name| {
-        let value = inputs.values.get(*name).filter(|value| !value.is_null())?;
-        Some(((*name).to_owned(), value.clone()))
-    });
+    let given =
+        ["paths", "repository", "path", "size", "domain", "before", "after"].iter().filter_map(|name| {
+            let value = inputs.values.get(*name).filter(|value| !value.is_null())?;
+            Some(((*name).to_owned(), value.clone()))
+        });
     let options: BTreeMap<String, Value> = given.collect();
     let secret = inputs.text("password").map(|name| ("RESTIC_PASSWORD".to_owned(), name.to_owned()));
     let secrets: BTreeMap<String, String> = secret.into_iter().collect();
@@ -266,7 +270,7 @@ async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
         }
     };
     let bytes = ended.told.get("bytes").and_then(Value::as_u64);
-    let id = ended.told.get("id").and_then(Value::as_str).unwrap_or(&token).to_owned();
+    let id = ended.told.get("snapshot").and_then(Value::as_str).unwrap_or(&token).to_owned();
     made(host, ArtifactKind::HostSnapshot, &id, &token, bytes, decided.expires).await?;
     Ok(Kept {
         method: decided.method,

@@ -54,13 +54,16 @@ impl Kept {
         self.packages.is_some()
     }
 
-    /// What a host is told to go back to, or to delete.
-    pub fn revert(&self) -> Revert {
+    /// What a host is told to go back to, with what the step says besides. The hooks of the backup are none of the way
+    /// back.
+    pub fn revert(&self, own: BTreeMap<String, Value>) -> Revert {
+        let made_with = self.options.iter().filter(|(key, _)| !matches!(key.as_str(), "before" | "after"));
+        let made_with = made_with.map(|(key, value)| (key.clone(), value.clone()));
         Revert {
             method: self.method.clone(),
             token: self.token.clone(),
             captured: self.captured.clone(),
-            options: self.options.clone(),
+            options: made_with.chain(own).collect(),
             secrets: self.secrets.clone(),
         }
     }

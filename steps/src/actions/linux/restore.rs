@@ -45,6 +45,22 @@ pub fn doc() -> ActionDoc {
                 "RebootIfNeeded",
                 "What to do when the host says afterwards that it must be rebooted; a snapshot of the root always needs it.",
             ),
+            InputDoc::optional(
+                "losing",
+                InputKind::Script,
+                "`restic`: a script that prints, a line each, what would be lost; `$RUNBOOK_BACKUP_AT` is when it was made.",
+            ),
+            InputDoc::optional(
+                "into",
+                InputKind::String,
+                "`restic`: restore into this folder, beside what is there (a drill).",
+            ),
+            InputDoc::optional(
+                "before",
+                InputKind::Script,
+                "What the host runs before a snapshot is put back.",
+            ),
+            InputDoc::optional("after", InputKind::Script, "What it runs afterwards."),
         ],
         effect: EffectDoc::Always(Effect::Changes),
         restores: true,
@@ -52,6 +68,8 @@ pub fn doc() -> ActionDoc {
             ("strategy", "how it was brought back"),
             ("changed", "the packages that went back: `name`, `arch`, `from`, `to`"),
             ("left", "what could not go back: the kernel that the host runs on"),
+            ("lost", "what was written after the backup and is gone, as far as the host can tell"),
+            ("former", "where the host keeps what was there before"),
             ("rebooted", "whether it was rebooted"),
             ("boot_id", "its boot id afterwards"),
             ("failed_units", "the units that have failed afterwards"),
@@ -219,7 +237,11 @@ fn differences(manifest: &Manifest, now: &Manifest, left: &[Change]) -> Vec<Chan
 
 async fn by_snapshot(host: &Host, backup: &Kept) -> Result<Done, Failure> {
     let before = host.boot_before().await?;
-    let revert = backup.revert();
+    let own = ["losing", "into", "before", "after"].iter().filter_map(|name| {
+        let value = host.inputs.values.get(*name).filter(|value| !value.is_null())?;
+        Some(((*name).to_owned(), value.clone()))
+    });
+    let revert = backup.revert(own.collect());
     let ended = match host.job(errand("revert", "the way back", true), || Deed::Revert(revert)).await? {
         End::Ended(ended) if ended.verdict == Verdict::Done => ended,
         End::Ended(ended) => return Err(failure("the snapshot could not be restored", &ended)),
@@ -227,8 +249,12 @@ async fn by_snapshot(host: &Host, backup: &Kept) -> Result<Done, Failure> {
             return Err(Failure::failed("the way back was interrupted on the host"));
         }
     };
-    let reboots = ended.told.get("reboot").and_then(Value::as_bool) == Some(true);
-    let outputs = json!({ "strategy": backup.method, "changed": [], "left": [] });
+    let told = |key: &str| ended.told.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let reboots = ended.told.get("reboot").and_then(Value::as_str) == Some("yes");
+    let lost: Vec<Value> = told("lost").into_iter().chain(told("lost_file")).collect();
+    let outputs = json!({
+        "strategy": backup.method, "changed": [], "left": [], "lost": lost, "former": told("former"),
+    });
     close(host, &before, reboots, outputs).await
 }
 

@@ -361,7 +361,7 @@ impl<'a> Decision<'a> {
         let marker = capture.token.clone();
         decided.keeps = Some(Keeps::Snapshot { marker, stock: now.stock.clone(), content: now.content });
         Came {
-            told: json!({ "id": format!("{}-{}", capture.method, short(&capture.token)) }),
+            told: json!({ "snapshot": format!("{}-{}", capture.method, short(&capture.token)) }),
             ..Came::well(after)
         }
     }
@@ -384,6 +384,7 @@ impl<'a> Decision<'a> {
         let stock = if revert.method == "restic" { self.condition().stock.clone() } else { stock.clone() };
         decided.changes.push((at, Change::Reverted { stock: Box::new(stock), content }));
         let reboot = matches!(revert.method.as_str(), "snapper" | "btrfs" | "lvm" | "lvm-thin");
+        let reboot = if reboot { "yes" } else { "no" };
         Came { told: json!({ "reboot": reboot }), ..Came::well(after) }
     }
 }

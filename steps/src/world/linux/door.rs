@@ -167,7 +167,7 @@ impl Linux for Door {
             }
             let deed = word(&job.deed);
             let decision = Decision { state, machine, now, label: self.label(), deed };
-            Ok(Fact::Hosts(HostFact::JobStarted(Box::new(decision.decide(job, struck)))))
+            Ok(Fact::Hosts(HostFact::Started(Box::new(decision.decide(job, struck)))))
         })
         .await
     }
@@ -183,7 +183,7 @@ impl Linux for Door {
         }
         self.act(host, "ssh:end", |state, machine, _, _| {
             let (token, machine) = (token.to_owned(), id(state, machine));
-            Ok(Fact::Hosts(HostFact::JobStopped { token, machine }))
+            Ok(Fact::Hosts(HostFact::Ended { token, machine }))
         })
         .await
     }
@@ -199,7 +199,7 @@ impl Linux for Door {
                 return Err(fault(CALL, FaultKind::Busy, "the job still runs"));
             }
             let (token, machine) = (token.to_owned(), id(state, machine));
-            Ok(Fact::Hosts(HostFact::JobForgotten { token, machine }))
+            Ok(Fact::Hosts(HostFact::Forgotten { token, machine }))
         })
         .await
     }

@@ -17,11 +17,11 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 pub enum HostFact {
     /// A job was started.
-    JobStarted(Box<HostJob>),
+    Started(Box<HostJob>),
     /// It was asked to end.
-    JobStopped { token: String, machine: TargetId },
+    Ended { token: String, machine: TargetId },
     /// What the host kept of it was deleted.
-    JobForgotten { token: String, machine: TargetId },
+    Forgotten { token: String, machine: TargetId },
 }
 
 /// A job, with all that will become of it.

@@ -60,7 +60,7 @@ impl State {
     /// Something takes place on a host.
     pub fn apply_to_hosts(&mut self, at: Timestamp, fact: &HostFact) {
         match fact {
-            HostFact::JobStarted(job) => {
+            HostFact::Started(job) => {
                 if let Some(machine) = self.touch(&job.machine) {
                     self.expect(machine, &job.changes);
                 }
@@ -84,7 +84,7 @@ impl State {
                 }
                 self.hosts.jobs.insert(job.token.clone(), (**job).clone());
             }
-            HostFact::JobStopped { token, .. } => {
+            HostFact::Ended { token, .. } => {
                 let Some(job) = self.hosts.jobs.get_mut(token).filter(|job| job.ended > at) else { return };
                 let undone: Vec<_> = job.changes.iter().filter(|(then, _)| *then > at).cloned().collect();
                 job.ended = at;
@@ -105,7 +105,7 @@ impl State {
                     self.machines[place].unexpect(&undone);
                 }
             }
-            HostFact::JobForgotten { token, .. } => {
+            HostFact::Forgotten { token, .. } => {
                 self.hosts.jobs.remove(token);
             }
         }
@@ -115,8 +115,8 @@ impl State {
 /// How the call log tells of it: the call, the host, the token, and what is done.
 pub fn call(fact: &HostFact) -> (&'static str, &TargetId, &str, Option<&str>) {
     match fact {
-        HostFact::JobStarted(job) => ("ssh:start", &job.machine, &job.token, Some(&job.deed)),
-        HostFact::JobStopped { token, machine } => ("ssh:end", machine, token, None),
-        HostFact::JobForgotten { token, machine } => ("ssh:forget", machine, token, None),
+        HostFact::Started(job) => ("ssh:start", &job.machine, &job.token, Some(&job.deed)),
+        HostFact::Ended { token, machine } => ("ssh:end", machine, token, None),
+        HostFact::Forgotten { token, machine } => ("ssh:forget", machine, token, None),
     }
 }
