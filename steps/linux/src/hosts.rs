@@ -1,6 +1,6 @@
 //! The adapter: what the port asks for, put together.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use runbook_engine::{connection::Sudo, target::Target};
@@ -19,6 +19,9 @@ use crate::{
 /// How many connections are open at a time, unless said otherwise: each is a process of ours of about 6 MB.
 const MOST: usize = 64;
 
+/// How long a connected host may take to begin, unless said otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Tells a secret by its name.
 type Secrets = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -31,6 +34,7 @@ pub struct Hosts {
     folder: Option<PathBuf>,
     withheld: Vec<String>,
     most: usize,
+    patience: Duration,
 }
 
 impl fmt::Debug for Hosts {
@@ -49,33 +53,45 @@ impl Hosts {
     /// Hosts, none of which is connected, and no secrets.
     pub fn new() -> Self {
         Self {
-            pool: pool(None, &[], MOST),
+            pool: Arc::new(Pool::new(bases(None), Vec::new(), MOST, PATIENCE)),
             places: Arc::default(),
             secrets: Arc::new(|_| None),
             folder: None,
             withheld: Vec::new(),
             most: MOST,
+            patience: PATIENCE,
         }
     }
 
     /// Control sockets are made in this folder of the user's, if its path is not too long for a socket; else in `/tmp`.
     #[must_use]
     pub fn in_folder(self, folder: Option<PathBuf>) -> Self {
-        let pool = pool(folder.clone(), &self.withheld, self.most);
-        Self { pool, folder, ..self }
+        Self { folder, ..self }.anew()
     }
 
     /// Keeps these variables of our own environment from `ssh` and what it starts.
     #[must_use]
     pub fn withholding(self, names: impl IntoIterator<Item = String>) -> Self {
-        let withheld: Vec<_> = names.into_iter().collect();
-        Self { pool: pool(self.folder.clone(), &withheld, self.most), withheld, ..self }
+        Self { withheld: names.into_iter().collect(), ..self }.anew()
     }
 
     /// At most so many connections are open at a time.
     #[must_use]
     pub fn at_most(self, most: usize) -> Self {
-        Self { pool: pool(self.folder.clone(), &self.withheld, most), most, ..self }
+        Self { most, ..self }.anew()
+    }
+
+    /// A host that is connected may take so long to open a session, and then to begin; 30 s unless said otherwise:
+    /// `sudo` may have to ask a directory that is slow.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }.anew()
+    }
+
+    fn anew(self) -> Self {
+        let base = bases(self.folder.clone());
+        let pool = Arc::new(Pool::new(base, self.withheld.clone(), self.most, self.patience));
+        Self { pool, ..self }
     }
 
     /// Where passwords for sudo, and secrets that jobs want by name, are told.
@@ -119,9 +135,9 @@ impl Hosts {
     }
 }
 
-fn pool(folder: Option<PathBuf>, withheld: &[String], most: usize) -> Arc<Pool> {
-    let base = folder.into_iter().chain([PathBuf::from("/tmp")]).collect();
-    Arc::new(Pool::new(base, withheld.to_vec(), most))
+/// Where the folder of the control sockets may be.
+fn bases(folder: Option<PathBuf>) -> Vec<PathBuf> {
+    folder.into_iter().chain([PathBuf::from("/tmp")]).collect()
 }
 
 #[async_trait]

@@ -21,10 +21,6 @@ use crate::shell::quote;
 /// connection is none. It runs in a session of its own, so that all of it can be ended.
 const WRAPPER: &str = include_str!("wrapper.sh");
 
-/// How long a host may take from the request for a session until the script can begin: `sudo` may have to ask a
-/// directory that is slow.
-const OPENING: Duration = Duration::from_secs(30);
-
 /// How much longer than the script may run we wait for its end: 5 s until it is killed, and the way back.
 const LATER: Duration = Duration::from_secs(20);
 
@@ -73,7 +69,13 @@ pub(crate) enum Unanswered {
 
 impl Call<'_> {
     /// Runs it over this connection. `password` is the one for sudo, where one is needed.
-    pub(super) async fn over(&self, master: &Master, password: Option<&str>) -> Result<Answer, Unanswered> {
+    /// `patience` is how long the host may take to open a session, and to begin.
+    pub(super) async fn over(
+        &self,
+        master: &Master,
+        password: Option<&str>,
+        patience: Duration,
+    ) -> Result<Answer, Unanswered> {
         let access = master.access();
         if self.script.contains('\0') {
             let message = "a script cannot hold a NUL character";
@@ -81,7 +83,7 @@ impl Call<'_> {
         }
         let word = format!("runbook-{}", Uuid::new_v4().simple());
         let command = self.command(master, password.is_some(), &word);
-        let until = Instant::now() + OPENING;
+        let until = Instant::now() + patience;
         let gone = |why: String| {
             let message = format!("the connection to {} is gone, nothing was sent: {why}", access.address);
             Unanswered::Gone(fault(self.name, FaultKind::NotSent, message))
@@ -93,7 +95,11 @@ impl Call<'_> {
             Ok(Err(error)) => return Err(gone(chain(&error))),
             Err(_) => {
                 master.suspect();
-                let message = format!("{} is silent: it opened no session within 30 s", access.address);
+                let message = format!(
+                    "{} is silent: it opened no session within {} s",
+                    access.address,
+                    patience.as_secs()
+                );
                 return Err(Unanswered::For(fault(self.name, FaultKind::NotSent, message)));
             }
         };
@@ -121,18 +127,23 @@ impl Call<'_> {
             }
         }
         let whole = format!("{}\n# {word} over", self.script);
-        let end = Instant::now() + OPENING + self.within + LATER;
-        match timeout_at(end, talk.tell(whole.as_bytes())).await {
-            Ok(()) => {}
-            Err(_) => {
-                master.suspect();
-                let message = format!(
-                    "{} fell silent: no answer within {} s, and it may have been carried out",
-                    access.address,
-                    (OPENING + self.within + LATER).as_secs()
-                );
-                return Err(Unanswered::For(fault(self.name, FaultKind::Ambiguous, message)));
+        // Two deadlines: a host that does not even begin is silent long before a long script is overdue.
+        let begun = timeout_at(Instant::now() + patience, talk.send(whole.as_bytes())).await;
+        let waited = match begun {
+            Err(_) => Some(patience),
+            Ok(()) => {
+                let within = self.within + LATER;
+                timeout_at(Instant::now() + within, talk.hear()).await.is_err().then_some(within)
             }
+        };
+        if let Some(waited) = waited {
+            master.suspect();
+            let message = format!(
+                "{} fell silent: nothing was heard within {} s, and it may have been carried out",
+                access.address,
+                waited.as_secs()
+            );
+            return Err(Unanswered::For(fault(self.name, FaultKind::Ambiguous, message)));
         }
         let Some(end) = talk.out.end().map(str::to_owned) else {
             if !talk.out.has_begun() && !talk.err.before().is_empty() {
@@ -190,7 +201,7 @@ impl Call<'_> {
         {
             format!("{last} (on {address}); see: `{typed} sudo -l`")
         } else if !ended {
-            format!("{address} did not begin within 30 s: {last}")
+            format!("{address} did not begin in time: {last}")
         } else if self.rights == Rights::Root && said.contains("sudo") {
             format!("root's rights are not to be had on {address}: {last}")
         } else {
@@ -237,12 +248,21 @@ impl Talk {
         Ok(())
     }
 
-    /// Sends the script, and hears it to its end, or until nothing more can come.
-    async fn tell(&mut self, script: &[u8]) {
+    /// Sends the script, and hears that it begins, or that nothing more can come.
+    async fn send(&mut self, script: &[u8]) {
         if let Some(mut stdin) = self.stdin.take() {
             // A host that takes no more has said why, or is gone, which is heard next.
             let _ = stdin.write_all(script).await;
         }
+        while !self.out.has_begun() {
+            if !self.listen().await {
+                break;
+            }
+        }
+    }
+
+    /// Hears it to its end, or until nothing more can come.
+    async fn hear(&mut self) {
         while self.out.end().is_none() || self.err.end().is_none() {
             if !self.listen().await {
                 break;

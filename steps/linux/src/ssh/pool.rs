@@ -30,6 +30,7 @@ pub(crate) struct Pool {
     places: Arc<Semaphore>,
     connects: Semaphore,
     freed: Notify,
+    patience: Duration,
 }
 
 /// What one way to reach a host has.
@@ -48,9 +49,9 @@ impl Drop for Freed<'_> {
 }
 
 impl Pool {
-    /// A pool without connections, which will have at most `most`. Its sockets are in the first folder of `base` whose
+    /// A pool without connections, which will have at most `most`, to hosts that may take so long to answer. Its sockets are in the first folder of `base` whose
     /// path is short enough.
-    pub(crate) fn new(base: Vec<PathBuf>, withheld: Vec<String>, most: usize) -> Self {
+    pub(crate) fn new(base: Vec<PathBuf>, withheld: Vec<String>, most: usize, patience: Duration) -> Self {
         Self {
             folder: Mutex::default(),
             base,
@@ -59,6 +60,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(most.max(1))),
             connects: Semaphore::new(CONNECTS),
             freed: Notify::new(),
+            patience,
         }
     }
 
@@ -76,7 +78,7 @@ impl Pool {
             let master = self.master(access).await?;
             let answer = {
                 let _turn = master.turn().await;
-                call.over(&master, password).await
+                call.over(&master, password, self.patience).await
             };
             master.touch();
             match answer {

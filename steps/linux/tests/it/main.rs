@@ -3,8 +3,10 @@
 
 mod calls;
 mod connection;
+mod cuts;
 mod jobs;
 mod packages;
+mod proxy;
 mod snapshots;
 mod sshd;
 mod sudo;
