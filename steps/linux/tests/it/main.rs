@@ -4,6 +4,7 @@
 mod calls;
 mod connection;
 mod cuts;
+mod estate;
 mod jobs;
 mod packages;
 mod proxy;
