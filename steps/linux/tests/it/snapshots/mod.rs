@@ -29,7 +29,7 @@ fn to_capture(method: &str, token: &str, given: Value) -> Capture {
         description: "runbook r1 dev/wave-1/backup".to_owned(),
         until: None,
         options: options(given),
-        secrets: options(Value::Null).into_iter().map(|(key, _)| (key.clone(), key)).collect(),
+        secrets: options(Value::Null).into_keys().map(|key| (key.clone(), key)).collect(),
     }
 }
 
