@@ -11,7 +11,7 @@ for words_in in /run /dev/shm "${TMPDIR:-/tmp}" /tmp; do
     words=$(mktemp "$words_in/runbook.XXXXXX" 2>/dev/null) && break
 done
 [ -n "${words:-}" ] || { echo "no place for a temporary file" >&2; exit 1; }
-trap 'rm -f "$words"' EXIT
+trap 'rm -f "$words" "${litter:-$words}"' EXIT
 # patiently COMMAND...: again until the time is over, as long as nothing but a lock is in its way.
 patiently() {
     while :; do

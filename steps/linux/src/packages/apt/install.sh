@@ -1,5 +1,6 @@
 
 before=$(state)
+keeps_kernel || { report; exit 100; }
 # apt refuses every removal by itself, unless one is asked for: then this looks that there is no other.
 if [ -n "$removed" ] && simulation=$(apt -s -o Debug::NoLocking=1 install 2>/dev/null); then
     others=$(printf '%s\n' "$simulation" | unasked | tr '\n' ' ')

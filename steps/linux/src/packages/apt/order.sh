@@ -26,3 +26,14 @@ unasked() {
         esac
     done
 }
+# The kernel that runs stays.
+keeps_kernel() {
+    dpkg-query -S "/boot/vmlinuz-$(uname -r)" 2>/dev/null | sed 's/: .*//' | while read -r running; do
+        case " $removed " in
+        *" ${running%%:*} "* | *" ${running%%:*}:$native "*)
+            echo "E: It would remove ${running%%:*}, the kernel that runs" >&2
+            exit 100
+            ;;
+        esac
+    done
+}

@@ -1,4 +1,5 @@
 
+keeps_kernel || exit 100
 simulation=$(apt -s -o Debug::NoLocking=1 install)
 code=$?
 section simulation

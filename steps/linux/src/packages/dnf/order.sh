@@ -45,6 +45,8 @@ transact() {
         ;;
     esac
 }
+# Without the epoch, which not all of the three understand.
+going_form='s/^\(.*\) \(.*\) \([0-9]*:\)\{0,1\}\(.*\)$/\1-\4.\2/'
 if [ -n "$passed_over" ]; then
     case $tool in
     dnf5) over=--setopt=disable_excludes=* ;;
@@ -58,6 +60,7 @@ dnf5) install="install --allow-downgrade" ;;
 esac
 # simulate: prints what would be done, as a table; 0 where it can be done.
 simulate() {
+    keeps_kernel || return
     simulation=$(transact --assumeno 2>"$words")
     code=$?
     section simulation
@@ -78,9 +81,10 @@ simulate() {
     [ $code -eq 0 ] || return $code
     section unasked
     ordered=" $(removals | tr '\n' ' ') "
-    printf '%s\n' "$rows" | while IFS="$(printf '\t')" read -r heading name arch version; do
+    tab=$(printf '\t')
+    printf '%s\n' "$rows" | while IFS=$tab read -r heading name arch version; do
         case $heading in
-        Removing*) case $ordered in *" $name.$arch "*) ;; *) echo "remove $name" ;; esac ;;
+        Removing*) case $ordered in *" $name-${version#*:}.$arch "*) ;; *) echo "remove $name" ;; esac ;;
         Downgrading*) [ -n "$back" ] || echo "downgrade $name" ;;
         esac
     done

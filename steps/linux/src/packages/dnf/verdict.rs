@@ -154,6 +154,13 @@ fn error(printed: &Printed) -> Option<String> {
         let package = package.trim_start_matches("Error: Package: ");
         return Some(plain(&format!("{package}: {why}")));
     }
+    // `Error: Transaction test error:`, and on the next line `  file /etc/a.conf from install of … conflicts with …`.
+    let mut under = lines(printed).skip_while(|line| !line.contains("ransaction test error:"));
+    if under.next().is_some()
+        && let Some(why) = under.find(|line| !line.trim().is_empty())
+    {
+        return Some(plain(why));
+    }
     // yum says `Nothing to do` after it has said why.
     if let Some(line) =
         lines(printed).find(|line| line.starts_with("No package ") && line.contains("available"))

@@ -1,6 +1,7 @@
 
 locked() { [ "$1" -eq 7 ] || grep -q -e 'System management is locked' -e 'lock of the rpm database' "$2"; }
 before=$(state)
+keeps_kernel || { report; exit 4; }
 wait_for_rpm || { report; exit 7; }
 # Naming a package makes it one that a person chose: it would stay for ever. The list of the others is put right after.
 marks=/var/lib/zypp/AutoInstalled

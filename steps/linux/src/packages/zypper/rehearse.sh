@@ -1,6 +1,7 @@
 
 section installed
 state
+keeps_kernel || exit 4
 section summary
 transact --dry-run
 code=$?

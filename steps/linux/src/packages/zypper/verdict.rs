@@ -43,6 +43,12 @@ pub(super) fn of(work: Kind, printed: &Printed) -> (Verdict, String) {
     if (printed.code == 7 || lock.is_some()) && !changed {
         return (Verdict::Locked, plain(lock.as_deref().unwrap_or("another process holds zypper's lock")));
     }
+    if let Some(line) = printed.stderr.lines().find(|line| line.starts_with("Error: It would remove")) {
+        return (Verdict::Refused, plain(line.trim_start_matches("Error: ")));
+    }
+    if !changed && let Some(file) = conflict(printed) {
+        return (Verdict::Refused, format!("two packages have {file}"));
+    }
     let problem =
         lines(printed).find(|line| line.starts_with("Problem: ") && !line.contains("during or after"));
     let cause = script_failed(printed)
@@ -77,6 +83,13 @@ fn lines(printed: &Printed) -> impl Iterator<Item = String> {
         .chain(printed.stdout.lines().filter(|line| !line.starts_with(['<', '#'])).map(str::to_owned))
         .collect();
     text.into_iter()
+}
+
+/// The first file that two packages have, where that stopped it.
+fn conflict(printed: &Printed) -> Option<String> {
+    let mut elements =
+        elements(&printed.stdout).into_iter().skip_while(|element| element.name != "fileconflict");
+    elements.find(|element| element.name == "file" && !element.end).map(|element| element.text)
 }
 
 /// `warning: %post(other-1.3-1.x86_64) scriptlet failed, exit status 1`: the package counts as installed.

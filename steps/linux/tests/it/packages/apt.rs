@@ -303,3 +303,15 @@ fn facts_are_those_of_the_host() {
     assert!(facts.free["/"] > 0);
     assert!(facts.last_patched.is_some());
 }
+
+#[test]
+fn the_kernel_that_runs_is_never_removed() {
+    let scratch = scratch();
+    scratch.sh("BOOT=yes; deb /srv/apt linux-image-new 1.0; publish");
+    scratch.refresh();
+    assert_eq!(scratch.install(&wanted(&["linux-image-new=1.0"])).0, Verdict::Done);
+    let back = Order { back: true, ..wanted(&["linux-image-new-"]) };
+    let why = (Verdict::Refused, "it would remove linux-image-new, the kernel that runs".to_owned());
+    assert_eq!(scratch.rehearse(&back), Err(why.clone()));
+    assert_eq!(scratch.install(&back), why);
+}

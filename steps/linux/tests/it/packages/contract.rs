@@ -153,7 +153,7 @@ END
 *' install other-1:1.2-1.x86_64')
     printf 'Existing lock /var/run/yum.pid: another copy is running as pid 7.\n' >&2; exit 200 ;;
 '--setopt=exit_on_lock=1 --assumeno --setopt=clean_requirements_on_remove=False shell '*)
-    grep -q -x 'downgrade app-1.0-1.x86_64' "$5" && grep -q -x 'remove lib.x86_64' "$5" || exit 64
+    grep -q -x 'downgrade app-1.0-1.x86_64' "$5" && grep -q -x 'remove lib-1.0-1.x86_64' "$5" || exit 64
     printf 'Dependencies Resolved\n\n====\n Package Arch Version Repository Size\n====\nRemoving:\n lib x86_64 1.0-1 @base 16\nDowngrading:\n app x86_64 1.0-1 base 1.0 M\n\nTransaction Summary\n====\nExiting on user command\n' ;;
 *) echo "unknown: $*" >&2; exit 64 ;;
 esac

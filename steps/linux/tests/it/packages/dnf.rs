@@ -132,7 +132,7 @@ fn a_file_that_is_not_to_be_had_is_missing_and_the_others_are_kept() {
 fn what_dnf_refuses_is_told_before_anything_is_done() {
     let scratch = scratch();
     scratch
-        .sh("rpm_ picky 1.0-1 'Requires: nowhere'; publish_rpm; echo excludepkgs=other >>/etc/dnf/dnf.conf");
+        .sh("rpm_ picky 1.0-1 'Requires: nowhere'; FILES=app; rpm_ thief 2.0-1; publish_rpm; echo excludepkgs=other >>/etc/dnf/dnf.conf");
     scratch.refresh();
     for (order, verdict, cause) in [
         (wanted(&["app=9-1"]), Verdict::Missing, "unable to find a match: app-9-1.x86_64"),
@@ -159,6 +159,9 @@ fn what_dnf_refuses_is_told_before_anything_is_done() {
             (verdict, cause.trim_end_matches(" from base"))
         );
     }
+    let (verdict, cause) = scratch.install(&wanted(&["thief=2.0-1"]));
+    assert_eq!(verdict, Verdict::Refused);
+    assert!(cause.starts_with("file /etc/app.conf from install of thief"), "{cause}");
     assert_eq!(scratch.installed(), FIRST);
     let held_too = Order { held_too: true, ..wanted(&["other=1:1.2-1"]) };
     assert_eq!(scratch.install(&held_too), (Verdict::Done, String::new()));
@@ -259,4 +262,33 @@ fn two_versions_of_one_package_are_broken_and_repaired() {
     let versions: Vec<Package> = scratch.packages().into_iter().filter(|one| one.name == "other").collect();
     assert_eq!(versions.len(), 1);
     assert_eq!(versions[0].version, "1:1.2-1");
+}
+
+#[test]
+fn of_several_kernels_the_one_that_came_last_goes_and_never_the_one_that_runs() {
+    let scratch = scratch();
+    scratch.sh("kernel='Provides: installonlypkg(kernel)'; FILES=kernel-5.1; rpm_ kernel-core 5.1-1 \"$kernel\"; publish_rpm
+         dnf -q makecache --refresh; dnf -q -y install kernel-core
+         FILES=kernel-5.2; rpm_ kernel-core 5.2-1 \"$kernel\"; publish_rpm");
+    scratch.refresh();
+    let new = wanted(&["kernel-core=5.2-1"]);
+    assert_eq!(lines(&scratch.rehearse(&new).expect("a rehearsal")), ["kernel-core: none -> 5.2-1"]);
+    assert_eq!(scratch.install(&new), (Verdict::Done, String::new()));
+    let kernels = || scratch.sh("rpm -q kernel-core --qf '%{VERSION}\n' | sort");
+    assert_eq!(kernels(), "5.1\n5.2\n");
+
+    let order = back(&["kernel-core-", "other=1:1.0-1"]);
+    assert_eq!(lines(&scratch.rehearse(&order).expect("a rehearsal")), ["kernel-core: 5.2-1 -> none"]);
+    assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
+    assert_eq!(kernels(), "5.1\n");
+
+    scratch.sh(
+        "BOOT=yes; FILES=kernel-5.3; rpm_ kernel-core 5.3-1 'Provides: installonlypkg(kernel)'; publish_rpm",
+    );
+    scratch.refresh();
+    assert_eq!(scratch.install(&wanted(&["kernel-core=5.3-1"])), (Verdict::Done, String::new()));
+    let why = (Verdict::Refused, "it would remove kernel-core-5.3-1.x86_64, the kernel that runs".to_owned());
+    assert_eq!(scratch.rehearse(&order), Err(why.clone()));
+    assert_eq!(scratch.install(&order), why);
+    assert_eq!(kernels(), "5.1\n5.3\n");
 }

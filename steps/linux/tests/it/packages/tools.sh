@@ -1,5 +1,5 @@
 # deb FOLDER NAME VERSION [FIELD...]: a package with a version file, and a configuration file that says the version. What
-# $POSTINST holds is its script, $SIZE the size of a file in it.
+# $POSTINST holds is its script, $SIZE the size of a file in it; with $BOOT it has the kernel that runs.
 deb() {
     tree=$(mktemp -d)
     folder=$1 name=$2 version=$3
@@ -17,6 +17,7 @@ deb() {
         chmod 755 "$tree/DEBIAN/postinst"
     fi
     [ -z "${SIZE:-}" ] || head -c "$SIZE" /dev/urandom >"$tree/usr/share/$name/data"
+    [ -z "${BOOT:-}" ] || { mkdir "$tree/boot"; : >"$tree/boot/vmlinuz-$(uname -r)"; }
     dpkg-deb --root-owner-group -Znone -b "$tree" "$folder" >/dev/null
     rm -r "$tree"
     # apt compares whole seconds.
@@ -43,22 +44,25 @@ publish() {
     done
 }
 # rpm_ NAME VERSION-RELEASE [SPEC LINE...]: an rpm in the repository; $SPEC is appended to its spec file. A version with an
-# epoch is `1:1.0-1`.
+# epoch is `1:1.0-1`. With $BOOT it has the kernel that runs, with $FILES its
+# files have this name instead of the package's.
 rpm_() {
     top=$(mktemp -d)
     name=$1 evr=$2
     shift 2
     case $evr in *:*) epoch=${evr%%:*} evr=${evr#*:} ;; *) epoch=0 ;; esac
-    version=${evr%-*}
+    version=${evr%-*} files=${FILES:-$name}
     {
         printf 'Name: %s\nEpoch: %s\nVersion: %s\nRelease: %s\n' "$name" "$epoch" "$version" "${evr#*-}"
         printf 'Summary: test\nLicense: MIT\nAutoReqProv: no\n'
         [ $# -eq 0 ] || printf '%s\n' "$@"
-        printf '%%description\ntest\n%%install\nmkdir -p %%{buildroot}/usr/share/%s %%{buildroot}/etc\n' "$name"
-        printf 'echo %s >%%{buildroot}/usr/share/%s/version\necho version=%s >%%{buildroot}/etc/%s.conf\n' "$version" "$name" "$version" "$name"
-        [ -z "${SIZE:-}" ] || printf 'head -c %s /dev/urandom >%%{buildroot}/usr/share/%s/data\n' "$SIZE" "$name"
+        printf '%%description\ntest\n%%install\nmkdir -p %%{buildroot}/usr/share/%s %%{buildroot}/etc\n' "$files"
+        printf 'echo %s >%%{buildroot}/usr/share/%s/version\necho version=%s >%%{buildroot}/etc/%s.conf\n' "$version" "$files" "$version" "$files"
+        [ -z "${SIZE:-}" ] || printf 'head -c %s /dev/urandom >%%{buildroot}/usr/share/%s/data\n' "$SIZE" "$files"
+        [ -z "${BOOT:-}" ] || printf 'mkdir %%{buildroot}/boot; touch %%{buildroot}/boot/vmlinuz-%s\n' "$(uname -r)"
         [ -z "${SPEC:-}" ] || printf '%s\n' "$SPEC"
-        printf '%%files\n/usr/share/%s\n%%config(noreplace) /etc/%s.conf\n' "$name" "$name"
+        printf '%%files\n/usr/share/%s\n%%config(noreplace) /etc/%s.conf\n' "$files" "$files"
+        [ -z "${BOOT:-}" ] || echo '/boot/vmlinuz-*'
     } >"$top/one.spec"
     rpmbuild -bb --quiet --define "_topdir $top" --define "_rpmdir /srv/rpm" \
         --define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' --define '_build_id_links none' \

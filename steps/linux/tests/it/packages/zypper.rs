@@ -125,7 +125,7 @@ fn a_file_that_is_not_to_be_had_is_missing_and_the_others_are_kept() {
 #[test]
 fn what_zypper_refuses_is_told_before_anything_is_done() {
     let scratch = scratch();
-    scratch.sh("rpm_ picky 1.0-1 'Requires: nowhere'; publish_rpm; zypper -q -n addlock other");
+    scratch.sh("rpm_ picky 1.0-1 'Requires: nowhere'; FILES=app; rpm_ thief 2.0-1; publish_rpm; zypper -q -n addlock other");
     scratch.refresh();
     for (order, verdict, cause) in [
         (wanted(&["app=9-1"]), Verdict::Missing, "no provider of 'app.x86_64=9-1' found"),
@@ -140,6 +140,8 @@ fn what_zypper_refuses_is_told_before_anything_is_done() {
         assert_eq!(scratch.rehearse(&order), Err((verdict, cause.to_owned())));
         assert_eq!(scratch.install(&order), (verdict, cause.to_owned()));
     }
+    let (verdict, cause) = scratch.install(&wanted(&["thief=2.0-1"]));
+    assert_eq!((verdict, cause.as_str()), (Verdict::Refused, "two packages have /etc/app.conf"));
     assert_eq!(scratch.installed(), FIRST);
     let held_too = Order { held_too: true, ..wanted(&["other=1:1.2-1"]) };
     assert_eq!(scratch.install(&held_too), (Verdict::Done, String::new()));
@@ -236,4 +238,35 @@ fn facts_are_those_of_the_host_and_two_versions_of_one_package_are_repaired() {
     assert_eq!((verdict, cause.as_str()), (Verdict::Done, ""));
     assert_eq!(facts().broken, Vec::<String>::new());
     assert_eq!(scratch.installed(), ["app=1.0-1", "lib=1.0-1", "other=1:1.2-1"]);
+}
+
+#[test]
+fn of_several_kernels_the_one_that_came_last_goes_and_never_the_one_that_runs() {
+    let scratch = scratch();
+    scratch.sh("printf '[main]\\nmultiversion = provides:multiversion(kernel)\\n' >/etc/zypp/zypp.conf
+         kernel='Provides: multiversion(kernel)'; FILES=kernel-5.1; rpm_ kernel-default 5.1-1 \"$kernel\"; publish_rpm
+         zypper -q -n refresh; zypper -q -n install kernel-default >/dev/null
+         FILES=kernel-5.2; rpm_ kernel-default 5.2-1 \"$kernel\"; publish_rpm");
+    scratch.refresh();
+    let new = wanted(&["kernel-default=5.2-1"]);
+    assert_eq!(lines(&scratch.rehearse(&new).expect("a rehearsal")), ["kernel-default: none -> 5.2-1"]);
+    assert_eq!(scratch.install(&new), (Verdict::Done, String::new()));
+    let kernels = || scratch.sh("rpm -q kernel-default --qf '%{VERSION}\n' | sort");
+    assert_eq!(kernels(), "5.1\n5.2\n");
+
+    let order = back(&["kernel-default-"]);
+    assert_eq!(lines(&scratch.rehearse(&order).expect("a rehearsal")), ["kernel-default: 5.2-1 -> none"]);
+    assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
+    assert_eq!(kernels(), "5.1\n");
+
+    scratch.sh(
+        "BOOT=yes; FILES=kernel-5.3; rpm_ kernel-default 5.3-1 'Provides: multiversion(kernel)'; publish_rpm",
+    );
+    scratch.refresh();
+    assert_eq!(scratch.install(&wanted(&["kernel-default=5.3-1"])), (Verdict::Done, String::new()));
+    let why =
+        (Verdict::Refused, "it would remove kernel-default-5.3-1.x86_64, the kernel that runs".to_owned());
+    assert_eq!(scratch.rehearse(&order), Err(why.clone()));
+    assert_eq!(scratch.install(&order), why);
+    assert_eq!(kernels(), "5.1\n5.3\n");
 }
