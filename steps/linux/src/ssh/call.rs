@@ -63,6 +63,8 @@ pub(crate) struct Answer {
 pub(crate) enum Unanswered {
     /// The connection was gone before anything was sent; another one may do.
     Gone(Fault),
+    /// The host opens no more sessions over this connection for now; nothing was sent.
+    Full(Fault),
     /// This is what there is to say.
     For(Fault),
 }
@@ -92,7 +94,18 @@ impl Call<'_> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match timeout_at(until, command.spawn()).await {
             Ok(Ok(child)) => child,
-            Ok(Err(error)) => return Err(gone(chain(&error))),
+            Ok(Err(error)) => {
+                let why = chain(&error);
+                return Err(if why.contains("open refused") {
+                    let message = format!(
+                        "{} opens too few sessions over one connection: set `MaxSessions 10` in its sshd_config",
+                        access.address
+                    );
+                    Unanswered::Full(fault(self.name, FaultKind::Target, message))
+                } else {
+                    gone(why)
+                });
+            }
             Err(_) => {
                 master.suspect();
                 let message = format!(

@@ -9,6 +9,7 @@
 
 mod access;
 mod call;
+mod folder;
 mod heard;
 mod master;
 mod pool;

@@ -8,14 +8,19 @@ use std::{
 };
 
 use runbook_steps::ports::fault::{Fault, FaultKind};
-use tempfile::TempDir;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
-use super::{Access, Answer, Call, Master, call::Unanswered, fault};
+use super::{Access, Answer, Call, Master, call::Unanswered, fault, folder::Folder};
 
 /// How many connections are made at a time: each takes a processor of ours and of a jump host for the exchange of keys,
 /// and sshd begins to drop more than 10 that have not logged in (`MaxStartups`).
 const CONNECTS: usize = 8;
+
+/// How long to wait where a host opens no more sessions for now.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// After this time without a call, a connection is closed: a soak of days holds none.
 const IDLE: Duration = Duration::from_secs(300);
@@ -23,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(300);
 /// The connections that are open: at most one for each way to reach a host, and at most so many in all.
 pub(crate) struct Pool {
     /// The folder of the control sockets.
-    folder: Mutex<Option<Arc<TempDir>>>,
+    folder: Mutex<Option<Arc<Folder>>>,
     base: Vec<PathBuf>,
     withheld: Vec<String>,
     hosts: Mutex<HashMap<Access, Arc<Host>>>,
@@ -72,6 +77,7 @@ impl Pool {
         password: Option<&str>,
     ) -> Result<Answer, Fault> {
         let mut again = true;
+        let mut until = None;
         loop {
             // Whoever waits for a place may find this one idle afterwards, also where this call is given up.
             let _freed = Freed(&self.freed);
@@ -86,7 +92,15 @@ impl Pool {
                     again = false;
                     master.suspect();
                 }
-                Err(Unanswered::Gone(fault) | Unanswered::For(fault)) => return Err(fault),
+                // Another call's session may end soon.
+                Err(Unanswered::Full(_))
+                    if Instant::now() < *until.get_or_insert(Instant::now() + self.patience) =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(Unanswered::Gone(fault) | Unanswered::Full(fault) | Unanswered::For(fault)) => {
+                    return Err(fault);
+                }
                 Ok(answer) => return Ok(answer),
             }
         }
@@ -146,7 +160,7 @@ impl Pool {
     }
 
     /// The private folder of the control sockets.
-    fn folder(self: &Arc<Self>) -> Result<Arc<TempDir>, Fault> {
+    fn folder(self: &Arc<Self>) -> Result<Arc<Folder>, Fault> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = folder.as_ref() {
             return Ok(Arc::clone(folder));
@@ -159,7 +173,7 @@ impl Pool {
                 why = format!("the path {} is too long for sockets", base.display());
                 continue;
             }
-            match tempfile::Builder::new().prefix(".runbook-ssh-").tempdir_in(base) {
+            match Folder::new(base) {
                 Ok(made) => {
                     let made = Arc::new(made);
                     *folder = Some(Arc::clone(&made));

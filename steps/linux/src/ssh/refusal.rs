@@ -54,7 +54,19 @@ pub(super) fn read(log: &str, access: &Access) -> Fault {
     {
         return fault(CALL, FaultKind::Invalid, format!("ssh does not take its configuration: {line}"));
     }
-    let said = lines.iter().rev().find(|line| !line.starts_with("Connection closed by UNKNOWN"));
+    if let Some(line) = find("account is currently not available").or_else(|| find("account has expired")) {
+        let said = line.trim_end_matches('.');
+        return fault(
+            CALL,
+            FaultKind::Denied,
+            format!("{host} lets nobody run anything as this user: {said}; see `{typed} true`"),
+        );
+    }
+    // With jump hosts, the first failure is the cause and the last one its consequence.
+    let cause = ["connect to host", "Could not resolve", "open failed"].into_iter().find_map(find);
+    let said = cause.or_else(|| {
+        lines.iter().rev().find(|line| !line.starts_with("Connection closed by UNKNOWN")).copied()
+    });
     let said = said.map_or("ssh ended without a word", |line| line.trim_end_matches('.'));
     let said = said.trim_start_matches("ssh: ");
     fault(CALL, FaultKind::NotSent, format!("{host} cannot be reached: {said}; try `{typed} true`"))
@@ -136,8 +148,9 @@ mod tests {
             (
                 "ssh: connect to host 127.0.0.1 port 22024: Connection refused\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n",
                 FaultKind::NotSent,
-                "closed by remote host",
+                "port 22024: Connection refused",
             ),
+            ("This account is currently not available.\n", FaultKind::Denied, "lets nobody run anything"),
             ("", FaultKind::NotSent, "without a word"),
         ] {
             let fault = read(log, &access());

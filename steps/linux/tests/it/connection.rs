@@ -156,3 +156,23 @@ async fn connections_are_shared_by_clones_and_end_with_the_last() {
     drop(hosts);
     wait_for("it ends", || sshd.masters().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_few_sessions_is_asked_one_after_the_other() {
+    let sshd = Sshd::with("MaxSessions 2\n");
+    let (hosts, host) = (sshd.hosts(), sshd.host(1));
+    let calls: Vec<_> = (0..6)
+        .map(|number| {
+            let (hosts, host) = (hosts.clone(), host.clone());
+            tokio::spawn(async move { seen(&hosts, &host, &format!("exit {number}")).await.code })
+        })
+        .collect();
+    for (call, number) in calls.into_iter().zip(0..) {
+        assert_eq!(call.await.expect("no panic"), Some(number));
+    }
+    let sshd = Sshd::with("MaxSessions 1\n");
+    let hosts = sshd.hosts().patient_for(std::time::Duration::from_secs(1));
+    let fault = refused(&hosts, &sshd.host(1)).await;
+    assert_eq!(fault.kind, FaultKind::Target);
+    assert!(fault.message.contains("`MaxSessions 10`"), "{}", fault.message);
+}

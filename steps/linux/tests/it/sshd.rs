@@ -35,6 +35,11 @@ impl Drop for Sshd {
 
 impl Sshd {
     pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With more lines in its configuration.
+    pub fn with(more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("rb-ssh").tempdir_in("/tmp").expect("a folder");
         let at = |name: &str| folder.path().join(name);
         for key in ["host", "id", "stranger"] {
@@ -55,7 +60,7 @@ impl Sshd {
         let server = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nPidFile none\nAuthorizedKeysFile {root}/authorized\n\
              StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             UsePAM no\nSetEnv PATH={root}/bin:/usr/local/bin:/usr/bin:/bin\n"
+             UsePAM no\nSetEnv PATH={root}/bin:/usr/local/bin:/usr/bin:/bin\n{more}"
         );
         fs::write(at("sshd.conf"), server).expect("a configuration");
         let host_key = fs::read_to_string(at("host.pub")).expect("a key");
