@@ -6,11 +6,9 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use runbook_engine::expression;
-use runbook_steps::ports::secret::SecretSource;
 use thiserror::Error;
 
 use super::mask::Mask;
@@ -88,12 +86,6 @@ impl Secrets {
     /// What takes them out of texts.
     pub fn mask(&self) -> &Mask {
         &self.mask
-    }
-
-    /// Their values by name, for ports that are told the name of one. What they say and do with it is masked as
-    /// everything else is: the mask is made of the same values.
-    pub fn source(self) -> SecretSource {
-        Arc::new(move |name| expression::Secrets::secret(&self, name))
     }
 
     /// Whether there is one of this name.

@@ -8,7 +8,6 @@ pub mod http;
 pub mod inventory;
 pub mod linux;
 pub mod process;
-pub mod secret;
 pub mod ssm;
 
 use std::sync::Arc;
