@@ -1,5 +1,6 @@
 //! Inventory files: what holds for each host, which hosts a pattern chooses, and what is refused.
 
+use proptest::{collection::vec, prelude::proptest, sample::select};
 use runbook_engine::{
     connection::Sudo,
     diagnostic::render,
@@ -284,4 +285,26 @@ source:
     );
     let From::Http(pages) = source.from else { panic!("{:?}", source.from) };
     assert_eq!((pages.items.as_deref(), &pages.groups[..]), (Some("results"), &["role.slug".to_owned()][..]));
+}
+
+proptest! {
+    /// Whatever a file holds, it is read or refused.
+    #[test]
+    fn no_file_breaks_the_reader(
+        pieces in vec(select(vec![
+            "inventory: x\n", "hosts:\n", "groups:\n", "  web:\n", "    hosts: ", "    children: ", "[web1, web2]", "{ web1: ", "}",
+            "    connection: ", "{ port: 22, sudo: password }", "source:\n", "  http: ", "  ansible: ", "    vars: ", "\n", "- ", "&a ",
+            "*a", "'", "~", "\u{0}", "é", ": ", "all", "web", "{ url: x, name: y }", "timeout: 1s",
+        ]), 0..24),
+        pattern in "[a-z*?:!&,~@\\[ ]{0,12}",
+    ) {
+        let text = pieces.concat();
+        let reading = read_inventory("inventory.yaml", text.as_bytes());
+        render(&reading.diagnostics, &reading.sources, false);
+        if let Some(register) = reading.file.and_then(|file| file.register(None).ok()) {
+            // Both outcomes are right; a panic is not.
+            let _ = register.select(Some(&pattern));
+        }
+        let _ = Pattern::parse(&pattern);
+    }
 }

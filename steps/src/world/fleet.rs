@@ -93,6 +93,12 @@ pub struct MachineGroup {
     /// Variables of hosts.
     #[serde(default)]
     pub vars: BTreeMap<String, serde_json::Value>,
+    /// What hosts serve: `production`.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Who answers for hosts.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// The account, twelve digits; absent: whichever is asked for, `000000000000` where none is. Who brings no role is
     /// in the first account of the file.
     #[serde(default)]

@@ -105,8 +105,13 @@ fn chosen(
     let mut platforms = BTreeMap::new();
     for machine in hosts {
         let (card, of) = (&roster.machines[machine], roster.group(machine));
-        let entry =
-            HostEntry { address: card.private_ip.clone(), vars: of.vars.clone(), ..HostEntry::default() };
+        let entry = HostEntry {
+            address: card.private_ip.clone(),
+            vars: of.vars.clone(),
+            environment: of.environment.clone(),
+            owner: of.owner.clone(),
+            ..HostEntry::default()
+        };
         platforms.insert(card.name.as_str(), of.platform.as_str());
         register.groups.entry(of.name.clone()).or_default().insert(card.name.clone());
         register.hosts.insert(card.name.clone(), entry);

@@ -2,6 +2,7 @@
 
 mod ansible;
 mod files;
+mod gather;
 mod programs;
 mod server;
 
