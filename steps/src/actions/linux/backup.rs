@@ -303,7 +303,7 @@ async fn made(
         target: host.target.id.clone(),
         home: host.target.home.clone(),
         vault: None,
-        size_gib: bytes.map(|bytes| bytes.div_ceil(1 << 30)),
+        size_gib: bytes.map(|bytes| (bytes + (1 << 29)) >> 30),
         expires,
     };
     host.ctx.ledger.made(vec![artifact]).await

@@ -6,7 +6,7 @@ use runbook_engine::outcome::{ErrorClass, Outcome};
 use serde_json::Value;
 
 use super::{
-    host::{Host, PATIENCE, SILENCE, passed, passes, pause},
+    host::{Host, PATIENCE, SILENCE, passed, passes, pause, said},
     job::{End, Errand, clock},
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Host {
                     return Err(Failure::failed(cause));
                 }
                 Ok(_) => "it answers on the boot of before".to_owned(),
-                Err(fault) if !passes(fault.kind) => return Err(Failure::failed(fault.to_string())),
+                Err(fault) if !passes(fault.kind) => return Err(Failure::failed(said(&fault))),
                 Err(fault) => fault.message,
             };
             if passed(&self.ctx, began) >= SILENCE || known == StopReason::TimedOut {

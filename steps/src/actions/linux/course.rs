@@ -164,7 +164,7 @@ async fn prepare(host: &Host, wishes: &Wishes) -> Result<(Transaction, Manifest)
 
 async fn rehearse(host: &Host, order: &Order) -> Result<Vec<Change>, Failure> {
     let refused = |fault: Fault| match fault.kind {
-        FaultKind::NotFound | FaultKind::Invalid => {
+        FaultKind::NotFound | FaultKind::Invalid | FaultKind::Target if fault.call != "ssh:connect" => {
             left_alone(format!("the package manager refuses: {}", fault.message))
         }
         _ => super::host::not_begun(&fault),

@@ -99,21 +99,35 @@ impl Host {
             true => Failure::Failed {
                 outcome: Outcome::Unreachable,
                 class: ErrorClass::Failed,
-                cause: fault.to_string(),
+                cause: said(&fault),
             },
-            false => Failure::failed(fault.to_string()),
+            false => Failure::failed(said(&fault)),
         })
     }
 }
 
 /// What is reported of a host that was not begun with: its class says that nothing was applied.
 pub(super) fn not_begun(fault: &Fault) -> Failure {
-    let (outcome, cause) = match fault.kind {
-        FaultKind::Denied => (Outcome::Failed, format!("{}: {}", fault.call, fault.message)),
-        kind if passes(kind) || kind == FaultKind::Target => (Outcome::Unreachable, fault.to_string()),
-        _ => (Outcome::Failed, fault.to_string()),
+    // What is not the known host is not reached; what the known host cannot do, it fails at.
+    let other = fault.kind == FaultKind::Target && fault.call == CONNECT;
+    let (outcome, class) = match fault.kind {
+        FaultKind::Busy => (Outcome::Failed, ErrorClass::Busy),
+        FaultKind::Capacity => (Outcome::Failed, ErrorClass::Capacity),
+        kind if other || passes(kind) => (Outcome::Unreachable, ErrorClass::Undeliverable),
+        _ => (Outcome::Failed, ErrorClass::Undeliverable),
     };
-    Failure::Failed { outcome, class: ErrorClass::Undeliverable, cause }
+    Failure::Failed { outcome, class, cause: said(fault) }
+}
+
+/// The call of a connection that is not made.
+const CONNECT: &str = "ssh:connect";
+
+/// A fault in words. That a connection was not made is said by the message.
+pub(super) fn said(fault: &Fault) -> String {
+    match fault.call {
+        CONNECT => fault.message.clone(),
+        call => format!("{call}: {}", fault.message),
+    }
 }
 
 /// A host that is left alone for a reason of ours: its class says that nothing was applied.

@@ -36,7 +36,7 @@ impl Door {
         let ids = [host.id.clone()];
         self.world
             .read(self.label(), call, &ids, |state, now| {
-                let machine = reach(state, host, now, self.label(), call)?;
+                let machine = reach(state, host, now, self.label())?;
                 answer(state, machine, now)
             })
             .await
@@ -66,7 +66,7 @@ impl Door {
         let label = self.label().cloned();
         self.world
             .write(self.label(), call, &ids, move |state, now, struck| {
-                let machine = reach(state, host, now, label.as_ref(), call)?;
+                let machine = reach(state, host, now, label.as_ref())?;
                 Ok((decide(state, machine, now, struck)?, ()))
             })
             .await

@@ -22,14 +22,8 @@ pub fn machine(state: &State, host: &Target) -> Option<usize> {
 }
 
 /// The machine that answers, or why none does.
-pub fn reach(
-    state: &State,
-    host: &Target,
-    now: Timestamp,
-    label: Option<&Label>,
-    call: &'static str,
-) -> Result<usize, Fault> {
-    let fault = |kind, message: String| Fault { call, kind, code: None, message };
+pub fn reach(state: &State, host: &Target, now: Timestamp, label: Option<&Label>) -> Result<usize, Fault> {
+    let fault = |kind, message: String| Fault { call: "ssh:connect", kind, code: None, message };
     let name = &host.name;
     let Some(place) = machine(state, host) else {
         return Err(fault(FaultKind::NotSent, format!("the name {name} is not known")));

@@ -36,9 +36,9 @@ async fn hosts_that_are_not_reached_were_not_begun() {
     );
     let attempt = attempt(&world, json!({ "script": "true" }));
     let said = run(&Script::default(), &attempt).await;
-    assert_eq!(said[0], "unreachable: ssh:start: box-1 does not answer");
+    assert_eq!(said[0], "unreachable: box-1 does not answer");
     assert!(said[1].starts_with("unreachable: ") && said[1].contains("ssh-keygen -R box-2"), "{}", said[1]);
-    assert_eq!(said[2], "failed: ssh:start: sudo wants a password on box-3");
+    assert_eq!(said[2], "failed: sudo wants a password on box-3");
     let recorded = attempt.journal.recorded();
     assert!(recorded.reports.values().all(|report| report.class == Some(ErrorClass::Undeliverable)));
 }
