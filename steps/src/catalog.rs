@@ -6,7 +6,7 @@ use runbook_engine::catalog::{ActionDoc, Catalog, WayBack, WayBackAsked, gates};
 
 use crate::{
     action::Action,
-    actions::{aws, check, linux, local, notify},
+    actions::{ansible, aws, check, linux, local, notify},
 };
 
 /// The actions by name, and the gates, which the core itself runs.
@@ -24,6 +24,7 @@ impl Actions {
             actions.docs.insert(doc.name, doc);
         }
         actions
+            .with(ansible::playbook::Playbook::default())
             .with(aws::backup::Backup::default())
             .with(aws::command::Command::default())
             .with(aws::compliance::Compliance::default())

@@ -7,6 +7,7 @@ pub mod context;
 pub mod fanout;
 pub mod guard;
 pub mod ports;
+pub mod playbooks;
 mod program;
 pub mod programs;
 pub mod world;

@@ -1,5 +1,6 @@
 //! Where the world begins: small traits in its own terms, each with a real adapter and a simulated one.
 
+pub mod ansible;
 pub mod backup;
 pub mod clock;
 pub mod ec2;
@@ -21,6 +22,8 @@ pub struct Ports {
     pub http: Arc<dyn http::Http>,
     /// Programs on this machine.
     pub process: Arc<dyn process::Process>,
+    /// Ansible playbooks that this machine runs.
+    pub ansible: Arc<dyn ansible::Ansible>,
     /// Which machines there are.
     pub inventory: Arc<dyn inventory::Inventory>,
     /// Hosts of our own.

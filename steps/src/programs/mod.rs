@@ -240,7 +240,7 @@ fn launch(
 }
 
 /// Makes a folder that nobody else can look into, with everything above it.
-fn private_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 

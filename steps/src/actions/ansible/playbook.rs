@@ -1,0 +1,361 @@
+//! `ansible/playbook`: a playbook for a wave.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use runbook_engine::{
+    catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, Unit, TimeoutDoc},
+    duration::Span,
+    ids::TargetId,
+    outcome::{Effect, ErrorClass},
+    target::{Home, Target},
+};
+use serde_json::{Map, Value};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use super::{
+    inventory,
+    verdict::{Asked, Verdict, is_unclear, judge},
+};
+use crate::{
+    action::{Action, Failure, Inputs, Work},
+    context::{Context, Intent, StopReason},
+    fanout::journal,
+    ports::{
+        ansible::{Described, Play},
+        process::Progress,
+    },
+    program::{End, environment, wait},
+};
+
+/// Its documentation.
+pub fn doc() -> ActionDoc {
+    ActionDoc {
+        inputs: vec![
+            InputDoc::required("playbook", InputKind::String, "Its file, relative to the working folder."),
+            InputDoc::optional(
+                "inventory",
+                InputKind::Strings,
+                "Inventories of Ansible's that have these machines under the same names; absent: one is made of the \
+                 plan, with each machine's connection and variables.",
+            ),
+            InputDoc::optional(
+                "vars",
+                InputKind::Any,
+                "Variables that go before all others, by name (`--extra-vars`).",
+            ),
+            InputDoc::optional("tags", InputKind::Strings, "Only what has one of these tags."),
+            InputDoc::optional("skip_tags", InputKind::Strings, "Nothing that has one of these tags."),
+            InputDoc::optional(
+                "forks",
+                InputKind::Integer,
+                "How many machines at a time; absent: all of the wave, at most 25.",
+            ),
+            InputDoc::defaulting(
+                "check",
+                InputKind::Bool,
+                false,
+                "Only say what would be changed (`--check`): `changes` of the outputs has the tasks.",
+            ),
+            InputDoc::defaulting(
+                "repeatable",
+                InputKind::Bool,
+                false,
+                "It does no harm to run it again: that is done, once, where nobody saw its end.",
+            ),
+            InputDoc::optional("env", InputKind::StringMap, "What is added to the environment.")
+                .may_hold_secrets(),
+            InputDoc::defaulting(
+                "program",
+                InputKind::String,
+                "ansible-playbook",
+                "What runs playbooks, where it is not the one of PATH.",
+            ),
+        ],
+        effect: EffectDoc::ByInput {
+            input: "check",
+            value: "true",
+            then: Effect::Reads,
+            otherwise: Effect::Unknown,
+        },
+        unit: Unit::Wave,
+        repeatable: false,
+        outputs: vec![
+            ("ok", "how many tasks ended well"),
+            ("changed", "how many of these changed something, or would"),
+            ("skipped", "how many tasks were skipped"),
+            ("rescued", "how many tasks failed and were rescued: such a machine counts as failed"),
+            ("ignored", "how many failures the playbook ignores"),
+            ("changes", "the tasks that changed something, or would; the first 50"),
+        ],
+        ..ActionDoc::new(
+            "ansible/playbook",
+            "Runs an Ansible playbook for a wave of machines, and takes the result of each one from Ansible's own counts.",
+            TimeoutDoc::Fixed(Span::from_hours(2)),
+        )
+    }
+}
+
+/// The call, as the journal names it.
+const START: &str = "ansible:playbook";
+
+/// Ansible forks a process for each machine at work, of some 60 MB each.
+const FORKS: usize = 25;
+
+/// Invocations at a time, where the machines of a wave have different inputs.
+const AT_ONCE: usize = 4;
+
+/// The action.
+#[derive(Clone, Debug)]
+pub struct Playbook {
+    doc: ActionDoc,
+}
+
+impl Default for Playbook {
+    fn default() -> Self {
+        Self { doc: doc() }
+    }
+}
+
+#[async_trait]
+impl Action for Playbook {
+    fn doc(&self) -> &ActionDoc {
+        &self.doc
+    }
+
+    fn begins_with_intent(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
+        if ctx.resumed {
+            look_up(ctx).await?;
+            ctx.ledger.looked_up().await?;
+        }
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        let mut working = JoinSet::new();
+        for group in groups(work) {
+            let (ctx, turns) = (ctx.clone(), Arc::clone(&turns));
+            working.spawn(async move {
+                let _turn = turns.acquire().await.map_err(|_| Failure::Detached)?;
+                group.work(&ctx).await
+            });
+        }
+        let mut failed: Option<Failure> = None;
+        while let Some(ended) = working.join_next().await {
+            let result = ended.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Failure::Detached),
+            });
+            if let Err(failure) = result {
+                failed = Some(match failed.take() {
+                    Some(first) => first.or(failure),
+                    None => failure,
+                });
+            }
+        }
+        failed.map_or(Ok(Value::Null), Err)
+    }
+}
+
+/// The machines that share an invocation: their inputs are the same.
+struct Group {
+    key: String,
+    machines: Vec<Arc<Target>>,
+    inputs: Arc<Inputs>,
+}
+
+/// One, unless an input differs from machine to machine. A group is known by its inputs, which are the same in every
+/// life; of its machines some may have been reported already.
+fn groups(work: Work) -> Vec<Group> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for (target, inputs) in work.targets {
+        let key = serde_json::to_string(&inputs.values).unwrap_or_default();
+        let group = groups.entry(key.clone()).or_insert_with(|| Group { key, machines: Vec::new(), inputs });
+        group.machines.push(target);
+    }
+    groups.into_values().collect()
+}
+
+impl Group {
+    async fn work(self, ctx: &Context) -> Result<(), Failure> {
+        // Inputs are long; the name of their group is not, and says nothing of them.
+        let key = ctx.token(&self.key, "group").to_string();
+        let (verdicts, tokens) = match recalled(ctx, &key) {
+            Some(verdicts) => (verdicts, [self.token(ctx, false), self.token(ctx, true)].to_vec()),
+            None => match self.run(ctx, &key).await {
+                Ok(found) => found,
+                Err(Failure::Failed { outcome, class, cause }) => {
+                    return self.report_all(ctx, Failure::Failed { outcome, class, cause }).await;
+                }
+                Err(failure) => return Err(failure),
+            },
+        };
+        let open = self.machines.iter().map(|machine| &machine.id);
+        let done = open.filter_map(|id| Some((id.clone(), verdicts.get(id)?.clone().done()))).collect();
+        journal(ctx, done).await?;
+        for token in tokens {
+            if let Err(why) = ctx.ports.ansible.forget(&token).await {
+                // Nobody will ask for it again.
+                tracing::warn!(token, why, "the traces of a playbook could not be deleted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Other groups of the wave go on.
+    async fn report_all(&self, ctx: &Context, failure: Failure) -> Result<(), Failure> {
+        let Failure::Failed { outcome, class, cause } = failure else { return Err(failure) };
+        let report = runbook_engine::run::event::Report::failed(outcome, class, cause);
+        ctx.ledger.report(self.ids(), report).await
+    }
+
+    fn ids(&self) -> Vec<TargetId> {
+        self.machines.iter().map(|machine| machine.id.clone()).collect()
+    }
+
+    fn token(&self, ctx: &Context, again: bool) -> String {
+        ctx.token(&self.key, if again { "ansible:again" } else { START }).to_string()
+    }
+
+    /// Runs the playbook, or takes up the one that an earlier life started. What came of it is in a checkpoint when this
+    /// returns, and nowhere else: what it told may hold secrets, which the journal masks.
+    async fn run(&self, ctx: &Context, key: &str) -> Result<(BTreeMap<TargetId, Verdict>, Vec<String>), Failure> {
+        let again = format!("{key}/again");
+        let first = !ctx.memory.intents.contains_key(&again);
+        let harmless = self.flag("check") || self.flag("repeatable");
+        let mut tokens = vec![self.token(ctx, false)];
+        let mut came = None;
+        if first {
+            came = Some(self.leg(ctx, key, &tokens[0]).await?);
+        }
+        let unclear = came.as_ref().is_none_or(|(end, told)| is_unclear(end, told));
+        if unclear && harmless && (!first || ctx.stopping() == StopReason::None) {
+            let token = self.token(ctx, true);
+            came = Some(self.leg(ctx, &again, &token).await?);
+            tokens.push(token);
+        }
+        let Some((end, told)) = came else { return Err(Failure::failed("the playbook was not run")) };
+        let intended = ctx.memory.intents.get(key).map_or_else(|| self.ids(), |intent| intent.targets.clone());
+        let asked = Asked {
+            program: self.program(),
+            playbook: self.inputs.required_text("playbook")?,
+            check: self.flag("check"),
+            hosts: &intended,
+        };
+        let verdicts = judge(asked, &end, &told);
+        let kept = serde_json::to_value(&verdicts).map_err(|error| Failure::failed(error.to_string()))?;
+        ctx.ledger.checkpoint(key, kept).await?;
+        Ok((verdicts, tokens))
+    }
+
+    /// One invocation, started at most once.
+    async fn leg(
+        &self,
+        ctx: &Context,
+        key: &str,
+        token: &str,
+    ) -> Result<(End, crate::ports::ansible::Told), Failure> {
+        let process = &ctx.ports.process;
+        // A first life need not ask: the token is its own.
+        let known = ctx.memory.intents.contains_key(key);
+        if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
+            not_stopping(ctx)?;
+            let play = self.play(ctx, token)?;
+            if !known {
+                let (key, token) = (key.to_owned(), token.to_owned());
+                let intent = Intent { key, call: START, token, targets: self.ids(), makes: None };
+                ctx.ledger.intent(intent).await?;
+            }
+            let started = ctx.ports.ansible.start(play).await;
+            started.map_err(|why| not_started(&format!("the playbook could not be started: {why}")))?;
+        }
+        let end = wait(ctx, token, None).await?;
+        let told = ctx.ports.ansible.told(token).await.map_err(Failure::unknown)?;
+        Ok((end, told))
+    }
+
+    fn play(&self, ctx: &Context, token: &str) -> Result<Play, Failure> {
+        let inputs = &self.inputs;
+        let own = inputs.map("env");
+        let sources = inputs.texts("inventory");
+        let inventory = if sources.is_empty() {
+            self.passwords_are_given(&own)?;
+            Described::Here(inventory::of(self.machines.iter().map(AsRef::as_ref)))
+        } else {
+            Described::Sources(sources)
+        };
+        let vars = match inputs.values.get("vars") {
+            None | Some(Value::Null) => Value::Object(Map::new()),
+            Some(vars @ Value::Object(_)) => vars.clone(),
+            Some(_) => return Err(Failure::failed("the input `vars` must be values by name")),
+        };
+        Ok(Play {
+            token: token.to_owned(),
+            program: self.program().to_owned(),
+            playbook: inputs.required_text("playbook")?.to_owned(),
+            hosts: self.machines.iter().map(|machine| machine.id.to_string()).collect(),
+            inventory,
+            vars,
+            tags: inputs.texts("tags"),
+            skip_tags: inputs.texts("skip_tags"),
+            forks: inputs.integer("forks").unwrap_or(self.machines.len().min(FORKS) as u64).max(1),
+            check: self.flag("check"),
+            env: environment(ctx, None, own),
+        })
+    }
+
+    /// A host's password for sudo is known by the name of a secret, which only `env` may hold.
+    fn passwords_are_given(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let connections = self.machines.iter().filter_map(|machine| match &machine.home {
+            Home::Host { connection, .. } => inventory::password(connection).map(|name| (machine, name)),
+            Home::Aws { .. } => None,
+        });
+        for (machine, name) in connections {
+            if !env.contains_key(name) {
+                return Err(not_started(&format!(
+                    "{} wants a password for sudo: add `env: {{ {name}: \"{{{{ secret('{name}') }}}}\" }}`",
+                    machine.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn program(&self) -> &str {
+        self.inputs.text("program").unwrap_or("ansible-playbook")
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.inputs.values.get(key).is_some_and(|value| value.as_bool().unwrap_or(value == "true"))
+    }
+}
+
+fn recalled(ctx: &Context, key: &str) -> Option<BTreeMap<TargetId, Verdict>> {
+    serde_json::from_value(ctx.recall(key)?.clone()).ok()
+}
+
+/// A wave whose turn comes when the attempt must stop already is left alone.
+fn not_stopping(ctx: &Context) -> Result<(), Failure> {
+    match ctx.stopping() {
+        StopReason::None => Ok(()),
+        StopReason::TimedOut => Err(not_started("the time was over before the playbook was started")),
+        StopReason::Cancelled => Err(not_started("the run was cancelled before the playbook was started")),
+        StopReason::Detach => Err(Failure::Detached),
+    }
+}
+
+/// A failure whose class says that nothing was applied.
+fn not_started(cause: &str) -> Failure {
+    Failure::of(ErrorClass::Undeliverable, cause)
+}
+
+/// Asks for everything that earlier lives may have started: only then may the attempt be judged by its deadline.
+async fn look_up(ctx: &Context) -> Result<(), Failure> {
+    for intent in ctx.memory.intents.values() {
+        if let Err(why) = ctx.ports.process.progress(&intent.token).await {
+            return Err(Failure::unknown(format!("nobody can say how the playbook stands: {why}")));
+        }
+    }
+    Ok(())
+}
