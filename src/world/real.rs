@@ -6,10 +6,12 @@ use runbook_engine::expression;
 use runbook_http::Network;
 use runbook_linux::Hosts;
 use runbook_steps::{
+    playbooks::Playbooks,
     ports::{
         Ports,
         clock::{Clock, SystemClock},
         http::Http,
+        process::Process,
     },
     programs::{Programs, outputs_folder},
 };
@@ -75,8 +77,10 @@ pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Result<Port
     let runtime_folder = setup.vars.get("XDG_RUNTIME_DIR").map(Path::new);
     let secrets = setup.vars.keys().filter(|name| name.starts_with(VARIABLE) || *name == FOLDER).cloned();
     let withheld: Vec<String> = secrets.collect();
-    let programs = Programs::new(setup.state.join("programs"), outputs_folder(&setup.state, runtime_folder))
-        .withholding(withheld.iter().cloned());
+    let outputs = outputs_folder(&setup.state, runtime_folder);
+    let programs =
+        Programs::new(setup.state.join("programs"), outputs.clone()).withholding(withheld.iter().cloned());
+    let process: Arc<dyn Process> = Arc::new(programs);
     let secrets = known.clone();
     let hosts = Hosts::new()
         .in_folder(runtime_folder.map(Path::to_owned))
@@ -94,7 +98,8 @@ pub(super) fn ports(setup: &Setup, folder: &Path, around: Around) -> Result<Port
     Ok(Ports {
         clock: around.clock,
         http: around.http,
-        process: Arc::new(programs),
+        ansible: Arc::new(Playbooks::new(Arc::clone(&process), outputs)),
+        process,
         inventory: Arc::new(inventory),
         linux: Arc::new(hosts),
         aws: factory,

@@ -82,6 +82,7 @@ impl Sandboxed {
             aws: aws(format!("http://{calls}"), &time, &place, &setup.vars),
         };
         let mut ports = real::ports(setup, folder, real)?;
+        // Of a playbook only its program is waited for, through this port.
         ports.process = Arc::new(Breathing(ports.process));
         let name = format!("{PREFIX}{}", place.fleet);
         Ok(Some(Arc::new(Self { name, address, time, ports, said: Mutex::default() })))

@@ -225,6 +225,13 @@ pub enum EffectDoc {
     },
 }
 
+/// Whether the value of an input is this word, or the truth value that is written so.
+pub(crate) fn is_written(given: &Value, word: &str) -> bool {
+    given
+        .as_str()
+        .map_or_else(|| given.as_bool().is_some_and(|flag| flag.to_string() == word), |text| text == word)
+}
+
 /// Whether an action wants machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,7 +9,7 @@ use super::{
     share::Share,
 };
 use crate::{
-    catalog::{ActionDoc, EffectDoc, TimeoutDoc},
+    catalog::{ActionDoc, EffectDoc, TimeoutDoc, is_written},
     diagnostic::Diagnostic,
     document::model::{Spanned, Step},
     duration::Span,
@@ -224,7 +224,7 @@ fn effect(step: &Step, doc: &ActionDoc, inputs: &Inputs) -> Effect {
         EffectDoc::Always(effect) => *effect,
         EffectDoc::ByInput { input, value, then, otherwise } => {
             let is = |map: &std::collections::BTreeMap<String, serde_json::Value>| {
-                map.get(*input).and_then(|given| given.as_str()) == Some(value)
+                map.get(*input).is_some_and(|given| is_written(given, value))
             };
             let worse = worse(*then, *otherwise);
             if inputs.late.iter().any(|key| key == input) {

@@ -8,9 +8,7 @@
 //! Ansible's exit code says little of a host, and its output is for people. So a callback plugin of ours writes a line
 //! for each thing that happens (`callback.py`); it needs nothing but Ansible itself.
 
-mod events;
-#[cfg(test)]
-mod tests;
+pub(crate) mod events;
 
 use std::{
     collections::BTreeMap,

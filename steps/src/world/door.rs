@@ -23,6 +23,7 @@ impl Door {
             clock: Arc::clone(&door) as Arc<dyn Clock>,
             http: Arc::clone(&door) as _,
             process: Arc::clone(&door) as _,
+            ansible: Arc::clone(&door) as _,
             inventory: Arc::clone(&door) as _,
             linux: Arc::clone(&door) as _,
             aws: Some(door as Arc<dyn AwsFactory>),

@@ -180,7 +180,13 @@ fn look(state: &mut State, program: &Program, now: Timestamp) {
 }
 
 /// Decides what becomes of a program. Faults that name no step are about commands and patches, not about programs.
-fn run(state: &State, program: Program, now: Timestamp, label: Option<&Label>, struck: &mut Struck) -> Fact {
+pub(super) fn run(
+    state: &State,
+    program: Program,
+    now: Timestamp,
+    label: Option<&Label>,
+    struck: &mut Struck,
+) -> Fact {
     let ended = end_of(state, &program, now);
     let machine = machine_of(state, &program);
     let mut code = 0;

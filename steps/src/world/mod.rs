@@ -34,6 +34,7 @@ mod machine;
 mod part;
 mod people;
 mod place;
+mod playbook;
 mod recovery_point;
 mod refusal;
 mod remote;

@@ -1,5 +1,6 @@
 //! Actions through the life of an attempt: started, crashed at every point, resumed.
 
+mod ansible;
 mod aws;
 mod catalog;
 mod checks;

@@ -6,7 +6,7 @@ use super::{
     kind::is_expression,
 };
 use crate::{
-    catalog::{ActionDoc, EffectDoc, InputKind},
+    catalog::{ActionDoc, EffectDoc, InputKind, is_written},
     diagnostic::Diagnostic,
     document::model::{Spanned, Step, StepTargets, What},
     outcome::Effect,
@@ -46,7 +46,7 @@ impl<'r> Check<'r> {
                     Some(given) if doc.input(input).is_some_and(|input| !knows(&input.kind, given)) => {
                         Effect::Reads
                     }
-                    Some(given) if given.as_str() == Some(value) => *then,
+                    Some(given) if is_written(given, value) => *then,
                     _ => *otherwise,
                 }
             }

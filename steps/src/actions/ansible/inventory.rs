@@ -63,7 +63,10 @@ fn reached(machine: &Target) -> Map<String, Value> {
 
 /// The variable of Ansible's environment that holds the password for sudo, by the name of the secret.
 pub(super) fn password(connection: &Connection) -> Option<&str> {
-    connection.sudo_password.as_deref().filter(|_| !matches!(connection.sudo, Some(Sudo::None | Sudo::Passwordless)))
+    connection
+        .sudo_password
+        .as_deref()
+        .filter(|_| !matches!(connection.sudo, Some(Sudo::None | Sudo::Passwordless)))
 }
 
 /// What ssh is told besides; Ansible splits it like a shell.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use runbook_engine::{
-    catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, Unit, TimeoutDoc},
+    catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, TimeoutDoc, Unit},
     duration::Span,
     ids::TargetId,
     outcome::{Effect, ErrorClass},
@@ -220,7 +220,11 @@ impl Group {
 
     /// Runs the playbook, or takes up the one that an earlier life started. What came of it is in a checkpoint when this
     /// returns, and nowhere else: what it told may hold secrets, which the journal masks.
-    async fn run(&self, ctx: &Context, key: &str) -> Result<(BTreeMap<TargetId, Verdict>, Vec<String>), Failure> {
+    async fn run(
+        &self,
+        ctx: &Context,
+        key: &str,
+    ) -> Result<(BTreeMap<TargetId, Verdict>, Vec<String>), Failure> {
         let again = format!("{key}/again");
         let first = !ctx.memory.intents.contains_key(&again);
         let harmless = self.flag("check") || self.flag("repeatable");
@@ -236,7 +240,8 @@ impl Group {
             tokens.push(token);
         }
         let Some((end, told)) = came else { return Err(Failure::failed("the playbook was not run")) };
-        let intended = ctx.memory.intents.get(key).map_or_else(|| self.ids(), |intent| intent.targets.clone());
+        let intended =
+            ctx.memory.intents.get(key).map_or_else(|| self.ids(), |intent| intent.targets.clone());
         let asked = Asked {
             program: self.program(),
             playbook: self.inputs.required_text("playbook")?,

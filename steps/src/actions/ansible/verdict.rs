@@ -136,13 +136,20 @@ fn not_begun(asked: Asked<'_>, ended: &Ended) -> Verdict {
         return Verdict::of(Outcome::Unknown, ErrorClass::Failed, cause);
     }
     let words = words(ended);
-    Verdict::untouched(format!("{program} did not begin with {playbook}: it exited with {}{words}", ended.code))
+    Verdict::untouched(format!(
+        "{program} did not begin with {playbook}: it exited with {}{words}",
+        ended.code
+    ))
 }
 
 /// It was started, and nothing else is known.
 fn lost(asked: Asked<'_>) -> Verdict {
     let cause = format!("{} was started, and nobody saw its end: this machine went down", asked.playbook);
-    if asked.check { Verdict::failed(cause) } else { Verdict::of(Outcome::Unknown, ErrorClass::Failed, cause) }
+    if asked.check {
+        Verdict::failed(cause)
+    } else {
+        Verdict::of(Outcome::Unknown, ErrorClass::Failed, cause)
+    }
 }
 
 /// It came to its own end.
@@ -153,7 +160,8 @@ fn finished(asked: Asked<'_>, host: &TargetId, heard: &HostTold, ended: Option<&
             return troubled(asked, trouble);
         }
         let unknown = format!("ignoring: {host}");
-        let known = !ended.is_some_and(|ended| ended.stderr.lines().any(|line| line.trim_end().ends_with(&unknown)));
+        let known =
+            !ended.is_some_and(|ended| ended.stderr.lines().any(|line| line.trim_end().ends_with(&unknown)));
         let why = if known {
             "no play of it works on this host, or all hosts before it failed"
         } else {
@@ -161,7 +169,8 @@ fn finished(asked: Asked<'_>, host: &TargetId, heard: &HostTold, ended: Option<&
         };
         return Verdict::untouched(format!("{playbook} did not reach {host}: {why}"));
     };
-    if let Some(trouble) = heard.trouble.as_ref().filter(|trouble| trouble.unreachable || counts.failures > 0) {
+    if let Some(trouble) = heard.trouble.as_ref().filter(|trouble| trouble.unreachable || counts.failures > 0)
+    {
         return troubled(asked, trouble);
     }
     let Counts { failures, unreachable, rescued, .. } = counts;
@@ -169,8 +178,13 @@ fn finished(asked: Asked<'_>, host: &TargetId, heard: &HostTold, ended: Option<&
         return Verdict::failed(format!("a task of {playbook} failed"));
     }
     if rescued > 0 {
-        let (task, message) = heard.trouble.as_ref().map_or(("a task", ""), |trouble| (&trouble.task, &trouble.message));
-        return Verdict::failed(format!("{} failed, and {playbook} rescued it{}", named(task), after(message)));
+        let (task, message) =
+            heard.trouble.as_ref().map_or(("a task", ""), |trouble| (&trouble.task, &trouble.message));
+        return Verdict::failed(format!(
+            "{} failed, and {playbook} rescued it{}",
+            named(task),
+            after(message)
+        ));
     }
     if heard.cut {
         return Verdict::failed(format!(
@@ -222,7 +236,9 @@ fn broken_off(asked: Asked<'_>, end: &End, heard: &HostTold) -> Verdict {
     let how = match end {
         End::Killed(_) => "did not end in time and was ended".to_owned(),
         End::Ended(ended) => format!("ended early, with exit code {}{}", ended.code, words(ended)),
-        End::Lost => "was started, and nobody saw its end: this machine went down, or it was killed".to_owned(),
+        End::Lost => {
+            "was started, and nobody saw its end: this machine went down, or it was killed".to_owned()
+        }
     };
     let (outcome, class) = match end {
         End::Killed(_) => (Outcome::TimedOut, ErrorClass::TimedOut),
@@ -252,7 +268,8 @@ fn after(message: &str) -> String {
 /// What Ansible says is wrong: its first error, else its last line.
 fn words(ended: &Ended) -> String {
     let lines = || ended.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
-    let error = lines().find_map(|line| line.strip_prefix("[ERROR]: ").or_else(|| line.strip_prefix("ERROR! ")));
+    let error =
+        lines().find_map(|line| line.strip_prefix("[ERROR]: ").or_else(|| line.strip_prefix("ERROR! ")));
     error.or_else(|| lines().last()).map_or_else(String::new, |line| format!(": {line}"))
 }
 

@@ -9,6 +9,7 @@ use runbook_engine::{
 };
 use runbook_steps::ports::{
     Ports,
+    ansible::{Ansible, Play, Told},
     clock::Clock,
     fault::Fault,
     http::{Http, Request},
@@ -27,6 +28,7 @@ pub fn ports(clock: impl Clock + 'static) -> Ports {
         clock: Arc::new(clock),
         http: Arc::new(Nowhere),
         process: Arc::new(Nowhere),
+        ansible: Arc::new(Nowhere),
         inventory: Arc::new(Nowhere),
         linux: Arc::new(NoHosts),
         aws: None,
@@ -60,6 +62,21 @@ impl Process for Nowhere {
 
     async fn forget(&self, token: &str) -> Result<(), String> {
         panic!("the program {token} was not to be forgotten")
+    }
+}
+
+#[async_trait]
+impl Ansible for Nowhere {
+    async fn start(&self, play: Play) -> Result<(), String> {
+        panic!("{} was not to be started", play.playbook)
+    }
+
+    async fn told(&self, token: &str) -> Result<Told, String> {
+        panic!("the playbook {token} was not to be asked for")
+    }
+
+    async fn forget(&self, token: &str) -> Result<(), String> {
+        panic!("the playbook {token} was not to be forgotten")
     }
 }
 
