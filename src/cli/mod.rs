@@ -19,6 +19,7 @@ mod order;
 mod pause;
 mod plan;
 mod planning;
+mod preview;
 mod problem;
 mod progress;
 mod reference;

@@ -10,6 +10,7 @@ use super::{
     Done, Session,
     exit::Exit,
     planning::{self, Wishes},
+    preview,
     problem::Problem,
     source,
 };
@@ -30,6 +31,9 @@ pub struct PlanCommand {
     /// Draw the graph of tasks instead of the page
     #[arg(long, value_name = "AS", conflicts_with = "json")]
     graph: Option<Graph>,
+    /// Ask Ansible what each playbook would change (`--check`), and show that below the plan; it is no part of the plan
+    #[arg(long, conflicts_with_all = ["json", "graph"])]
+    ansible_check: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -61,6 +65,9 @@ impl PlanCommand {
         }
         if let Some(output) = &self.output {
             session.screen.note(&format!("saved; run it with: runbook run {}\n", output.display()));
+        }
+        if self.ansible_check {
+            session.screen.data(&preview::page(session, &self.file, &self.wishes, &plan)?);
         }
         Ok(Exit::Succeeded)
     }

@@ -110,6 +110,31 @@ fn artifacts() {
     works("artifacts.md");
 }
 
+/// What each page says was patched, was.
+#[test]
+fn compared_with_ansible() {
+    let place = Place::new();
+    let page = "compared-with-ansible.md";
+    let keep = |command: &str| command.replace("rm patched", "mv patched patched-by-ansible");
+    works_after(&place, page, keep, &[]);
+    let text = std::fs::read_to_string(root().join("docs").join(page)).expect("the page");
+    for (command, file) in [("$ sort patched\n", "patched-by-ansible"), ("$ cat patched\n", "patched")] {
+        let said =
+            text.split(command).nth(1).and_then(|rest| rest.split("$ ").next()).expect("what it prints");
+        let patched = std::fs::read_to_string(place.path(file)).expect("a list");
+        let mut patched: Vec<_> = patched.lines().collect();
+        patched.sort_unstable();
+        assert_eq!(patched, said.lines().collect::<Vec<_>>(), "{file}");
+    }
+    let recap = std::fs::read_to_string(place.path("recap")).expect("what Ansible printed");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let recap: Vec<_> = recap.lines().map(words).collect();
+    let block = text.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a recap");
+    for line in block.lines() {
+        assert!(recap.contains(&words(line)), "{line}\n{recap:#?}");
+    }
+}
+
 /// On a free port, so that the page need not have the one that it names.
 #[test]
 #[cfg(feature = "aws")]

@@ -1,5 +1,6 @@
 //! End to end: what a user sees.
 
+mod ansible;
 mod arrows;
 mod artifacts;
 #[cfg(feature = "aws")]

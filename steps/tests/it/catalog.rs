@@ -10,7 +10,8 @@ use runbook_engine::{
 use runbook_steps::catalog::Actions;
 use serde_json::Value;
 
-const ALL: [&str; 25] = [
+const ALL: [&str; 26] = [
+    "ansible/playbook",
     "aws/backup",
     "aws/command",
     "aws/compliance",
@@ -61,6 +62,7 @@ fn secrets_may_stand_where_the_language_says_and_nowhere_else() {
         .flat_map(|doc| doc.inputs.iter().filter(|input| input.secret).map(|input| (doc.name, input.name)))
         .collect();
     let said = [
+        ("ansible/playbook", "env"),
         ("check/http", "headers"),
         ("linux/file", "content"),
         ("linux/script", "env"),
@@ -107,6 +109,12 @@ fn effects_are_those_of_the_language() {
                 value: "Scan",
                 then: Effect::Reads,
                 otherwise: Effect::Changes,
+            },
+            "ansible/playbook" => EffectDoc::ByInput {
+                input: "check",
+                value: "true",
+                then: Effect::Reads,
+                otherwise: Effect::Unknown,
             },
             "aws/restore" | "aws/reboot" | "linux/reboot" | "linux/restore" => {
                 EffectDoc::Always(Effect::Changes)

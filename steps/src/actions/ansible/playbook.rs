@@ -8,23 +8,20 @@ use runbook_engine::{
     duration::Span,
     ids::TargetId,
     outcome::{Effect, ErrorClass},
-    target::{Home, Target},
+    target::Target,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    inventory,
+    invocation::Invocation,
     verdict::{Asked, Verdict, is_unclear, judge},
 };
 use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, Intent, StopReason},
     fanout::journal,
-    ports::{
-        ansible::{Described, Play},
-        process::Progress,
-    },
+    ports::{ansible::Told, process::Progress},
     program::{End, environment, wait},
 };
 
@@ -68,7 +65,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::defaulting(
                 "program",
                 InputKind::String,
-                "ansible-playbook",
+                PROGRAM,
                 "What runs playbooks, where it is not the one of PATH.",
             ),
         ],
@@ -99,8 +96,8 @@ pub fn doc() -> ActionDoc {
 /// The call, as the journal names it.
 const START: &str = "ansible:playbook";
 
-/// Ansible forks a process for each machine at work, of some 60 MB each.
-const FORKS: usize = 25;
+/// What runs playbooks, where nothing else is said.
+pub(super) const PROGRAM: &str = "ansible-playbook";
 
 /// Invocations at a time, where the machines of a wave have different inputs.
 const AT_ONCE: usize = 4;
@@ -243,7 +240,7 @@ impl Group {
         let intended =
             ctx.memory.intents.get(key).map_or_else(|| self.ids(), |intent| intent.targets.clone());
         let asked = Asked {
-            program: self.program(),
+            program: self.inputs.text("program").unwrap_or(PROGRAM),
             playbook: self.inputs.required_text("playbook")?,
             check: self.flag("check"),
             hosts: &intended,
@@ -255,18 +252,15 @@ impl Group {
     }
 
     /// One invocation, started at most once.
-    async fn leg(
-        &self,
-        ctx: &Context,
-        key: &str,
-        token: &str,
-    ) -> Result<(End, crate::ports::ansible::Told), Failure> {
+    async fn leg(&self, ctx: &Context, key: &str, token: &str) -> Result<(End, Told), Failure> {
         let process = &ctx.ports.process;
         // A first life need not ask: the token is its own.
         let known = ctx.memory.intents.contains_key(key);
         if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
             not_stopping(ctx)?;
-            let play = self.play(ctx, token)?;
+            let invocation = Invocation { machines: &self.machines, inputs: &self.inputs };
+            let env = environment(ctx, None, self.inputs.map("env"));
+            let play = invocation.play(token, env).map_err(|why| not_started(&why))?;
             if !known {
                 let (key, token) = (key.to_owned(), token.to_owned());
                 let intent = Intent { key, call: START, token, targets: self.ids(), makes: None };
@@ -280,59 +274,8 @@ impl Group {
         Ok((end, told))
     }
 
-    fn play(&self, ctx: &Context, token: &str) -> Result<Play, Failure> {
-        let inputs = &self.inputs;
-        let own = inputs.map("env");
-        let sources = inputs.texts("inventory");
-        let inventory = if sources.is_empty() {
-            self.passwords_are_given(&own)?;
-            Described::Here(inventory::of(self.machines.iter().map(AsRef::as_ref)))
-        } else {
-            Described::Sources(sources)
-        };
-        let vars = match inputs.values.get("vars") {
-            None | Some(Value::Null) => Value::Object(Map::new()),
-            Some(vars @ Value::Object(_)) => vars.clone(),
-            Some(_) => return Err(Failure::failed("the input `vars` must be values by name")),
-        };
-        Ok(Play {
-            token: token.to_owned(),
-            program: self.program().to_owned(),
-            playbook: inputs.required_text("playbook")?.to_owned(),
-            hosts: self.machines.iter().map(|machine| machine.id.to_string()).collect(),
-            inventory,
-            vars,
-            tags: inputs.texts("tags"),
-            skip_tags: inputs.texts("skip_tags"),
-            forks: inputs.integer("forks").unwrap_or(self.machines.len().min(FORKS) as u64).max(1),
-            check: self.flag("check"),
-            env: environment(ctx, None, own),
-        })
-    }
-
-    /// A host's password for sudo is known by the name of a secret, which only `env` may hold.
-    fn passwords_are_given(&self, env: &BTreeMap<String, String>) -> Result<(), Failure> {
-        let connections = self.machines.iter().filter_map(|machine| match &machine.home {
-            Home::Host { connection, .. } => inventory::password(connection).map(|name| (machine, name)),
-            Home::Aws { .. } => None,
-        });
-        for (machine, name) in connections {
-            if !env.contains_key(name) {
-                return Err(not_started(&format!(
-                    "{} wants a password for sudo: add `env: {{ {name}: \"{{{{ secret('{name}') }}}}\" }}`",
-                    machine.name
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn program(&self) -> &str {
-        self.inputs.text("program").unwrap_or("ansible-playbook")
-    }
-
     fn flag(&self, key: &str) -> bool {
-        self.inputs.values.get(key).is_some_and(|value| value.as_bool().unwrap_or(value == "true"))
+        Invocation { machines: &self.machines, inputs: &self.inputs }.flag(key)
     }
 }
 

@@ -56,6 +56,11 @@ impl Verdict {
         Self::of(Outcome::Failed, ErrorClass::Undeliverable, cause)
     }
 
+    /// Why it did not succeed; none: it did.
+    pub(super) fn into_cause(self) -> Option<String> {
+        self.cause
+    }
+
     pub(super) fn done(self) -> Done {
         let mut report = match (self.class, self.cause) {
             (Some(class), Some(cause)) => Report::failed(self.outcome, class, cause),

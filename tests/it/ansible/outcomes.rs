@@ -1,0 +1,162 @@
+//! How each host of a playbook comes out, whatever else happens.
+
+use std::{
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use super::Playing;
+
+/// Waits for something that other processes bring about.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+const LOCAL: &str = "{ address: 127.0.0.1, vars: { ansible_connection: local } }";
+
+fn runbook(with: &str) -> String {
+    format!(
+        "runbook: play
+targets:
+  box: {{ hosts: {{ box-1: {LOCAL}, box-2: {LOCAL} }} }}
+steps:
+  patch:
+    uses: ansible/playbook
+    targets: box
+    effect: changes
+    way_back: none
+    because: nothing is installed here
+    with: {with}
+"
+    )
+}
+
+#[test]
+fn failed_rescued_and_unreachable_hosts_are_all_counted_and_the_next_wave_is_not_started() {
+    let playing = Playing::new();
+    playing.run(&["run", "docs/examples/ansible/rollout.yaml"]).exits(10);
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    let outcome = |host: &str| show["targets"][host]["outcome"].as_str().unwrap_or_default().to_owned();
+    let cause = |host: &str| show["targets"][host]["cause"].as_str().unwrap_or_default().to_owned();
+    let outcomes: Vec<String> = (1..=8).map(|host| outcome(&format!("web-{host}"))).collect();
+    assert_eq!(
+        outcomes,
+        [
+            "succeeded",
+            "failed",
+            "failed",
+            "unreachable",
+            "not_started",
+            "not_started",
+            "not_started",
+            "not_started"
+        ]
+    );
+    assert!(cause("web-2").contains("the task `start the service` failed"), "{show:#}");
+    assert!(cause("web-3").contains("the task `install the patch` failed, and docs/"), "{show:#}");
+    assert!(cause("web-4").contains("Connection refused"), "{show:#}");
+    assert_eq!(playing.lines("patched"), ["web-1"]);
+}
+
+/// Killed with the playbook in the middle of a task; the playbook goes on, and the next life takes its results.
+#[test]
+fn killed_in_the_middle_of_a_playbook_it_runs_once() {
+    let playing = Playing::new();
+    let folder = playing.place.path("").display().to_string();
+    playing.place.write(
+        "slow.yml",
+        &format!(
+            "- hosts: all
+  gather_facts: false
+  tasks:
+    - name: begin
+      ansible.builtin.shell: 'echo {{{{ inventory_hostname }}}} >>{folder}began'
+    - name: wait
+      ansible.builtin.shell: 'until [ -e {folder}go ]; do sleep 0.05; done'
+    - name: install
+      ansible.builtin.shell: 'echo {{{{ inventory_hostname }}}} >>{folder}installed'
+"
+        ),
+    );
+    playing.place.write("play.yaml", &runbook("{ playbook: slow.yml }"));
+    let mut child = playing
+        .command(&["run", "play.yaml"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    until("the first task", || playing.lines("began").len() == 2);
+    child.kill().expect("it is killed");
+    child.wait().expect("it is dead");
+    playing.place.write("go", "");
+    playing.run(&["resume"]).exits(0);
+    assert_eq!(playing.lines("began"), ["box-1", "box-2"]);
+    assert_eq!(playing.lines("installed"), ["box-1", "box-2"]);
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    let outputs = &show["tasks"][0]["outputs"];
+    assert_eq!(outputs["box-2"]["changes"], json!(["begin", "wait", "install"]), "{show:#}");
+}
+
+#[test]
+fn a_playbook_that_cannot_be_read_is_one_cause_and_hosts_that_no_play_matches_have_not_worked() {
+    let playing = Playing::new();
+    playing.place.write("broken.yml", "- hosts: all\n  tasks: [{ nosuch.module: }]\n");
+    playing.place.write("play.yaml", &runbook("{ playbook: broken.yml }"));
+    let done = playing.run(&["run", "play.yaml"]).exits(10);
+    assert!(done.stderr.contains("did not begin with broken.yml: it exited with 4"), "{}", done.stderr);
+
+    playing
+        .place
+        .write("other.yml", "- hosts: box-1\n  gather_facts: false\n  tasks: [{ ansible.builtin.ping: }]\n");
+    playing.place.write("play.yaml", &runbook("{ playbook: other.yml }"));
+    playing.run(&["run", "play.yaml"]).exits(10);
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    assert_eq!(show["targets"]["box-1"]["outcome"], "succeeded", "{show:#}");
+    let cause = show["targets"]["box-2"]["cause"].as_str().unwrap_or_default().to_owned();
+    assert!(cause.contains("other.yml did not reach box-2"), "{cause}");
+}
+
+#[test]
+fn a_checked_playbook_changes_nothing_and_says_what_it_would_change_and_secrets_are_masked() {
+    let playing = Playing::new();
+    let file = playing.place.path("made").display().to_string();
+    playing.place.write(
+        "make.yml",
+        &format!(
+            "- hosts: box-1
+  gather_facts: false
+  tasks:
+    - {{ name: make the file, ansible.builtin.copy: {{ dest: {file}, content: x }} }}
+- hosts: box-2
+  gather_facts: false
+  tasks:
+    - {{ name: say it, ansible.builtin.fail: {{ msg: \"the password is {{{{ lookup('env', 'PW') }}}}\" }} }}
+"
+        ),
+    );
+    playing.place.write(
+        "play.yaml",
+        &runbook("{ playbook: make.yml, check: true, env: { PW: \"{{ secret('PW') }}\" } }")
+            .replace("    effect: changes\n    way_back: none\n    because: nothing is installed here\n", ""),
+    );
+    let mut command = playing.command(&["run", "play.yaml"]);
+    command.env("RUNBOOK_SECRET_PW", "hunter2hunter2");
+    crate::program::Done::from(command.output().expect("it runs")).exits(10);
+    assert!(!playing.place.path("made").exists());
+    let done = playing.run(&["show", "--json"]).exits(0);
+    let show = done.json();
+    assert_eq!(show["tasks"][0]["outputs"]["box-1"]["changes"], json!(["make the file"]), "{show:#}");
+    let cause = show["targets"]["box-2"]["cause"].as_str().unwrap_or_default().to_owned();
+    assert!(cause.contains("the task `say it` failed: the password is"), "{cause}");
+    assert!(!done.stdout.contains("hunter2"), "{}", done.stdout);
+    let events = playing.run(&["events"]).exits(0).stdout;
+    assert!(!events.contains("hunter2"), "{events}");
+}
