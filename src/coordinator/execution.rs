@@ -32,6 +32,7 @@ use super::{
     outside::Outside,
     precaution::Precautions,
     secrets::Secrets,
+    since,
 };
 
 /// An attempt that executes in this process.
@@ -207,6 +208,10 @@ fn targets_work(
         // `auto` was decided in the plan.
         let own = own.map(|own| match strategies.get(&id) {
             Some(strategy) => Arc::new(own.with("strategy", *strategy)),
+            None => own,
+        });
+        let own = own.map(|own| match since::for_machine(live.run(), task, &id, own.text("since")) {
+            Some((input, at)) => Arc::new(own.with(input, at.to_string())),
             None => own,
         });
         match own {

@@ -28,6 +28,7 @@ pub mod refused;
 pub mod replay;
 pub mod secrets;
 pub mod session;
+mod since;
 mod start;
 #[cfg(test)]
 pub(crate) mod tests;

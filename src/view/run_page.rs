@@ -31,6 +31,7 @@ pub fn page(run: &Run, live: bool, now: Timestamp, paint: Paint) -> String {
     let mut text = page.heading();
     text.push_str(&page.stages());
     text.push_str(&page.waiting());
+    text.push_str(&page.by_hand());
     text.push_str(&page.machines());
     text.push_str(&page.warnings());
     text.push_str(&page.next());
@@ -150,6 +151,20 @@ impl Page<'_> {
             })
             .collect();
         format!("\nwaiting for\n{}", columns(&rows, "  "))
+    }
+
+    /// What people did by hand, and the evidence that they gave.
+    fn by_hand(&self) -> String {
+        let done = self.run.tasks().filter(|task| task.task.action.as_str() == "gate/manual");
+        let rows: Vec<Vec<String>> = done
+            .filter_map(|task| {
+                let said = task.outputs.values().next()?;
+                let by = said.get("by")?.as_str()?.to_owned();
+                let evidence = said.get("evidence").and_then(Value::as_str).unwrap_or_default().to_owned();
+                Some(vec![task.task.name.to_string(), by, evidence])
+            })
+            .collect();
+        if rows.is_empty() { String::new() } else { format!("\ndone by hand\n{}", columns(&rows, "  ")) }
     }
 
     /// Every machine that did not simply succeed, worst first.

@@ -34,6 +34,7 @@ impl Actions {
             .with(aws::snapshot::Snapshot::default())
             .with(check::command::Command::default())
             .with(check::http::Http::default())
+            .with(check::log::Log::default())
             .with(check::tcp::Tcp::default())
             .with(linux::backup::Backup::default())
             .with(linux::compliance::Compliance::default())

@@ -8,6 +8,7 @@ mod aws_command;
 mod book;
 #[cfg(feature = "aws")]
 mod bursts;
+mod by_hand;
 mod check;
 mod command_line;
 mod deploy_local;

@@ -85,6 +85,7 @@ fn manual() -> ActionDoc {
                 "What that person is asked to write down; absent: nothing.",
             ),
         ],
+        outputs: vec![("by", "who confirmed it"), ("evidence", "what that person wrote down")],
         ..gate("gate/manual", "Waits until a person confirms that something is done.", TimeoutDoc::Required)
     }
 }

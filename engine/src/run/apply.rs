@@ -1,6 +1,7 @@
 //! The transition table: which event fits which state, and what it changes. Nothing changes when one does not fit.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{
     Cancel, Run,
@@ -10,6 +11,7 @@ use super::{
     state::{Intent, TaskStatus, Wait},
 };
 use crate::{
+    ids::TargetId,
     outcome::Outcome,
     plan::{Gate, OnReject, Work},
 };
@@ -132,7 +134,7 @@ impl Run {
                 self.warnings.push(format!("notification {number} was not delivered: {cause}"));
                 Ok(())
             }
-            Event::ApprovalGiven { task, by, role, .. } => {
+            Event::ApprovalGiven { task, by, role, note } => {
                 let ix = self.open_gate(task)?;
                 if matches!(self.tasks[ix.at()].wait, Some(Wait::Gate { until }) if at >= until) {
                     return Err(IllegalEvent::new(format!("gate `{task}` has expired")));
@@ -141,7 +143,14 @@ impl Run {
                     self.plan.task_at(ix).work,
                     Work::Gate(Gate::Approval { .. } | Gate::Manual { .. })
                 ) {
-                    self.tasks[ix.at()].approvals.insert(by.clone(), role.clone());
+                    let by_hand = matches!(self.plan.task_at(ix).work, Work::Gate(Gate::Manual { .. }));
+                    let state = &mut self.tasks[ix.at()];
+                    state.approvals.insert(by.clone(), role.clone());
+                    if by_hand {
+                        // What a person says is what such a gate puts out.
+                        let said = json!({ "by": by, "evidence": note });
+                        state.outputs.insert(TargetId::from(""), said);
+                    }
                     Ok(())
                 } else {
                     Err(IllegalEvent::new(format!("gate `{task}` does not wait for a person")))

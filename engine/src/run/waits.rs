@@ -1,12 +1,18 @@
 //! What a run waits for, and who may answer.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{Run, layout::TaskIx, state::Wait};
 use crate::{
     ids::{TargetId, TaskName},
+    outcome::Outcome,
     plan::{Gate, Role, Task, Work},
 };
+
+/// How many machines a wait names.
+const MOST_MACHINES: usize = 20;
 
 /// What a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +130,37 @@ impl Run {
                 let on = format!("the window `{}` ({})", window.cron, window.timezone);
                 (WaitKind::Window, until, on)
             }
-            Gate::Manual { instructions, .. } => (WaitKind::Manual, until, instructions.clone()),
+            Gate::Manual { instructions, evidence } => {
+                let machines = self.machines_by_hand(task);
+                let mut on = instructions.clone();
+                if !machines.is_empty() {
+                    on = format!("{on} (machines: {})", machines.join(", "));
+                }
+                if let Some(evidence) = evidence {
+                    on = format!("{on} (evidence: {evidence})");
+                }
+                (WaitKind::Manual, until, on)
+            }
         })
+    }
+
+    /// The machines that a gate of a failure branch is about: those on which a task that leads to it did not succeed.
+    fn machines_by_hand(&self, task: &Task) -> Vec<String> {
+        let Role::Branch { of } = &task.role else { return Vec::new() };
+        let tasks = of.iter().filter_map(|name| self.layout.task(name));
+        let failed = tasks.flat_map(|ix| {
+            let records = self.tasks[ix.at()].records.iter();
+            let sick = records.filter(|(_, record)| {
+                record.report.as_ref().is_some_and(|report| report.outcome != Outcome::Succeeded)
+            });
+            sick.map(|(target, _)| self.target_name(*target))
+        });
+        let failed: BTreeSet<&TargetId> = failed.collect();
+        let mut names: Vec<String> = failed.iter().take(MOST_MACHINES).map(ToString::to_string).collect();
+        if failed.len() > MOST_MACHINES {
+            names.push(format!("and {} more", failed.len() - MOST_MACHINES));
+        }
+        names
     }
 
     /// Gates that are open.

@@ -339,6 +339,9 @@ pub struct LogAsked {
     pub except: Vec<String>,
     /// At most so many lines.
     pub most: u32,
+    /// A healthy host writes these lines, and a sick one does not: a simulated world, in which nothing writes logs,
+    /// answers so.
+    pub wanted: bool,
 }
 
 /// A log.

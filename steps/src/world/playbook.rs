@@ -8,8 +8,10 @@ use jiff::Timestamp;
 
 use super::{
     door::Door,
+    fault_rule::{Label, RuleKind},
     host::run,
     state::{Fact, Program as Known, State, Struck},
+    time::later,
 };
 use crate::ports::{
     ansible::{Ansible, Counts, HostTold, Play, Told, Trouble},
@@ -96,13 +98,18 @@ fn begin(
     state: &State,
     program: Program,
     now: Timestamp,
-    label: Option<&super::fault_rule::Label>,
+    label: Option<&Label>,
     struck: &mut Struck,
     check: bool,
 ) -> Fact {
     let machine = program.env.get("RUNBOOK_TARGET_ID").and_then(|id| state.roster.find(id));
-    let up = machine
-        .is_none_or(|machine| !state.is_gone(machine, now, true) && state.machines[machine].condition().up);
+    let up = machine.is_none_or(|machine| {
+        let condition = state.machines[machine].condition();
+        let start = state.roster.file.start;
+        let mut silent = state.roster.rules_for(machine, RuleKind::Unreachable, label);
+        let silent = silent.any(|(_, rule)| now >= later(start, rule.after.unwrap_or_default().get()));
+        condition.up && !condition.cut_off && !silent && !state.is_gone(machine, now, true)
+    });
     if !up {
         let token = program.token;
         return Fact::ProgramStarted {

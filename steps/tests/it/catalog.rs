@@ -10,7 +10,7 @@ use runbook_engine::{
 use runbook_steps::catalog::Actions;
 use serde_json::Value;
 
-const ALL: [&str; 26] = [
+const ALL: [&str; 27] = [
     "ansible/playbook",
     "aws/backup",
     "aws/command",
@@ -21,6 +21,7 @@ const ALL: [&str; 26] = [
     "aws/snapshot",
     "check/command",
     "check/http",
+    "check/log",
     "check/tcp",
     "gate/approval",
     "gate/manual",

@@ -4,6 +4,7 @@ mod ansible;
 mod aws;
 mod catalog;
 mod checks;
+mod checks_from_host;
 mod contract;
 mod fan_out;
 mod linux;

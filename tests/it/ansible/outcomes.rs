@@ -110,8 +110,10 @@ fn a_playbook_that_cannot_be_read_is_one_cause_and_hosts_that_no_play_matches_ha
     let playing = Playing::new();
     playing.place.write("broken.yml", "- hosts: all\n  tasks: [{ nosuch.module: }]\n");
     playing.place.write("play.yaml", &runbook("{ playbook: broken.yml }"));
-    let done = playing.run(&["run", "play.yaml"]).exits(10);
-    assert!(done.stderr.contains("did not begin with broken.yml: it exited with 4"), "{}", done.stderr);
+    playing.run(&["run", "play.yaml"]).exits(10);
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    let cause = show["targets"]["box-2"]["cause"].as_str().unwrap_or_default().to_owned();
+    assert!(cause.contains("did not begin with broken.yml: it exited with 4: couldn't resolve"), "{cause}");
 
     playing
         .place
@@ -147,6 +149,13 @@ fn a_checked_playbook_changes_nothing_and_says_what_it_would_change_and_secrets_
         &runbook("{ playbook: make.yml, check: true, env: { PW: \"{{ secret('PW') }}\" } }")
             .replace("    effect: changes\n    way_back: none\n    because: nothing is installed here\n", ""),
     );
+    // The same before there is a run, where it can be said: what needs a secret is known only then.
+    let late = playing.run(&["plan", "play.yaml", "--ansible-check"]).exits(0).stdout;
+    assert!(late.contains("  patch  cannot be said before the run: env is known only then"), "{late}");
+    playing.place.write("plain.yaml", &runbook("{ playbook: make.yml }"));
+    let preview = playing.run(&["plan", "plain.yaml", "--ansible-check"]).exits(0).stdout;
+    assert!(preview.contains("  patch  box-1  make the file\n"), "{preview}");
+    assert!(preview.contains("  patch  box-2  cannot be said: the task `say it` failed"), "{preview}");
     let mut command = playing.command(&["run", "play.yaml"]);
     command.env("RUNBOOK_SECRET_PW", "hunter2hunter2");
     crate::program::Done::from(command.output().expect("it runs")).exits(10);

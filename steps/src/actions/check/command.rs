@@ -1,4 +1,4 @@
-//! `check/command`: a script on this machine exits as expected.
+//! `check/command`: a script, on this machine or on the host itself, exits as expected.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +9,10 @@ use runbook_engine::{
 };
 use serde_json::Value;
 
-use super::watch::{self, Look, Seen};
+use super::{
+    host::{self, FromHost, Means},
+    watch::{self, Look, Seen},
+};
 use crate::{
     action::{Action, Failure, Inputs, Work},
     context::Context,
@@ -24,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn doc() -> ActionDoc {
     super::doc(
         "check/command",
-        "Runs a script on this machine until it exits as expected, and then watches that it stays so.",
+        "Runs a script on this machine, or on the host, until it exits as expected, and then watches that it stays so.",
         vec![
             InputDoc::required(
                 "script",
@@ -33,6 +36,7 @@ pub fn doc() -> ActionDoc {
                  RUNBOOK_TARGET_NAME and RUNBOOK_TARGET_IP.",
             ),
             InputDoc::defaulting("expect_exit", InputKind::Integer, 0, "The exit code of a healthy machine."),
+            host::from(),
         ],
     )
 }
@@ -56,8 +60,21 @@ impl Action for Command {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        watch::run(ctx, work, |target, inputs| Script::of(ctx, target, inputs)).await
+        watch::run(ctx, work, |target, inputs| script(ctx, target, inputs)).await
     }
+}
+
+fn script(ctx: &Context, target: Option<&Target>, inputs: &Inputs) -> Result<Box<dyn Look>, Failure> {
+    let script = Script::of(ctx, target, inputs)?;
+    let Some(host) = host::looking(target, inputs)? else { return Ok(Box::new(script)) };
+    Ok(Box::new(FromHost {
+        host: host.clone(),
+        subject: script.subject(),
+        script: script.script,
+        env: script.env,
+        within: PATIENCE,
+        means: Means::Code(script.expect),
+    }))
 }
 
 struct Script {

@@ -3,10 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use runbook_engine::catalog::{ActionDoc, InputDoc, InputKind};
+use runbook_engine::{
+    catalog::{ActionDoc, InputDoc, InputKind},
+    target::Target,
+};
 use serde_json::Value;
 
-use super::watch::{self, Look, Seen};
+use super::{
+    host::{self, FromHost, Means},
+    watch::{self, Look, Seen},
+};
 use crate::{
     action::{Action, Failure, Inputs, Work},
     context::Context,
@@ -25,6 +31,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::required("url", InputKind::Url, "What to ask, by GET; redirects are not followed."),
             InputDoc::defaulting("expect", InputKind::Integer, 200, "The status of a healthy answer."),
             InputDoc::optional("headers", InputKind::StringMap, "Headers to send.").may_hold_secrets(),
+            host::from(),
         ],
     )
 }
@@ -48,8 +55,29 @@ impl Action for Http {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        watch::run(ctx, work, |_, inputs| Page::of(inputs)).await
+        watch::run(ctx, work, page).await
     }
+}
+
+fn page(target: Option<&Target>, inputs: &Inputs) -> Result<Box<dyn Look>, Failure> {
+    let page = Page::of(inputs)?;
+    let Some(host) = host::looking(target, inputs)? else { return Ok(Box::new(page)) };
+    let headers: Vec<String> = page.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let env = [
+        ("RB_CURL", host::curl(&page.url, &page.headers, PATIENCE)),
+        ("RB_URL", page.url.clone()),
+        ("RB_HEADERS", headers.join("\n")),
+        ("RB_EXPECT", page.expect.to_string()),
+        ("RB_WITHIN", PATIENCE.as_secs().to_string()),
+    ];
+    Ok(Box::new(FromHost {
+        host: host.clone(),
+        subject: page.subject(),
+        script: host::HTTP.to_owned(),
+        env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+        within: PATIENCE,
+        means: Means::Said,
+    }))
 }
 
 struct Page {

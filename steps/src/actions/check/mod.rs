@@ -1,7 +1,9 @@
 //! Health checks: they pass by a time, and then stay so.
 
 pub mod command;
+mod host;
 pub mod http;
+pub mod log;
 pub mod tcp;
 mod watch;
 

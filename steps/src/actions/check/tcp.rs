@@ -1,10 +1,14 @@
 //! `check/tcp`: a port takes connections.
 
 use async_trait::async_trait;
-use runbook_engine::catalog::{ActionDoc, InputDoc, InputKind};
+use runbook_engine::{
+    catalog::{ActionDoc, InputDoc, InputKind},
+    target::Target,
+};
 use serde_json::Value;
 
 use super::{
+    host::{self, FromHost, Means},
     http::PATIENCE,
     watch::{self, Look, Seen},
 };
@@ -21,6 +25,7 @@ pub fn doc() -> ActionDoc {
         vec![
             InputDoc::required("host", InputKind::String, "A name or an IP address."),
             InputDoc::required("port", InputKind::Integer, "The port."),
+            host::from(),
         ],
     )
 }
@@ -44,8 +49,26 @@ impl Action for Tcp {
     }
 
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
-        watch::run(ctx, work, |_, inputs| Port::of(inputs)).await
+        watch::run(ctx, work, port).await
     }
+}
+
+fn port(target: Option<&Target>, inputs: &Inputs) -> Result<Box<dyn Look>, Failure> {
+    let port = Port::of(inputs)?;
+    let Some(host) = host::looking(target, inputs)? else { return Ok(Box::new(port)) };
+    let env = [
+        ("RB_HOST", port.host.clone()),
+        ("RB_PORT", port.port.to_string()),
+        ("RB_WITHIN", PATIENCE.as_secs().to_string()),
+    ];
+    Ok(Box::new(FromHost {
+        host: host.clone(),
+        subject: port.subject(),
+        script: host::TCP.to_owned(),
+        env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+        within: PATIENCE,
+        means: Means::Said,
+    }))
 }
 
 struct Port {

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use runbook_engine::{duration::Span, outcome::ErrorClass};
+use runbook_engine::{
+    duration::Span,
+    outcome::{ErrorClass, Outcome},
+};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -32,8 +35,40 @@ pub(super) trait Look: Send + Sync + 'static {
 pub(super) enum Seen {
     /// Not what was expected; the words that follow the subject.
     Sick(String),
+    /// Nobody could look, since the host cannot be spoken to; the words that follow the subject.
+    Away(String),
+    /// It can never pass; the words that follow the subject.
+    Final(String),
     /// The process is stopping: nothing can be said.
     Nothing,
+}
+
+#[async_trait]
+impl Look for Box<dyn Look> {
+    fn subject(&self) -> String {
+        self.as_ref().subject()
+    }
+
+    async fn look(&self, ctx: &Context) -> Result<(), Seen> {
+        self.as_ref().look(ctx).await
+    }
+}
+
+/// What was seen instead of a pass.
+struct Missed {
+    words: String,
+    /// Nobody could look.
+    away: bool,
+}
+
+impl Missed {
+    /// It did not pass in time: this is why.
+    fn failure(&self, cause: String) -> Failure {
+        if self.away {
+            return Failure::Failed { outcome: Outcome::Unreachable, class: ErrorClass::Transient, cause };
+        }
+        Failure::failed(cause)
+    }
 }
 
 /// The times of a check.
@@ -101,10 +136,10 @@ async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore)
                 let left = times.within.saturating_sub(since(began, ctx.now()));
                 if left.is_zero() {
                     let within = span(times.within);
-                    return Err(Failure::failed(format!("{} {seen} for {within}", look.subject())));
+                    return Err(seen.failure(format!("{} {} for {within}", look.subject(), seen.words)));
                 }
                 // The last look is made when the time is over, not before.
-                pause(ctx, look, times.every.min(left), &seen).await?;
+                pause(ctx, look, times.every.min(left), &seen.words).await?;
             }
         }
     }
@@ -130,12 +165,13 @@ async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore)
                     let after = span(since(passed, ctx.now()));
                     let row =
                         if failures == 1 { String::new() } else { format!("{failures} times in a row, ") };
-                    return Err(Failure::failed(format!(
-                        "{} {seen} {row}{after} after it had passed",
-                        look.subject()
+                    return Err(seen.failure(format!(
+                        "{} {} {row}{after} after it had passed",
+                        look.subject(),
+                        seen.words
                     )));
                 }
-                last = seen;
+                last = seen.words;
             }
         }
     }
@@ -146,12 +182,14 @@ async fn once(
     ctx: &Context,
     look: &impl Look,
     looks: &Semaphore,
-) -> Result<(Timestamp, Result<(), String>), Failure> {
+) -> Result<(Timestamp, Result<(), Missed>), Failure> {
     let _permit = looks.acquire().await.map_err(|_| Failure::Detached)?;
     let began = ctx.now();
     match look.look(ctx).await {
         Ok(()) => Ok((began, Ok(()))),
-        Err(Seen::Sick(seen)) => Ok((began, Err(seen))),
+        Err(Seen::Sick(words)) => Ok((began, Err(Missed { words, away: false }))),
+        Err(Seen::Away(words)) => Ok((began, Err(Missed { words, away: true }))),
+        Err(Seen::Final(words)) => Err(Failure::failed(format!("{} {words}", look.subject()))),
         Err(Seen::Nothing) => Err(Failure::Detached),
     }
 }

@@ -144,11 +144,13 @@ impl Linux for Door {
         .await
     }
 
-    async fn log(&self, host: &Target, _: &LogAsked) -> Result<Vec<String>, Fault> {
-        // Nothing writes logs here, so that a sick host stands for every pattern that is looked for.
+    async fn log(&self, host: &Target, asked: &LogAsked) -> Result<Vec<String>, Fault> {
+        // Nothing writes logs here: a sick host stands for every line that should not be there, a healthy one for every
+        // line that should.
         self.ask(host, "ssh:log", |state, machine, _| {
             let well = state.machines[machine].condition().is_well();
-            Ok(if well { Vec::new() } else { vec!["simulated: the service failed".to_owned()] })
+            let line = if well { "simulated: the service is well" } else { "simulated: the service failed" };
+            Ok(if well == asked.wanted { vec![line.to_owned()] } else { Vec::new() })
         })
         .await
     }

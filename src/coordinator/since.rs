@@ -1,0 +1,45 @@
+//! Since when the lines of a machine's log count: when its patch began, as the journal has it.
+
+use jiff::Timestamp;
+use runbook_engine::{
+    ids::TargetId,
+    plan::{Role, Task},
+    run::{Run, TaskView},
+};
+
+/// The action that asks, by its input of this name.
+const ASKS: (&str, &str) = ("check/log", "since");
+
+/// The input that `task` has instead of the name of a step, and what it holds for this machine.
+///
+/// Where the input names a step: the start of that step's first task on the machine, in this stage; none: it did not
+/// begin there. Where it names none: of the restoring task, for a check that verifies a restore; else of the first task
+/// that may have changed the machine; of a machine that nothing has changed yet, the start of the run's stage holds.
+pub(super) fn for_machine(
+    run: &Run,
+    task: &Task,
+    machine: &TargetId,
+    asked: Option<&str>,
+) -> Option<(&'static str, Timestamp)> {
+    if task.action.as_str() != ASKS.0 {
+        return None;
+    }
+    let here = |view: &TaskView<'_>| {
+        view.task.name.stage() == task.name.stage() && view.targets().any(|(id, _, _)| id == machine)
+    };
+    let restoring = match &task.role {
+        Role::Verify { of } => Some(of),
+        _ => None,
+    };
+    let counts = |view: &TaskView<'_>| match (asked, restoring) {
+        (Some(step), _) => {
+            let path = view.task.step.as_str();
+            path == step || path.strip_suffix(step).is_some_and(|before| before.ends_with('/'))
+        }
+        (None, Some(restore)) => view.task.name == *restore,
+        (None, None) => view.task.role == Role::Step && view.task.effect.may_change(),
+    };
+    let began =
+        run.tasks().filter(|view| view.started_at.is_some()).filter(|view| counts(view) && here(view));
+    began.filter_map(|view| view.started_at).min().map(|at| (ASKS.1, at))
+}
