@@ -42,7 +42,7 @@ fn instructions_machines_and_evidence_are_asked_for_kept_and_shown() {
     assert!(show.contains("done by hand\n  stage/wave-1/rebuild  "), "{show}");
     assert!(show.contains("  CHG-7, from image 12\n"), "{show}");
     let json = place.run(&["show", "--json"]).exits(0).json();
-    assert_eq!(json["tasks"][1]["outputs"][""]["evidence"], "CHG-7, from image 12", "{json:#}");
+    assert_eq!(json["tasks"][1]["outputs"]["evidence"], "CHG-7, from image 12", "{json:#}");
     let events = place.run(&["events", "--json"]).exits(0).stdout;
     assert!(events.contains("\"note\":\"CHG-7, from image 12\""), "{events}");
 }

@@ -14,6 +14,7 @@ mod command_line;
 mod deploy_local;
 mod full_drive;
 mod holder;
+mod host_logs;
 mod iam_policy;
 mod inventory;
 mod json_shapes;

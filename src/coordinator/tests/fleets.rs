@@ -8,6 +8,8 @@ use crate::coordinator::refused::Refused;
 
 const PATCH_LINUX: &str = include_str!("../../../runbooks/patch-linux.yaml");
 const PATCH_WINDOWS: &str = include_str!("../../../runbooks/patch-windows.yaml");
+const ANSIBLE: &str = include_str!("../../../runbooks/ansible.yaml");
+const ANSIBLE_FLEET: &str = include_str!("../../../runbooks/fleets/ansible.yaml");
 const RUN_COMMAND: &str = include_str!("../../../runbooks/run-command.yaml");
 const DEPLOY_LOCAL: &str = include_str!("../../../runbooks/deploy-local.yaml");
 const HAPPY: &str = include_str!("../../../runbooks/fleets/happy.yaml");
@@ -77,6 +79,7 @@ fn a_crash_at_every_batch_changes_nothing() {
     for runbook in [&run_command, DEPLOY_LOCAL] {
         crash_at_every_batch(runbook, HAPPY);
     }
+    crash_at_every_batch(ANSIBLE, ANSIBLE_FLEET);
 }
 
 fn crash_at_every_batch(runbook: &str, fleet: &str) {

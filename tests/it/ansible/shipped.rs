@@ -22,7 +22,7 @@ fn the_shipped_runbook_is_checked_planned_and_run_on_its_fleet() {
     let rebuilt = show["tasks"].as_array().expect("tasks").iter();
     let mut rebuilt = rebuilt.filter(|task| task["task"] == "production/wave-2/rebuild");
     let rebuilt = rebuilt.next().expect("the gate");
-    assert_eq!(rebuilt["outputs"][""]["evidence"], "CHG-2201: both rebuilt", "{rebuilt:#}");
+    assert_eq!(rebuilt["outputs"]["evidence"], "CHG-2201: both rebuilt", "{rebuilt:#}");
     let page = playing.run(&["show"]).exits(0).stdout;
     assert!(page.contains("production/wave-2/rebuild  alice  CHG-2201: both rebuilt"), "{page}");
     let line = playing.run(&["events"]).exits(0).stdout;

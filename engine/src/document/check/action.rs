@@ -5,7 +5,7 @@ use super::{
     book::{Book, Site},
 };
 use crate::{
-    catalog::{ActionDoc, TargetsDoc, TimeoutDoc},
+    catalog::{ActionDoc, InputKind, TargetsDoc, TimeoutDoc},
     diagnostic::Diagnostic,
     document::{
         model::{Spanned, Step},
@@ -38,6 +38,18 @@ impl<'r> Check<'r> {
             && from.expressions.is_empty()
         {
             self.backup_reference(book, level, reference, from.value.place);
+        }
+        for input in step.with.iter().filter(|_| !doc.restores) {
+            let kind = doc.input(&input.key.value).map(|input| &input.kind);
+            if kind == Some(&InputKind::StepRef)
+                && let Some(reference) = input.value.value.as_str()
+                && input.value.expressions.is_empty()
+            {
+                let reference = Spanned::new(reference.to_owned(), input.value.place);
+                if book.resolved(level, &reference).is_none() {
+                    self.unknown_step(book, level, &reference);
+                }
+            }
         }
     }
 

@@ -32,11 +32,10 @@ const ON_TOP: Duration = Duration::from_secs(5);
 
 /// The input that says where a check looks from.
 pub(super) fn from() -> InputDoc {
-    InputDoc::defaulting(
+    InputDoc::optional(
         "from",
         InputKind::Enum(vec!["runner", "host"]),
-        "runner",
-        "Who looks: this machine, or the host that is checked (over SSH).",
+        "Who looks: this machine (`runner`, also when absent), or the host that is checked, over SSH.",
     )
 }
 

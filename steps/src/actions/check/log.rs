@@ -166,7 +166,11 @@ impl Look for Lines {
     }
 
     async fn look(&self, ctx: &Context) -> Result<(), Seen> {
-        let lines = self.ask(ctx, &self.patterns, &self.except, false).await?;
+        let lines = if self.patterns.is_empty() {
+            Vec::new()
+        } else {
+            self.ask(ctx, &self.patterns, &self.except, false).await?
+        };
         if let Some(first) = lines.first() {
             let first: String = first.trim().chars().take(LINE).collect();
             let more = match lines.len() - 1 {

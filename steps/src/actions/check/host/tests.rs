@@ -64,7 +64,7 @@ fn is_here(tool: &str) -> bool {
     place_of(tool).is_some()
 }
 
-fn ask(tool: &str, address: SocketAddr, header: bool) -> (i32, String) {
+fn ask(tools: &[&str], address: SocketAddr, header: bool) -> (i32, String) {
     let headers: BTreeMap<String, String> =
         header.then(|| ("X-Key".to_owned(), "s3cret\"\\x".to_owned())).into_iter().collect();
     let url = format!("http://{address}/healthz");
@@ -76,7 +76,7 @@ fn ask(tool: &str, address: SocketAddr, header: bool) -> (i32, String) {
         ("RB_EXPECT", "200".to_owned()),
         ("RB_WITHIN", "10".to_owned()),
     ];
-    run(HTTP, &[tool], &env)
+    run(HTTP, tools, &env)
 }
 
 #[test]
@@ -86,17 +86,17 @@ fn every_tool_says_the_same_of_a_url() {
     for tool in ["curl", "python3", "perl", "wget"].into_iter().filter(|tool| is_here(tool)) {
         let sends_headers = tool != "wget";
         if sends_headers {
-            assert_eq!(ask(tool, serve("200 OK", 1), true), (0, String::new()), "{tool}");
-            assert_eq!(ask(tool, serve("302 Found", 1), true), (1, "answered 302".to_owned()), "{tool}");
-            assert_eq!(ask(tool, serve("503 Sick", 1), true), (1, "answered 503".to_owned()), "{tool}");
+            assert_eq!(ask(&[tool], serve("200 OK", 1), true), (0, String::new()), "{tool}");
+            assert_eq!(ask(&[tool], serve("302 Found", 1), true), (1, "answered 302".to_owned()), "{tool}");
+            assert_eq!(ask(&[tool], serve("503 Sick", 1), true), (1, "answered 503".to_owned()), "{tool}");
         }
-        assert_eq!(ask(tool, serve("200 OK", 1), false), (1, "answered 401".to_owned()), "{tool}");
-        let (code, said) = ask(tool, closed, false);
+        assert_eq!(ask(&[tool], serve("200 OK", 1), false), (1, "answered 401".to_owned()), "{tool}");
+        let (code, said) = ask(&[tool], closed, false);
         assert!(code == 1 && said.starts_with("gave no answer ("), "{tool}: {code} {said}");
         tried += 1;
     }
     assert!(tried > 0, "this machine has none of them");
-    let (code, said) = ask("tr", closed, false);
+    let (code, said) = ask(&[], closed, false);
     assert_eq!(
         (code, said.as_str()),
         (3, "the host has none of curl, python, perl with HTTP::Tiny, and wget")
