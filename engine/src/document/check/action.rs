@@ -43,7 +43,7 @@ impl<'r> Check<'r> {
             let kind = doc.input(&input.key.value).map(|input| &input.kind);
             if kind == Some(&InputKind::StepRef)
                 && let Some(reference) = input.value.value.as_str()
-                && input.value.expressions.is_empty()
+                && input.expressions.is_empty()
             {
                 let reference = Spanned::new(reference.to_owned(), input.value.place);
                 if book.resolved(level, &reference).is_none() {
