@@ -1,6 +1,6 @@
 //! An inventory for Ansible, made of the machines of a wave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_engine::{
     connection::{Connection, Sudo},
@@ -11,21 +11,28 @@ use serde_json::{Map, Value, json};
 /// The machines under their own names, in their groups: how each is reached, and its variables, which go before that.
 /// Passwords are not in it: what Ansible needs for sudo it takes from its own environment.
 pub(super) fn of<'a>(machines: impl IntoIterator<Item = &'a Target>) -> Value {
+    let machines: Vec<&Target> = machines.into_iter().collect();
+    let names: BTreeSet<&str> = machines.iter().map(|machine| machine.id.as_str()).collect();
     let mut groups: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-    for machine in machines {
+    for machine in &machines {
         let mut vars = reached(machine);
         vars.extend(machine.vars.clone());
-        groups.entry(group(machine.group.as_str())).or_default().insert(machine.id.to_string(), vars.into());
+        groups
+            .entry(group(machine.group.as_str(), &names))
+            .or_default()
+            .insert(machine.id.to_string(), vars.into());
     }
     let children: Map<String, Value> =
         groups.into_iter().map(|(name, hosts)| (name, json!({ "hosts": hosts }))).collect();
     json!({ "all": { "children": children } })
 }
 
-/// Ansible's groups are named like variables; `all` and `ungrouped` are its own.
-fn group(name: &str) -> String {
+/// Ansible's groups are named like variables; `all` and `ungrouped` are its own. One that is called like a host would let
+/// `--limit` mean all of it.
+fn group(name: &str, hosts: &BTreeSet<&str>) -> String {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if plain == "all" || plain == "ungrouped" { format!("group_{plain}") } else { plain }
+    let taken = plain == "all" || plain == "ungrouped" || hosts.contains(plain.as_str());
+    if taken { format!("group_{plain}") } else { plain }
 }
 
 fn reached(machine: &Target) -> Map<String, Value> {
@@ -131,6 +138,13 @@ mod tests {
                 "web-2": { "ansible_host": "10.0.0.5", "role": "web" },
             } } } } })
         );
+    }
+
+    #[test]
+    fn a_group_that_is_called_like_a_host_has_another_name() {
+        let mut target = host("web", Connection::default());
+        target.group = GroupName::from("web");
+        assert!(of([&target])["all"]["children"]["group_web"]["hosts"]["web"].is_object());
     }
 
     #[test]
