@@ -92,6 +92,7 @@ async fn packages_are_installed_by_jobs_and_a_service_and_its_log_are_seen() {
         patterns: vec!["ERROR".to_owned(), "PANIC".to_owned()],
         except: vec!["noise$".to_owned()],
         most: 10,
+        wanted: false,
     };
     assert_eq!(hosts.log(&host, &asked).await.expect("lines"), ["new ERROR one", "new ERROR two"]);
     let nowhere = LogAsked { log: Log::File { path: "/var/log/none".to_owned() }, ..asked.clone() };

@@ -275,7 +275,7 @@ fn words(ended: &Ended) -> String {
     let lines = || ended.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let error =
         lines().find_map(|line| line.strip_prefix("[ERROR]: ").or_else(|| line.strip_prefix("ERROR! ")));
-    error.or_else(|| lines().last()).map_or_else(String::new, |line| format!(": {line}"))
+    error.or_else(|| lines().next_back()).map_or_else(String::new, |line| format!(": {line}"))
 }
 
 fn outputs(heard: &HostTold) -> Option<Value> {
