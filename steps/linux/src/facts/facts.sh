@@ -208,7 +208,7 @@ esac
 case $manager in
 dnf | dnf5 | yum | zypper)
     # Two versions of one package, where only kernels may have several: the old one was not taken away.
-    rpm -qa --qf '%{NAME}.%{ARCH}\n' 2>/dev/null | sort | uniq -d | grep -v -e '^kernel' -e '^gpg-pubkey' -e '^kmod-'
+    rpm -qa --qf '%{NAME}.%{ARCH}\n' 2>/dev/null | sort | uniq -d | grep -v -e '^kernel' -e '^gpg-pubkey' -e '^kmod-' -e '-kmp-'
     ;;
 esac
 

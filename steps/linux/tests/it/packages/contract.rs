@@ -1,4 +1,4 @@
-//! dnf 5 and yum 3, which cannot be had on Debian: stand-ins that know the documented command lines, and print what the
+//! dnf 5 and yum 3, which cannot be had on Debian, and codes that zypper does not give here: stand-ins that know the documented command lines, and print what the
 //! real ones are documented, or were seen, to print. A command line that they do not know ends them with code 64.
 
 use runbook_linux::{facts, packages::Work};
@@ -196,4 +196,45 @@ fn yum_3_by_its_documents() {
     back.back = true;
     let changes = scratch.rehearse(&back).expect("a rehearsal");
     assert_eq!(lines(&changes), ["app: 1.1-1 -> 1.0-1", "lib: 1.0-1 -> none"]);
+}
+
+/// What it is to end with stands in /tmp/codes, a line for each time that it is asked to install; the last time it does.
+const ZYPPER: &str = r#"
+case "$*" in
+*' install --auto-agree-with-licenses '*)
+    echo "$*" >>/tmp/asked
+    code=$(head -n 1 /tmp/codes)
+    sed -i 1d /tmp/codes
+    [ -s /tmp/codes ] || rpm -U /srv/rpm/app-1.1-1.x86_64.rpm 2>/dev/null
+    exit "$code" ;;
+*needs-rebooting) echo 'Reboot is suggested to ensure that your system benefits from these updates.'; exit 102 ;;
+*) echo "unknown: $*" >&2; exit 64 ;;
+esac
+"#;
+
+#[test]
+fn what_the_codes_of_zypper_mean() {
+    let app = order("x86_64", &["app=1.1-1"]);
+    for (codes, verdict, cause, asked) in [
+        ("0", Verdict::Done, "", 1),
+        ("102", Verdict::Done, "", 1),
+        // zypper itself was renewed: the rest is still to be done.
+        ("103\\n103\\n0", Verdict::Done, "", 3),
+        ("106", Verdict::Done, "", 1),
+        ("107", Verdict::Partly, "the script of a package failed", 1),
+        ("8", Verdict::Partly, "zypper ended with code 8", 1),
+        // It never ends, and nothing was installed.
+        ("103\\n103\\n103\\n103\\n103\\n103", Verdict::Failed, "zypper ended with code 103", 5),
+        ("5\\n5", Verdict::Failed, "zypper ended with code 5", 1),
+        ("105\\n5", Verdict::Failed, "zypper ended with code 105", 1),
+    ] {
+        let scratch = scratch(Manager::Zypper, "zypper", ZYPPER);
+        scratch.sh(&format!("printf '{codes}\\n' >/tmp/codes"));
+        assert_eq!(scratch.install(&app), (verdict, cause.to_owned()), "{codes}");
+        assert_eq!(scratch.sh("wc -l </tmp/asked").trim(), asked.to_string(), "{codes}");
+    }
+    let scratch = scratch(Manager::Zypper, "zypper", ZYPPER);
+    scratch.sh("printf 'ID=sles\\nVERSION_ID=15.6\\n' >/etc/os-release");
+    let facts = facts::read(&scratch.run(facts::SCRIPT).stdout).expect("facts");
+    assert_eq!(facts.reboot_needed, ["core libraries or services have been updated"]);
 }
