@@ -6,12 +6,16 @@ use runbook_steps::ports::linux::{Severity, Update};
 use super::xml::{Element, elements};
 use crate::packages::{Sections, rpm};
 
+/// What may stand behind the last point of a name: SUSE's architectures.
+const ARCHITECTURES: [&str; 9] =
+    ["noarch", "x86_64", "aarch64", "ppc64le", "s390x", "i586", "i686", "armv7hl", "riscv64"];
+
 struct Patch {
     name: String,
     security: bool,
     severity: Option<Severity>,
     issued: Option<Timestamp>,
-    /// Name, architecture, and the version that it wants at least.
+    /// Name, architecture (empty: any), and the version that it wants at least.
     wants: Vec<(String, String, String)>,
 }
 
@@ -35,7 +39,7 @@ pub(super) fn read(printed: &str) -> Result<Vec<Update>, String> {
                 .filter(|patch| {
                     patch.wants.iter().any(|(wanted, of, version)| {
                         *wanted == name
-                            && *of == arch
+                            && (of.is_empty() || *of == arch)
                             && rpm::compare(version, &to).is_le()
                             && from.as_deref().is_none_or(|from| rpm::compare(version, from).is_gt())
                     })
@@ -121,23 +125,26 @@ fn patches(said: &Sections<'_>) -> Vec<Patch> {
             patch.issued = element.get("time_t").parse().ok().and_then(|at| Timestamp::from_second(at).ok());
         }
     }
-    // A patch conflicts with everything below what it brings: `app.x86_64 < 1.1-1`.
+    // A patch conflicts with everything below what it brings: `app.x86_64 < 1.1-1`, and where no architecture matters
+    // (noarch; seen with zypper 1.14.42) `app < 1.1-1`.
+    // One stands on the line of its heading, more are indented below it.
     let mut at: Option<usize> = None;
     let mut inside = false;
     for line in said.lines("conflicts") {
         if let Some(name) = line.strip_prefix("Name ").and_then(|rest| rest.trim_start().strip_prefix(':')) {
             at = patches.iter().position(|patch| patch.name == name.trim());
-            inside = false;
-        } else if line.starts_with("Conflicts") {
-            inside = true;
-        } else if !line.starts_with(' ') {
-            inside = false;
-        } else if inside
+        }
+        let relation = line.strip_prefix("Conflicts").map(|rest| rest.trim_start_matches([' ', ':']));
+        inside = relation.is_some() || (inside && line.starts_with(' '));
+        if inside
             && let Some(at) = at
-            && let Some((package, version)) = line.trim().split_once(" < ")
-            && let Some((name, arch)) = package.rsplit_once('.')
-            && !name.contains(':')
+            && let Some((package, version)) = relation.unwrap_or(line).trim().split_once(" < ")
+            && !package.contains(':')
         {
+            let (name, arch) = package
+                .rsplit_once('.')
+                .filter(|(_, arch)| ARCHITECTURES.contains(arch))
+                .unwrap_or((package, ""));
             patches[at].wants.push((name.into(), arch.into(), rpm::without_zero(version.trim())));
         }
     }
