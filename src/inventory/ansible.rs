@@ -10,7 +10,7 @@ use runbook_engine::{
 };
 use serde_json::{Map, Value};
 
-use super::{asking::Told, ssh_arguments};
+use super::{asking::Told, ssh_arguments, template};
 
 /// What of a host's variables says where and as whom it is reached: the present name, and the one before Ansible 2.0.
 const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
@@ -85,9 +85,44 @@ fn group(body: &Value) -> Option<ListedGroup> {
 }
 
 fn host(name: &str, vars: Map<String, Value>, notes: &mut Notes) -> ListedHost {
+    let (vars, unfilled) = filled(name, vars);
+    for var in &unfilled {
+        notes.add(
+            &format!("`{var}` is a template that only Ansible can fill in, and was not taken over"),
+            name,
+        );
+    }
     let (connection, unfit) = connection(&vars, notes, name);
     let address = text(&vars, &ADDRESS);
+    let lost = unfilled.iter().find(|var| ADDRESS.contains(&var.as_str()));
+    let unfit =
+        unfit.or_else(|| lost.map(|var| format!("`{var}` is a template that only Ansible can fill in")));
     ListedHost { address, unfit, traits: Traits { vars: others(vars), connection, ..Traits::default() } }
+}
+
+/// The variables with their templates filled in, and the names of those where that cannot be done: they are left out.
+fn filled(host: &str, vars: Map<String, Value>) -> (Map<String, Value>, Vec<String>) {
+    let mut unfilled = Vec::new();
+    let kept = vars.iter().filter_map(|(name, value)| {
+        let text = value.as_str().filter(|text| template::is_template(text));
+        // What may be a secret is left out later, and said so.
+        let Some(text) = text.filter(|_| !may_be_secret(name)) else {
+            return Some((name.clone(), value.clone()));
+        };
+        let filled = template::filled(text, host, &vars);
+        if filled.is_none() && (!name.starts_with("ansible_") || is_ours(name)) {
+            unfilled.push(name.clone());
+        }
+        Some((name.clone(), Value::String(filled?)))
+    });
+    (kept.collect(), unfilled)
+}
+
+/// Whether a variable of Ansible's own says something that a connection says too.
+fn is_ours(name: &str) -> bool {
+    let known =
+        [&ADDRESS[..], &PORT, &USER, &IDENTITY, &ARGUMENTS, &["ansible_become", "ansible_connection"]];
+    known.iter().any(|names| names.contains(&name))
 }
 
 /// Everything that Ansible does not keep for itself. Its own secrets stay in, to be left out with all others, and named.
@@ -238,6 +273,26 @@ mod tests {
             told.notes
         );
         assert!(!format!("{:?} {register:?}", told.notes).contains("hunter2"));
+    }
+
+    #[test]
+    fn templates_are_filled_in_or_left_out() {
+        let told = told(&json!({
+            "_meta": { "hostvars": {
+                "web1": { "short": "w1", "ansible_host": "{{ short }}.example.com", "ansible_user": "{{ lookup('env', 'USER') }}" },
+                "web2": { "ansible_host": "{{ groups['web'][0] }}", "rack": "{{ x | upper }}" }
+            } },
+            "web": { "hosts": ["web1", "web2"] }
+        }))
+        .unwrap();
+        let register = Register::of(&told.listing).unwrap();
+        let web1 = &register.hosts["web1"];
+        assert_eq!((web1.address.as_str(), &web1.connection.user), ("w1.example.com", &None));
+        assert!(
+            register.select(Some("web2")).unwrap_err().to_string().contains("`ansible_host` is a template")
+        );
+        assert!(register.hosts["web2"].vars.is_empty());
+        assert_eq!(told.notes.len(), 3, "{:?}", told.notes);
     }
 
     #[test]

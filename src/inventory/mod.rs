@@ -11,6 +11,7 @@ mod pages;
 mod path;
 mod program;
 mod ssh_arguments;
+mod template;
 
 use std::{
     collections::BTreeMap,

@@ -82,8 +82,9 @@ impl Listing {
         }
         for (name, host) in self.hosts {
             let below = hosts.remove(&name).unwrap_or_default();
+            // Who writes down an address says that it is reached there.
+            let unfit = if host.address.is_some() { host.unfit } else { host.unfit.or(below.unfit) };
             let address = host.address.or(below.address);
-            let unfit = host.unfit.or(below.unfit);
             hosts.insert(name, ListedHost { address, unfit, traits: host.traits.or(&below.traits) });
         }
         Self { all: self.all.or(&all), groups, hosts }
