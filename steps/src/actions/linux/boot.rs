@@ -19,12 +19,12 @@ use crate::{
 const STILL_UP: Duration = Duration::from_secs(10 * 60);
 
 impl Host {
-    /// Reboots the host, once, and waits until it answers on another boot than this one, whose id it gives. The one
-    /// before must be in the journal.
+    /// Reboots the host, once, and waits until it answers on another boot, whose id it gives.
     ///
     /// # Errors
     /// What is reported of a host that was not rebooted, or did not come back.
-    pub async fn reboot(&self, before: &str) -> Result<String, Failure> {
+    pub async fn reboot(&self) -> Result<String, Failure> {
+        let before = self.boot_to_leave().await?;
         let errand = Errand {
             what: "reboot",
             words: "the reboot",
@@ -40,7 +40,19 @@ impl Host {
             }
             End::Ended(_) | End::Stopped | End::Lost { .. } => {}
         }
-        self.back(before).await
+        self.back(&before).await
+    }
+
+    /// The boot that the host is to leave. One of long before proves nothing: the host may have left it by itself.
+    async fn boot_to_leave(&self) -> Result<String, Failure> {
+        let key = self.key("before-reboot");
+        let asked = self.ctx.memory.intents.contains_key(&self.key("reboot"));
+        if let Some(Value::String(before)) = self.ctx.recall(&key).filter(|_| asked) {
+            return Ok(before.clone());
+        }
+        let before = self.then(|| self.port().boot(&self.target)).await?;
+        self.ctx.ledger.checkpoint(&key, Value::String(before.clone())).await?;
+        Ok(before)
     }
 
     /// The boot id before anything was done, as the journal has it.

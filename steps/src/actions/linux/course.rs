@@ -261,7 +261,7 @@ async fn close(
         // Known before it goes down: a host that never comes back has broken with these packages.
         let told = [(host.target.id.clone(), outputs.clone())].into();
         host.ctx.ledger.outputs(told).await?;
-        match host.reboot(&transaction.boot_id).await {
+        match host.reboot().await {
             Ok(_) => {}
             Err(failure @ Failure::Failed { .. }) => return failed(failure, outputs),
             Err(other) => return Err(other),

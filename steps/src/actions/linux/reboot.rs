@@ -79,7 +79,7 @@ async fn course(host: &Host) -> Result<Done, Failure> {
         let outputs = json!({ "rebooted": false, "boot_id": before, "needed": needed, "failed_units": [] });
         return Ok(Done { outputs: Some(outputs), ..Done::succeeded() });
     }
-    let boot = host.reboot(&before).await?;
+    let boot = host.reboot().await?;
     let facts = host.then(|| host.port().facts(&host.target)).await?;
     let outputs =
         json!({ "rebooted": true, "boot_id": boot, "needed": needed, "failed_units": facts.failed_units });

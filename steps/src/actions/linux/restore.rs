@@ -53,7 +53,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "into",
                 InputKind::String,
-                "`restic`: restore into this folder, beside what is there (a drill).",
+                "`restic`: restore into this folder, beside what is there.",
             ),
             InputDoc::optional(
                 "before",
@@ -264,7 +264,7 @@ async fn close(host: &Host, before: &str, always: bool, mut outputs: Value) -> R
     let may = host.inputs.text("reboot") != Some("NoReboot");
     let asked = host.ctx.memory.intents.contains_key(&host.key("reboot"));
     if asked || always || may && !facts.reboot_needed.is_empty() {
-        host.reboot(before).await?;
+        host.reboot().await?;
         facts = host.then(|| host.port().facts(&host.target)).await?;
     }
     if let Value::Object(outputs) = &mut outputs {
