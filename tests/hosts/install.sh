@@ -68,5 +68,7 @@ for family in debian database dnf zypper; do
     root $family-ready "$(sum "$here/roots/$family.sh" "$here/roots/$family-ready.sh") $layer $debian $packages"
 done
 
-echo "$all" >"$hosts/made"
+# A new file, not the old one's text: a target folder may have been copied by links.
+echo "$all" >"$hosts/made.new"
+mv "$hosts/made.new" "$hosts/made"
 echo "$hosts"

@@ -26,7 +26,7 @@
 //!   [a password](Estate::ASKER_PASSWORD); `guest`, who may do nothing. One key opens all of them.
 //! * [`PACKAGES`], in version 1.0-1, which the repository has as well:
 //!   * `runbook-demo`: a service (an init script, started at boot and by its own update) that answers `GET /healthz` on
-//!     port 8480 with its version. 1.1-1 answers 500, 1.2-1 is good. It needs `runbook-demo-lib` in the same version.
+//!     port 8480 with its version. 1.1-1 answers 500, 1.2-1 and 1.3-1 are good. It needs `runbook-demo-lib` in the same version.
 //!   * `runbook-slow`: its update to 1.1-1 says by `/run/runbook-slow.waiting` that it is in the middle, before it is
 //!     unpacked, and waits there for `/run/runbook-slow.go`, a minute at most.
 //!   * `runbook-conf`: `/etc/runbook-conf.conf` was changed on the host, and is another one in 1.1-1.

@@ -1,8 +1,11 @@
 //! On real hosts of their own (`tests/hosts`), with real package managers.
 
+mod fleet;
 mod gathering;
 mod jobs;
+mod killed;
 mod rollout;
+mod stages;
 mod trouble;
 
 use std::path::PathBuf;

@@ -32,10 +32,13 @@ asked() {
     done
 }
 
+# The cache has it, or an earlier backup: after a way back there may be no other.
 missing | while read -r name arch version file; do
-    if sound "${archives:-/var/cache/apt/archives/}$file" "$name" "$arch" "$version"; then
-        cp -p "${archives:-/var/cache/apt/archives/}$file" "$coming/$file"
-    fi
+    for lies in "${archives:-/var/cache/apt/archives/}$file" $(find "${folder%/*}" -mindepth 2 -maxdepth 2 -name "$file"); do
+        if sound "$lies" "$name" "$arch" "$version"; then
+            cp -p "$lies" "$coming/$file" && break
+        fi
+    done
 done
 take
 if [ -n "$(missing)" ]; then

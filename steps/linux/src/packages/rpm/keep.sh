@@ -25,7 +25,8 @@ take() {
 }
 asked() { missing | while read -r ask _; do echo "$ask"; done; }
 
-cached=$(caches)
+# The cache has it, or an earlier backup: after a way back there may be no other.
+cached=$(caches; find "${folder%/*}" -mindepth 2 -maxdepth 2 -name '*.rpm')
 missing | while read -r _ name arch version file; do
     printf '%s\n' "$cached" | grep -F -e "/$file" | while read -r lies; do
         [ "${lies##*/}" != "$file" ] || ! sound "$lies" "$name" "$arch" "$version" || cp -p "$lies" "$coming/$file"

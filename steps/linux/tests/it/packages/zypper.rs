@@ -105,6 +105,10 @@ fn kept_files_bring_former_versions_back_when_no_repository_has_them() {
     );
     assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
     assert_eq!(scratch.installed(), FIRST);
+
+    let (verdict, cause, told) = scratch.keep(&before, "kept-again");
+    assert_eq!((verdict, cause.as_str()), (Verdict::Done, ""), "the first backup has them");
+    assert_eq!(told["kept"], serde_json::to_value(&before).expect("packages"));
 }
 
 #[test]

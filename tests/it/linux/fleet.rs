@@ -1,0 +1,82 @@
+//! Hosts in stages, and the inventory that tells of them.
+
+use std::path::PathBuf;
+
+use runbook_test_hosts::{Estate, Family, Host};
+
+use crate::program::Place;
+
+/// The stages, in the order in which they are patched.
+pub const STAGES: [&str; 3] = ["dev", "staging", "production"];
+
+/// Hosts that get their packages from one repository.
+pub struct Fleet {
+    pub estate: Estate,
+    hosts: Vec<Host>,
+}
+
+impl Fleet {
+    /// So many hosts of each of these families in each stage, up: `dev1`, `dev2`, ….
+    pub fn new(name: &str, families: &[Family]) -> Self {
+        let estate = Estate::new(name);
+        let names = STAGES.iter().flat_map(|stage| {
+            families.iter().enumerate().map(move |(n, family)| (*family, format!("{stage}{}", n + 1)))
+        });
+        let hosts =
+            estate.start(names.map(|(family, name)| estate.recipe(family, &name)).collect::<Vec<_>>());
+        Self { estate, hosts }
+    }
+
+    /// The hosts of a stage.
+    pub fn stage(&self, stage: &str) -> impl Iterator<Item = &Host> + Clone {
+        let stage = stage.to_owned();
+        self.hosts.iter().filter(move |host| host.name().trim_end_matches(char::is_numeric) == stage)
+    }
+
+    /// A host by its name.
+    pub fn host(&self, name: &str) -> &Host {
+        self.hosts.iter().find(|host| host.name() == name).expect("there is such a host")
+    }
+
+    /// `hosts.yaml`, an inventory with a group for each stage.
+    pub fn inventory(&self, place: &Place) -> PathBuf {
+        let mut text = "inventory: hosts\ngroups:\n".to_owned();
+        for stage in STAGES {
+            text += &format!("  {stage}:\n    hosts:\n");
+            for host in self.stage(stage) {
+                text += &format!("      {}\n", host.entry());
+            }
+        }
+        place.write("hosts.yaml", &text)
+    }
+}
+
+/// Every package of a host: what `dpkg-query` or `rpm` says of it.
+pub fn packages(host: &Host) -> String {
+    match host.family() {
+        Family::Debian => {
+            host.run("dpkg-query -W -f '${Package} ${Architecture} ${Version} ${Status}\\n' | sort")
+        }
+        Family::Dnf | Family::Zypper => {
+            host.run("rpm -qa --qf '%{NAME} %{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n' | sort")
+        }
+    }
+}
+
+/// What the package manager has ever done on a host, by its own account.
+pub fn past(host: &Host) -> String {
+    match host.family() {
+        Family::Debian => host.run("cat /var/log/dpkg.log /var/log/apt/history.log 2>/dev/null || true"),
+        Family::Dnf | Family::Zypper => {
+            host.run("rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE} %{INSTALLTIME} %{INSTALLTID}\\n' | sort")
+        }
+    }
+}
+
+/// Which version the demo service of a host says that it is, and with which status.
+pub fn answer(host: &Host) -> (u16, String) {
+    let (status, body) = host.http("/healthz").unwrap_or_else(|| panic!("{} does not answer", host.name()));
+    let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(answer["version"], answer["lib"], "{}: {body}", host.name());
+    (status, answer["version"].as_str().expect("a version").to_owned())
+}

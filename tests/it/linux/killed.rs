@@ -1,0 +1,104 @@
+//! Killed with SIGKILL while package managers are at work, a run takes up on its hosts what it had begun.
+
+use runbook_test_hosts::{Family, Host};
+
+use super::fleet::{Fleet, STAGES};
+use crate::{holder::until, program::Place};
+
+const RUNBOOK: &str = r#"
+runbook: patch-slowly
+targets:
+  all: { hosts: { inventory: hosts.yaml, group: "dev:staging:production" } }
+steps:
+  backup:
+    uses: linux/backup
+    targets: all
+    with: { method: packages, keep: 1d }
+  patch:
+    needs: [backup]
+    uses: linux/patch
+    targets: all
+    with: { select: all }
+    on_failure: [restore]
+  healthy:
+    needs: [patch]
+    uses: check/http
+    targets: all
+    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 10s }
+    on_failure: [restore]
+  restore:
+    uses: linux/restore
+    targets: { failed_in: [patch, healthy] }
+    with: { from: backup }
+"#;
+
+/// Whether the host is in the middle of its transaction, and waits there.
+fn is_in_the_middle(host: &Host) -> bool {
+    host.exec("test -s /run/runbook-slow.waiting").code == 0
+}
+
+/// Lets it go on, and waits until the transaction has come to its end.
+fn let_go(host: &Host) {
+    host.run("touch /run/runbook-slow.go");
+}
+
+/// How often the package manager's own log has a line like this.
+fn count(host: &Host, log: &str, pattern: &str) -> usize {
+    host.run(&format!("cat {log} 2>/dev/null | grep -c '{pattern}' || true")).parse().expect("a number")
+}
+
+#[test]
+fn hosts_that_were_unpacking_have_one_transaction_each() {
+    let fleet = Fleet::new("killed", &[Family::Debian]);
+    let hosts: Vec<_> = STAGES.iter().flat_map(|stage| fleet.stage(stage)).collect();
+    let logs: Vec<_> =
+        hosts.iter().map(|host| count(host, "/var/log/apt/history.log", "^Start-Date")).collect();
+    fleet.estate.repository().publish("runbook-slow", "1.1-1");
+    fleet.estate.repository().publish("runbook-plain", "1.1-1");
+    let place = Place::new();
+    let runbook = place.write("patch.yaml", RUNBOOK).display().to_string();
+    fleet.inventory(&place);
+
+    let mut first = place.start(&["run", &runbook]);
+    until("the middle of all transactions", || {
+        assert_eq!(first.try_wait().expect("a child"), None);
+        hosts.iter().all(|host| is_in_the_middle(host))
+    });
+    first.kill().expect("killed");
+    first.wait().expect("gone");
+    for host in &hosts {
+        assert_eq!(host.run("dpkg-query -W -f '${db:Status-Status}' runbook-slow"), "half-installed");
+    }
+    // One comes to its end while nobody looks.
+    let_go(hosts[0]);
+    hosts[0].wait_until("is still updating", |host| {
+        host.exec("test $(dpkg-query -W -f '${db:Status-Status}${Version}' runbook-slow) = installed1.1-1")
+            .code
+            == 0
+    });
+    // The others come to theirs when a second life has been killed as well, and a third one is there.
+    let mut second = place.start(&["resume"]);
+    until("a second life", || place.run(&["show", "--json"]).stdout.contains("\"running\""));
+    second.kill().expect("killed");
+    second.wait().expect("gone");
+    let mut third = place.start(&["resume"]);
+    until("a third life", || place.run(&["show", "--json"]).stdout.contains("\"running\""));
+    for host in &hosts[1..] {
+        assert!(is_in_the_middle(host), "{} has waited for nobody", host.name());
+        let_go(host);
+    }
+    let code = third.wait().expect("an end").code();
+    let shown = place.run(&["show", "--json"]).exits(0);
+    assert_eq!(code, Some(0), "{}", shown.stdout);
+
+    for (host, before) in hosts.iter().zip(logs) {
+        assert_eq!(host.installed("runbook-slow"), "1.1-1");
+        assert_eq!(host.installed("runbook-plain"), "1.1-1");
+        assert_eq!(host.run("cat /var/log/runbook-slow.log"), "begun\nended", "{}", host.name());
+        assert_eq!(count(host, "/var/log/dpkg.log", " upgrade runbook-slow:all 1.0-1 1.1-1$"), 1);
+        assert_eq!(count(host, "/var/log/dpkg.log", " upgrade runbook-plain:all 1.0-1 1.1-1$"), 1);
+        assert_eq!(count(host, "/var/log/apt/history.log", "^Start-Date"), before + 1);
+        assert_eq!(host.run("dpkg --audit"), "");
+        assert_eq!(shown.json()["targets"][host.name()]["outcome"], "succeeded");
+    }
+}
