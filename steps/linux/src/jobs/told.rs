@@ -24,7 +24,8 @@ pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
     match is {
         "absent" => Ok(Progress::Absent),
         "running" => {
-            let last = said.trim_end();
+            // Of a line that was written over and over, what one would see.
+            let last = said.trim_end().rsplit('\r').next().unwrap_or_default();
             Ok(Progress::Running { last: (!last.is_empty()).then(|| last.to_owned()) })
         }
         "lost" => Ok(Progress::Lost { rebooted: false }),
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(said("running\nscript\n \n", ""), Progress::Running { last: None });
         let running = Progress::Running { last: Some("Unpacking nginx".to_owned()) };
         assert_eq!(said("running\nscript\n \nUnpacking nginx\n", ""), running);
+        assert_eq!(said("running\nscript\n \n10%\r20%\rUnpacking nginx\r\n", ""), running);
     }
 
     #[test]

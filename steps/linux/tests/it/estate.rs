@@ -9,9 +9,12 @@ use runbook_engine::{
 use runbook_linux::Hosts;
 use runbook_steps::ports::{
     fault::FaultKind,
-    linux::{Deed, Ended, Job, Linux, Log, LogAsked, Look, Manager, Order, Progress, Verdict, Wanted},
+    linux::{
+        Deed, Ended, Job, Linux, Log, LogAsked, Look, Manager, Order, Package, Progress, Revert, Verdict,
+        Wanted,
+    },
 };
-use runbook_test_hosts::{Estate, Host};
+use runbook_test_hosts::{Estate, FIRST_VERSION, Host};
 
 use crate::{
     jobs::{end_of, ended, job},
@@ -99,6 +102,62 @@ async fn packages_are_installed_by_jobs_and_a_service_and_its_log_are_seen() {
     assert_eq!(hosts.log(&host, &nowhere).await.expect_err("no log").kind, FaultKind::NotFound);
     let wrong = LogAsked { patterns: vec!["(".to_owned()], ..asked };
     assert_eq!(hosts.log(&host, &wrong).await.expect_err("no pattern").kind, FaultKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_aside_comes_back_when_no_repository_has_it() {
+    let estate = Estate::new("ssh-kept");
+    let web = estate.debian("web1");
+    let (hosts, host) = (Hosts::new(), as_user(&estate, &web, "ops", None));
+    let ours = |packages: Vec<Package>| -> Vec<Package> {
+        packages.into_iter().filter(|package| package.name.starts_with("runbook-demo")).collect()
+    };
+    let order = |packages: &[Package]| Order {
+        wanted: packages
+            .iter()
+            .map(|package| Wanted {
+                name: package.name.clone(),
+                arch: package.arch.clone(),
+                version: Some(package.version.clone()),
+            })
+            .collect(),
+        lock_wait: WAIT,
+        ..Order::default()
+    };
+    done(&hosts, &host, "lists", Deed::Refresh { lock_wait: WAIT }).await;
+    let former = ours(hosts.packages(&host).await.expect("packages"));
+    let kept = done(&hosts, &host, "keep", Deed::Keep { packages: former.clone(), until: None }).await;
+    assert_eq!(kept.verdict, Verdict::Done, "{kept:?}");
+    assert_eq!(kept.told["missing"], serde_json::json!([]));
+    for package in ["runbook-demo", "runbook-demo-lib"] {
+        estate.repository().publish(package, "1.1-1");
+        estate.repository().withdraw(package, FIRST_VERSION);
+    }
+    done(&hosts, &host, "refresh", Deed::Refresh { lock_wait: WAIT }).await;
+    let newer: Vec<_> =
+        former.iter().map(|package| Package { version: "1.1-1".to_owned(), ..package.clone() }).collect();
+    let up = done(&hosts, &host, "up", Deed::Install(order(&newer))).await;
+    assert_eq!(up.verdict, Verdict::Done, "{up:?}");
+    assert_eq!(ours(hosts.packages(&host).await.expect("packages")), newer);
+
+    let back = Order { back: true, ..order(&former) };
+    let gone = hosts.rehearse(&host, &back).await.expect_err("no repository has it");
+    assert_eq!(gone.kind, FaultKind::NotFound, "{gone:?}");
+    let back = Order { kept: Some("keep".to_owned()), ..back };
+    assert_eq!(hosts.rehearse(&host, &back).await.expect("it can be done").len(), former.len());
+    let down = done(&hosts, &host, "down", Deed::Install(back)).await;
+    assert_eq!(down.verdict, Verdict::Done, "{down:?}");
+    assert_eq!(ours(hosts.packages(&host).await.expect("packages")), former);
+
+    let discarded = Deed::Discard(Revert {
+        method: "packages".to_owned(),
+        token: "keep".to_owned(),
+        captured: serde_json::Value::Null,
+        options: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+    });
+    assert_eq!(done(&hosts, &host, "discard", discarded).await.code, 0);
+    assert_eq!(web.run("ls /var/lib/runbook/kept"), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
