@@ -134,8 +134,9 @@ async fn a_broken_connection_is_replaced() {
 async fn variables_that_are_withheld_are_not_there() {
     let sshd = Sshd::start();
     let config = sshd.at("ssh.conf");
-    // Whatever the configuration starts would see them.
-    let spy = format!("{}ProxyCommand env >{}\n", sshd.text("ssh.conf"), sshd.at("env").display());
+    // Whatever the configuration starts would see them. (It is not given up before it has written them.)
+    let spy =
+        format!("{}ProxyCommand sh -c 'env >{}; true'\n", sshd.text("ssh.conf"), sshd.at("env").display());
     fs::write(&config, spy).expect("a configuration");
     let hosts = sshd.hosts().withholding(["CARGO_MANIFEST_DIR".to_owned()]);
     let _ = hosts.look(&sshd.host(1), &look("echo x")).await;

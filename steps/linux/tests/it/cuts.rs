@@ -148,7 +148,7 @@ async fn a_host_that_falls_silent_is_a_fault_within_its_deadline() {
     let sshd = Sshd::start();
     let proxy = Proxy::new(sshd.port(), usize::MAX, Then::Silence);
     let host = through(&sshd, &proxy);
-    let hosts = sshd.hosts().patient_for(Duration::from_secs(1));
+    let hosts = sshd.hosts().patient_for(Duration::from_secs(10));
     assert_eq!(seen(&hosts, &host, "exit 1").await.code, Some(1));
     proxy.stop();
     let fault = hosts.look(&host, &look("exit 2")).await.expect_err("it is silent");

@@ -306,7 +306,7 @@ async fn a_host_reboots_only_when_the_result_is_written() {
     let sshd = Sshd::start();
     let log = sshd.at("work/reboots");
     let code = sshd.at(&format!("state/jobs/{TOKEN}/code"));
-    sshd.stand_in("sleep", "exec /usr/bin/sleep 0.1");
+    sshd.stand_in("sleep", "[ $1 = 3 ] && set -- 0.1\nexec /usr/bin/sleep \"$@\"");
     sshd.stand_in("systemctl", &format!("[ -e {} ] && echo \"$*\" >>{}", code.display(), log.display()));
     let ended = done(&sshd, &job(TOKEN, Deed::Reboot)).await;
     assert_eq!((ended.code, ended.verdict), (0, Verdict::Done));
