@@ -15,6 +15,14 @@ const SCRIPT: &str = r#"  change:
     with: { as: root, script: "id -u >>/root/ran" }
 "#;
 
+const PATCH: &str = r#"  patch:
+    uses: linux/patch
+    targets: hosts
+    way_back: none
+    because: this shows what happens when it cannot be installed
+    with: { select: all, reboot: NoReboot }
+"#;
+
 fn run(hosts: &[Host], steps: &str) -> (Place, Done) {
     let place = Place::new();
     let path = runbook(&place, hosts, steps);
@@ -72,4 +80,41 @@ fn a_sudo_password_is_given_where_it_is_known() {
     let done = Done::from(command.output().expect("the binary runs")).exits(0);
     assert_eq!(hosts[0].run("cat /root/ran"), "0");
     assert!(!done.stderr.contains(Estate::ASKER_PASSWORD) && !done.stdout.contains(Estate::ASKER_PASSWORD));
+}
+
+#[test]
+fn a_lock_is_waited_for() {
+    let estate = Estate::new("waits");
+    let hosts = [estate.debian("web1")];
+    estate.repository().publish("runbook-plain", "1.1-1");
+    let place = Place::new();
+    let held = hosts[0].hold_package_lock();
+    let short = PATCH.replace("select: all,", "select: all, lock_wait: 3s,");
+    let path = runbook(&place, &hosts, &short).display().to_string();
+    place.run(&["run", &path]).exits(10);
+    assert_eq!(hosts[0].installed("runbook-plain"), "1.0-1");
+    drop(held);
+    place.run(&["run", &path]).exits(0);
+    assert_eq!(hosts[0].installed("runbook-plain"), "1.1-1");
+}
+
+#[test]
+fn a_host_that_never_comes_back_is_a_verdict() {
+    let estate = Estate::new("never");
+    let hosts = [estate.debian("web1")];
+    hosts[0].never_comes_back();
+    let place = Place::new();
+    let steps = r#"  reboot:
+    uses: linux/reboot
+    targets: hosts
+    way_back: none
+    because: a reboot cannot be taken back
+    timeout: 20s
+"#;
+    let path = runbook(&place, &hosts, steps).display().to_string();
+    place.run(&["run", &path]).exits(10);
+    let show = place.run(&["show", "--json"]).exits(0).json();
+    let target = &show["targets"]["web1"];
+    assert_eq!(target["outcome"], "unreachable", "{show}");
+    assert!(target["cause"].as_str().is_some_and(|cause| cause.contains("not back by")), "{show}");
 }
