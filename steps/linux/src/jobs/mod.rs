@@ -25,6 +25,8 @@
 //! with a stand-in for `systemd-run`, not under a real systemd.)
 
 mod deed;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::time::Duration;
