@@ -37,6 +37,30 @@ steps:
     uses: check/http
     targets: web
     with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", within: 10s }}
+  inside:
+    needs: [healthy]
+    uses: check/http
+    targets: web
+    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", from: host, within: 10s }}
+  port:
+    needs: [healthy]
+    uses: check/tcp
+    targets: web
+    with: {{ host: "{{{{ target.private_ip }}}}", port: 8480, from: host, within: 10s }}
+  installed:
+    needs: [healthy]
+    uses: check/command
+    targets: web
+    with: {{ script: "dpkg -s runbook-demo | grep -q 'Version: 1.2-1'", from: host, within: 10s }}
+  logged:
+    needs: [healthy]
+    uses: check/log
+    targets: web
+    with:
+      file: /var/log/dpkg.log
+      patterns: ["status installed nothing-of-the-kind"]
+      expect: ["status installed runbook-demo"]
+      within: 10s
 "#
         ),
     );

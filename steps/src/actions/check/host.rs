@@ -136,6 +136,27 @@ pub(super) fn curl(url: &str, headers: &BTreeMap<String, String>, within: Durati
     lines.join("\n")
 }
 
+/// A request as it is sent: host, port and text. None where that is not enough: TLS, or a user in the URL.
+pub(super) fn plain(url: &str, headers: &BTreeMap<String, String>) -> Option<(String, String, String)> {
+    let rest = url.strip_prefix("http://")?;
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    if authority.contains('@') {
+        return None;
+    }
+    let path = rest[authority.len()..].split('#').next().unwrap_or_default();
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(six) => {
+            let (host, port) = six.split_once(']')?;
+            (host, port.strip_prefix(':'))
+        }
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let text = format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n{headers}Connection: close\r\n\r\n");
+    Some((host.to_owned(), port.unwrap_or("80").to_owned(), text))
+}
+
 fn curl_text(text: &str) -> String {
     format!(
         "\"{}\"",

@@ -63,7 +63,11 @@ fn page(target: Option<&Target>, inputs: &Inputs) -> Result<Box<dyn Look>, Failu
     let page = Page::of(inputs)?;
     let Some(host) = host::looking(target, inputs)? else { return Ok(Box::new(page)) };
     let headers: Vec<String> = page.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let (to, port, request) = host::plain(&page.url, &page.headers).unwrap_or_default();
     let env = [
+        ("RB_HOST", to),
+        ("RB_PORT", port),
+        ("RB_REQUEST", request),
         ("RB_CURL", host::curl(&page.url, &page.headers, PATIENCE)),
         ("RB_URL", page.url.clone()),
         ("RB_HEADERS", headers.join("\n")),

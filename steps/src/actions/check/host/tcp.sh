@@ -5,7 +5,8 @@ rb_refused() {
     exit 1
 }
 for rb_python in python3 python /usr/libexec/platform-python; do
-    command -v "$rb_python" >/dev/null 2>&1 || continue
+    # A minimal one may lack what it takes.
+    "$rb_python" -c 'import socket' 2>/dev/null || continue
     rb_out=$("$rb_python" -c '
 import os, socket, sys
 try:

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{HTTP, TCP, curl};
+use super::{HTTP, TCP, curl, plain};
 
 /// What the scripts need besides what they look with.
 const PLAIN: [&str; 4] = ["tr", "cut", "sed", "sh"];
@@ -23,9 +23,12 @@ fn serve(status: &'static str, requests: usize) -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming().take(requests).flatten() {
             let mut stream = stream;
-            let mut asked = [0; 4096];
-            let read = stream.read(&mut asked).unwrap_or(0);
-            let known = String::from_utf8_lossy(&asked[..read]).contains("s3cret\"\\x");
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                asked.extend(byte);
+            }
+            let known = String::from_utf8_lossy(&asked).contains("s3cret\"\\x");
             let status = if known { status } else { "401 Unauthorized" };
             let place = format!("Location: http://{address}/other\r\n");
             let _ =
@@ -69,7 +72,11 @@ fn ask(tools: &[&str], address: SocketAddr, header: bool) -> (i32, String) {
         header.then(|| ("X-Key".to_owned(), "s3cret\"\\x".to_owned())).into_iter().collect();
     let url = format!("http://{address}/healthz");
     let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let (to, port, request) = plain(&url, &headers).expect("a plain URL");
     let env = [
+        ("RB_HOST", to),
+        ("RB_PORT", port),
+        ("RB_REQUEST", request),
         ("RB_CURL", curl(&url, &headers, Duration::from_secs(10))),
         ("RB_URL", url),
         ("RB_HEADERS", lines.join("\n")),
@@ -83,23 +90,26 @@ fn ask(tools: &[&str], address: SocketAddr, header: bool) -> (i32, String) {
 fn every_tool_says_the_same_of_a_url() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let mut tried = 0;
-    for tool in ["curl", "python3", "perl", "wget"].into_iter().filter(|tool| is_here(tool)) {
-        let sends_headers = tool != "wget";
-        if sends_headers {
-            assert_eq!(ask(&[tool], serve("200 OK", 1), true), (0, String::new()), "{tool}");
-            assert_eq!(ask(&[tool], serve("302 Found", 1), true), (1, "answered 302".to_owned()), "{tool}");
-            assert_eq!(ask(&[tool], serve("503 Sick", 1), true), (1, "answered 503".to_owned()), "{tool}");
+    for tools in [&["curl"][..], &["python3"], &["perl"], &["wget"], &["bash", "timeout"]] {
+        if !tools.iter().all(|tool| is_here(tool)) {
+            continue;
         }
-        assert_eq!(ask(&[tool], serve("200 OK", 1), false), (1, "answered 401".to_owned()), "{tool}");
-        let (code, said) = ask(&[tool], closed, false);
-        assert!(code == 1 && said.starts_with("gave no answer ("), "{tool}: {code} {said}");
+        let sends_headers = tools != ["wget"];
+        if sends_headers {
+            assert_eq!(ask(tools, serve("200 OK", 1), true), (0, String::new()), "{tools:?}");
+            assert_eq!(ask(tools, serve("302 Found", 1), true), (1, "answered 302".to_owned()), "{tools:?}");
+            assert_eq!(ask(tools, serve("503 Sick", 1), true), (1, "answered 503".to_owned()), "{tools:?}");
+        }
+        assert_eq!(ask(tools, serve("200 OK", 1), false), (1, "answered 401".to_owned()), "{tools:?}");
+        let (code, said) = ask(tools, closed, false);
+        assert!(code == 1 && said.starts_with("gave no answer ("), "{tools:?}: {code} {said}");
         tried += 1;
     }
     assert!(tried > 0, "this machine has none of them");
     let (code, said) = ask(&[], closed, false);
     assert_eq!(
         (code, said.as_str()),
-        (3, "the host has none of curl, python, perl with HTTP::Tiny, and wget")
+        (3, "the host has none of curl, python, perl, wget, and bash with timeout that could ask this")
     );
 }
 
@@ -128,4 +138,21 @@ fn every_tool_says_the_same_of_a_port() {
     }
     assert!(tried > 0, "this machine has none of them");
     assert_eq!(connect(&[], address).0, 3);
+}
+
+#[test]
+fn a_request_is_sent_as_it_is_where_that_is_enough() {
+    let none = BTreeMap::new();
+    let text =
+        |path: &str, host: &str| format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    for (url, host, port, path, authority) in [
+        ("http://10.0.0.5:8080/healthz?a=b#c", "10.0.0.5", "8080", "/healthz?a=b", "10.0.0.5:8080"),
+        ("http://localhost", "localhost", "80", "/", "localhost"),
+        ("http://[::1]:81?x", "::1", "81", "/?x", "[::1]:81"),
+    ] {
+        let expected = (host.to_owned(), port.to_owned(), text(path, authority));
+        assert_eq!(plain(url, &none), Some(expected), "{url}");
+    }
+    assert_eq!(plain("https://localhost/", &none), None);
+    assert_eq!(plain("http://user:word@localhost/", &none), None);
 }
