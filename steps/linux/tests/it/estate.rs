@@ -23,7 +23,7 @@ use crate::{
 
 const WAIT: Duration = Duration::from_secs(60);
 
-fn as_user(estate: &Estate, host: &Host, user: &str, sudo: Option<Sudo>) -> Target {
+pub(crate) fn as_user(estate: &Estate, host: &Host, user: &str, sudo: Option<Sudo>) -> Target {
     let connection = Connection {
         config: Some(estate.ssh_config().display().to_string()),
         user: Some(user.to_owned()),
@@ -38,7 +38,7 @@ fn script(text: &str, as_root: bool) -> Deed {
     Deed::Script { script: text.to_owned(), env: BTreeMap::new(), as_root, looks_for: None }
 }
 
-async fn done(hosts: &Hosts, host: &Target, token: &str, deed: Deed) -> Ended {
+pub(crate) async fn done(hosts: &Hosts, host: &Target, token: &str, deed: Deed) -> Ended {
     let job = Job { exclusive: true, ..job(token, deed) };
     hosts.start(host, &job).await.expect("it starts");
     ended(hosts, host, token).await

@@ -5,6 +5,7 @@ mod calls;
 mod connection;
 mod cuts;
 mod estate;
+mod families;
 mod jobs;
 mod packages;
 mod proxy;
