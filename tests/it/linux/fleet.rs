@@ -16,15 +16,20 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// So many hosts of each of these families in each stage, up: `dev1`, `dev2`, ….
-    pub fn new(name: &str, families: &[Family]) -> Self {
+    /// Hosts of these families in each of these stages, up: `dev1`, `dev2`, ….
+    pub fn new(name: &str, stages: &[&str], families: &[Family]) -> Self {
         let estate = Estate::new(name);
-        let names = STAGES.iter().flat_map(|stage| {
+        let names = stages.iter().flat_map(|stage| {
             families.iter().enumerate().map(move |(n, family)| (*family, format!("{stage}{}", n + 1)))
         });
-        let hosts =
-            estate.start(names.map(|(family, name)| estate.recipe(family, &name)).collect::<Vec<_>>());
+        let recipes: Vec<_> = names.map(|(family, name)| estate.recipe(family, &name)).collect();
+        let hosts = estate.start(recipes);
         Self { estate, hosts }
+    }
+
+    /// All of them.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
     }
 
     /// The hosts of a stage.
@@ -38,13 +43,13 @@ impl Fleet {
         self.hosts.iter().find(|host| host.name() == name).expect("there is such a host")
     }
 
-    /// `hosts.yaml`, an inventory with a group for each stage.
-    pub fn inventory(&self, place: &Place) -> PathBuf {
-        let mut text = "inventory: hosts\ngroups:\n".to_owned();
+    /// `hosts.yaml`, an inventory with a group for each stage. Whoever is not root there becomes it by sudo.
+    pub fn inventory(&self, place: &Place, user: &str) -> PathBuf {
+        let mut text = format!("inventory: hosts\nconnection: {{ user: {user} }}\ngroups:\n");
         for stage in STAGES {
-            text += &format!("  {stage}:\n    hosts:\n");
-            for host in self.stage(stage) {
-                text += &format!("      {}\n", host.entry());
+            let entries: String = self.stage(stage).map(|host| format!("      {}\n", host.entry())).collect();
+            if !entries.is_empty() {
+                text += &format!("  {stage}:\n    hosts:\n{entries}");
             }
         }
         place.write("hosts.yaml", &text)

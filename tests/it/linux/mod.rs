@@ -7,6 +7,7 @@ mod killed;
 mod rollout;
 mod stages;
 mod trouble;
+mod updates;
 
 use std::path::PathBuf;
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use runbook_test_hosts::{Family, Host};
 use serde_json::Value;
 
-use super::fleet::{Fleet, answer, packages, past};
-use crate::{holder::until, program::Place};
+use super::fleet::{Fleet, STAGES, answer, packages, past};
+use crate::program::Place;
 
 /// As `runbooks/patch-debian.yaml`, without its long waits. `hold` is a folder: each host waits after its installation
 /// until the file `go` is there.
@@ -77,11 +77,11 @@ struct Night<'a> {
 }
 
 impl<'a> Night<'a> {
-    fn new(fleet: &'a Fleet) -> Self {
+    fn new(fleet: &'a Fleet, user: &str) -> Self {
         let place = Place::new();
         place.write("patch.yaml", RUNBOOK);
         std::fs::create_dir(place.path("hold")).expect("a folder");
-        fleet.inventory(&place);
+        fleet.inventory(&place, user);
         Self { fleet, place }
     }
 
@@ -126,10 +126,9 @@ impl<'a> Night<'a> {
         let arguments = self.arguments();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let mut run = self.place.start(&arguments);
-        until("the installation in dev", || {
-            assert_eq!(run.try_wait().expect("a child"), None, "{}", self.shown());
-            fleet.stage("dev").all(|host| self.is_patched(host))
-        });
+        for host in fleet.stage("dev") {
+            host.wait_until("is not patched", |host| self.is_patched(host));
+        }
         for host in &affected {
             assert_eq!(answer(host), (500, "1.1-1".to_owned()));
         }
@@ -162,6 +161,7 @@ impl<'a> Night<'a> {
     fn good(&self) {
         let fleet = self.fleet;
         let repository = fleet.estate.repository();
+        let before: Vec<_> = fleet.hosts().iter().map(packages).collect();
         repository.publish("runbook-demo", "1.2-1");
         self.go();
         let arguments = self.arguments();
@@ -185,21 +185,31 @@ impl<'a> Night<'a> {
             assert_eq!(host.installed("runbook-plain"), "1.1-1", "{}", host.name());
         }
         assert!(self.outcomes().values().all(|outcome| outcome == "succeeded"), "{}", self.shown());
+
+        // Somebody changes their mind: by then no mirror has the former versions.
+        for package in ["runbook-demo", "runbook-demo-lib", "runbook-plain"] {
+            repository.withdraw(package, "1.0-1");
+        }
+        self.place.run(&["rollback"]).exits(0);
+        for (host, before) in fleet.hosts().iter().zip(before) {
+            assert_eq!(packages(host), before, "{}", host.name());
+            assert_eq!(answer(host), (200, "1.0-1".to_owned()));
+        }
     }
 }
 
 #[test]
 fn six_debian_hosts_are_spared_a_bad_version_and_get_the_good_one() {
-    let fleet = Fleet::new("stages", &[Family::Debian; 2]);
+    let fleet = Fleet::new("stages", &STAGES, &[Family::Debian; 2]);
     fleet.host("dev2").run("apt-mark hold runbook-demo runbook-demo-lib");
-    Night::new(&fleet).bad(&["dev2"]);
+    Night::new(&fleet, "root").bad(&["dev2"]);
     fleet.host("dev2").run("apt-mark unhold runbook-demo runbook-demo-lib");
-    Night::new(&fleet).good();
+    Night::new(&fleet, "ops").good();
 }
 
 #[test]
 fn hosts_with_dnf_and_with_zypper_are_spared_a_bad_version_and_get_the_good_one() {
-    let fleet = Fleet::new("rpm-stages", &[Family::Dnf, Family::Zypper]);
-    Night::new(&fleet).bad(&[]);
-    Night::new(&fleet).good();
+    let fleet = Fleet::new("rpm-stages", &STAGES, &[Family::Dnf, Family::Zypper]);
+    Night::new(&fleet, "ops").bad(&[]);
+    Night::new(&fleet, "ops").good();
 }
