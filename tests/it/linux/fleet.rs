@@ -9,6 +9,36 @@ use crate::program::Place;
 /// The stages, in the order in which they are patched.
 pub const STAGES: [&str; 3] = ["dev", "staging", "production"];
 
+/// All hosts of `hosts.yaml` at once: `select` says which updates.
+pub const RUNBOOK: &str = r#"
+runbook: patch-at-once
+params:
+  select: { type: string, default: all }
+targets:
+  all: { hosts: { inventory: hosts.yaml } }
+steps:
+  backup:
+    uses: linux/backup
+    targets: all
+    with: { method: packages, keep: 1d }
+  patch:
+    needs: [backup]
+    uses: linux/patch
+    targets: all
+    with: { select: "{{ params.select }}" }
+    on_failure: [restore]
+  healthy:
+    needs: [patch]
+    uses: check/http
+    targets: all
+    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 10s, every: 1s }
+    on_failure: [restore]
+  restore:
+    uses: linux/restore
+    targets: { failed_in: [patch, healthy] }
+    with: { from: backup }
+"#;
+
 /// Hosts that get their packages from one repository.
 pub struct Fleet {
     pub estate: Estate,
@@ -84,4 +114,21 @@ pub fn answer(host: &Host) -> (u16, String) {
     let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(answer["version"], answer["lib"], "{}: {body}", host.name());
     (status, answer["version"].as_str().expect("a version").to_owned())
+}
+
+/// Whether the host is in the middle of a transaction, in `runbook-slow`, and waits there.
+pub fn is_in_the_middle(host: &Host) -> bool {
+    host.exec("test -s /run/runbook-slow.waiting").code == 0
+}
+
+/// Waits until all of them are.
+pub fn all_come_to_the_middle(hosts: &[Host]) {
+    for host in hosts {
+        host.wait_until("is not in the middle of a transaction", is_in_the_middle);
+    }
+}
+
+/// Lets it go on.
+pub fn let_go(host: &Host) {
+    host.run("touch /run/runbook-slow.go");
 }

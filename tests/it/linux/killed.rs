@@ -2,51 +2,8 @@
 
 use runbook_test_hosts::{Family, Host};
 
-use super::fleet::{Fleet, answer, packages};
+use super::fleet::{Fleet, RUNBOOK, all_come_to_the_middle, answer, is_in_the_middle, let_go, packages};
 use crate::{holder::until, program::Place};
-
-const RUNBOOK: &str = r#"
-runbook: patch-slowly
-targets:
-  all: { hosts: { inventory: hosts.yaml } }
-steps:
-  backup:
-    uses: linux/backup
-    targets: all
-    with: { method: packages, keep: 1d }
-  patch:
-    needs: [backup]
-    uses: linux/patch
-    targets: all
-    with: { select: all }
-    on_failure: [restore]
-  healthy:
-    needs: [patch]
-    uses: check/http
-    targets: all
-    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 10s }
-    on_failure: [restore]
-  restore:
-    uses: linux/restore
-    targets: { failed_in: [patch, healthy] }
-    with: { from: backup }
-"#;
-
-/// Whether the host is in the middle of its transaction, and waits there.
-fn is_in_the_middle(host: &Host) -> bool {
-    host.exec("test -s /run/runbook-slow.waiting").code == 0
-}
-
-fn all_come_to_the_middle(hosts: &[Host]) {
-    for host in hosts {
-        host.wait_until("is not in the middle of a transaction", is_in_the_middle);
-    }
-}
-
-/// Lets it go on.
-fn let_go(host: &Host) {
-    host.run("touch /run/runbook-slow.go");
-}
 
 /// How often the package manager's own log has a line like this.
 fn count(host: &Host, log: &str, pattern: &str) -> usize {

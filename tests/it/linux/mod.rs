@@ -1,7 +1,9 @@
 //! On real hosts of their own (`tests/hosts`), with real package managers.
 
+mod barred;
 mod fleet;
 mod gathering;
+mod interrupted;
 mod jobs;
 mod killed;
 mod rollout;

@@ -3,35 +3,8 @@
 
 use runbook_test_hosts::{Family, Host};
 
-use super::fleet::{Fleet, answer, packages};
+use super::fleet::{Fleet, RUNBOOK, answer, packages};
 use crate::program::Place;
-
-const RUNBOOK: &str = r#"
-runbook: patch-at-night
-targets:
-  all: { hosts: { inventory: hosts.yaml } }
-steps:
-  backup:
-    uses: linux/backup
-    targets: all
-    with: { method: packages, keep: 1d }
-  patch:
-    needs: [backup]
-    uses: linux/patch
-    targets: all
-    with: { select: security }
-    on_failure: [restore]
-  healthy:
-    needs: [patch]
-    uses: check/http
-    targets: all
-    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 10s, every: 1s }
-    on_failure: [restore]
-  restore:
-    uses: linux/restore
-    targets: { failed_in: [patch, healthy] }
-    with: { from: backup }
-"#;
 
 /// The configuration file that was changed on the host.
 fn changed_file(host: &Host) -> String {
@@ -54,7 +27,7 @@ fn security_updates_reboot_keep_configuration_files_and_go_back_where_they_are_b
     let runbook = place.write("patch.yaml", RUNBOOK).display().to_string();
     fleet.inventory(&place, "ops");
 
-    place.run(&["run", &runbook]).exits(10);
+    place.run(&["run", &runbook, "--param", "select=security"]).exits(10);
     let shown = place.run(&["show", "--json"]).exits(0).json();
     assert_eq!(shown["status"], "restored", "{shown}");
     for ((host, before), boot) in hosts.iter().zip(&before).zip(&boots) {
@@ -65,7 +38,7 @@ fn security_updates_reboot_keep_configuration_files_and_go_back_where_they_are_b
 
     let boots: Vec<_> = hosts.iter().map(Host::boot_id).collect();
     repository.publish_security("runbook-demo", "1.2-1");
-    place.run(&["run", &runbook]).exits(0);
+    place.run(&["run", &runbook, "--param", "select=security"]).exits(0);
     for ((host, (_, file)), boot) in hosts.iter().zip(&before).zip(&boots) {
         let name = host.name();
         let versions = ["runbook-secure", "runbook-conf", "runbook-demo", "runbook-plain"];

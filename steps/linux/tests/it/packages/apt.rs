@@ -255,6 +255,34 @@ fn what_a_killed_dpkg_left_is_repaired() {
 }
 
 #[test]
+fn what_was_torn_while_it_was_unpacked_comes_as_it_was_coming_else_as_it_was() {
+    let scratch = scratch();
+    // The first time it kills dpkg, whose child it is.
+    scratch
+        .sh("PREINST='[ -e /killed ] || { : >/killed; kill -9 $PPID; }'; deb /srv/apt other 1:1.3; publish");
+    scratch.refresh();
+    scratch.sh("apt-mark auto other");
+    let order = wanted(&["other=1:1.3"]);
+    assert_eq!(scratch.install(&order).0, Verdict::Partly);
+    assert!(facts_of(&scratch).broken.contains(&"other".to_owned()));
+    scratch.sh("deb /srv/apt other 1:1.4; publish");
+    scratch.refresh();
+    let (verdict, cause, _) = scratch.work(&Work::Repair { lock_wait: NO_WAIT });
+    assert_eq!((verdict, cause.as_str()), (Verdict::Done, ""));
+    assert_eq!(scratch.installed(), ["app=1.0", "lib=1.0", "other=1:1.3"], "nobody asked for 1.4");
+    assert_eq!(scratch.sh("apt-mark showauto other"), "other\n");
+
+    scratch.sh("rm /killed; PREINST='[ -e /killed ] || { : >/killed; kill -9 $PPID; }'; deb /srv/apt other 1:1.5; publish");
+    scratch.refresh();
+    assert_eq!(scratch.install(&wanted(&["other=1:1.5"])).0, Verdict::Partly);
+    scratch.sh("rm -f /srv/apt/other_1.5*; publish");
+    scratch.refresh();
+    let (verdict, cause, _) = scratch.work(&Work::Repair { lock_wait: NO_WAIT });
+    assert_eq!((verdict, cause.as_str()), (Verdict::Done, ""));
+    assert_eq!(scratch.installed(), ["app=1.0", "lib=1.0", "other=1:1.3"]);
+}
+
+#[test]
 fn a_full_disk_is_told() {
     let scratch = scratch();
     scratch.sh("SIZE=4000000; deb /srv/apt other 1:1.3; publish");

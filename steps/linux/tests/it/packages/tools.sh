@@ -1,5 +1,5 @@
 # deb FOLDER NAME VERSION [FIELD...]: a package with a version file, and a configuration file that says the version. What
-# $POSTINST holds is its script, $SIZE the size of a file in it; with $BOOT it has the kernel that runs.
+# $POSTINST and $PREINST hold are its scripts, $SIZE the size of a file in it; with $BOOT it has the kernel that runs.
 deb() {
     tree=$(mktemp -d)
     folder=$1 name=$2 version=$3
@@ -15,6 +15,10 @@ deb() {
     if [ -n "${POSTINST:-}" ]; then
         printf '#!/bin/sh\n%s\n' "$POSTINST" >"$tree/DEBIAN/postinst"
         chmod 755 "$tree/DEBIAN/postinst"
+    fi
+    if [ -n "${PREINST:-}" ]; then
+        printf '#!/bin/sh\n%s\n' "$PREINST" >"$tree/DEBIAN/preinst"
+        chmod 755 "$tree/DEBIAN/preinst"
     fi
     [ -z "${SIZE:-}" ] || head -c "$SIZE" /dev/urandom >"$tree/usr/share/$name/data"
     [ -z "${BOOT:-}" ] || { mkdir "$tree/boot"; : >"$tree/boot/vmlinuz-$(uname -r)"; }
