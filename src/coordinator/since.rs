@@ -12,9 +12,10 @@ const ASKS: (&str, &str) = ("check/log", "since");
 
 /// The input that `task` has instead of the name of a step, and what it holds for this machine.
 ///
-/// Where the input names a step: the start of that step's first task on the machine, in this stage; none: it did not
-/// begin there. Where it names none: of the restoring task, for a check that verifies a restore; else of the first task
-/// that may have changed the machine; of a machine that nothing has changed yet, the start of the run's stage holds.
+/// Where the input names a step: the start of that step's first task on the machine; none: it did not begin there. Where
+/// it names none: of the restoring task, for a check that verifies a restore; else of the first task that may have
+/// changed the machine; of a machine that nothing has changed yet, the start of the run's stage holds. What this stage
+/// did goes before what others did.
 pub(super) fn for_machine(
     run: &Run,
     task: &Task,
@@ -24,9 +25,7 @@ pub(super) fn for_machine(
     if task.action.as_str() != ASKS.0 {
         return None;
     }
-    let here = |view: &TaskView<'_>| {
-        view.task.name.stage() == task.name.stage() && view.targets().any(|(id, _, _)| id == machine)
-    };
+    let here = |view: &TaskView<'_>| view.targets().any(|(id, _, _)| id == machine);
     let restoring = match &task.role {
         Role::Verify { of } => Some(of),
         _ => None,
@@ -39,7 +38,12 @@ pub(super) fn for_machine(
         (None, Some(restore)) => view.task.name == *restore,
         (None, None) => view.task.role == Role::Step && view.task.effect.may_change(),
     };
-    let began =
-        run.tasks().filter(|view| view.started_at.is_some()).filter(|view| counts(view) && here(view));
-    began.filter_map(|view| view.started_at).min().map(|at| (ASKS.1, at))
+    let began: Vec<_> = run
+        .tasks()
+        .filter(|view| counts(view) && here(view))
+        .filter_map(|view| Some((view.task.name.stage() == task.name.stage(), view.started_at?)))
+        .collect();
+    let in_stage = began.iter().filter(|(in_stage, _)| *in_stage).map(|(_, at)| *at).min();
+    // Where every step stands on the top level, each is a stage of its own.
+    in_stage.or_else(|| began.iter().map(|(_, at)| *at).min()).map(|at| (ASKS.1, at))
 }
