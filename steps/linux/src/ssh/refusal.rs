@@ -79,7 +79,7 @@ fn changed(lines: &[&str], host: &str) -> String {
     let shown =
         lines.iter().find(|line| line.starts_with("SHA256:")).map_or("", |line| line.trim_end_matches('.'));
     let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
-    // `Offending ED25519 key in /root/.ssh/known_hosts:3`
+    // `Offending ED25519 key in /home/alice/.ssh/known_hosts:3`
     let place = lines
         .iter()
         .find(|line| line.starts_with("Offending"))

@@ -16,16 +16,12 @@ use runbook_engine::{
     ids::GroupName,
     target::{Target, TargetQuery},
 };
-use runbook_steps::{
-    action::Action,
-    ports::Ports,
-    world::{Moment, World},
-};
+use runbook_steps::{action::Action, ports::Ports, world::World};
 use serde_json::Value;
 
 use crate::contract::{
-    attempt::{Attempt, Life, inputs_of},
-    crash_everywhere,
+    attempt::{Attempt, inputs_of},
+    crash_world_everywhere,
 };
 
 /// A small fleet, with these faults.
@@ -90,42 +86,11 @@ async fn survives(
     expected: &[&str],
     effects: &[(&str, usize)],
 ) {
-    let judge = |world: Arc<World>, attempt: Attempt, ended: Result<Value, _>| {
-        assert_eq!(ended, Ok(Value::Null));
-        assert_eq!(reports(&world, &attempt), expected);
-        judge_effects(&world, effects);
-        std::future::ready(())
-    };
-    crash_everywhere(action, &make, judge).await;
-    let all = {
-        let (world, attempt) = make();
-        let before = world.calls().calls.len();
-        attempt.live_to_the_end(action).await.expect("an end");
-        world.calls().calls.len() - before
-    };
-    for n in 0..all as u64 {
-        for moment in [Moment::Before, Moment::After] {
-            let (world, attempt) = make();
-            world.crash_at(n, moment);
-            let crashed = tokio::select! {
-                biased;
-                () = world.crashed() => true,
-                life = attempt.live(action, None) => {
-                    assert!(matches!(life, Life::Ended(Ok(_))));
-                    false
-                }
-            };
-            assert!(crashed, "call {n} of {all} was not made");
-            // What the dead process spawned is gone when the scheduler has come round.
-            for _ in 0..10 {
-                tokio::task::yield_now().await;
-            }
-            world.revive();
-            attempt.live_to_the_end(action).await.expect("an end");
-            assert_eq!(reports(&world, &attempt), expected, "{moment:?} call {n}");
-            judge_effects(&world, effects);
-        }
-    }
+    crash_world_everywhere(action, make, |world, attempt| {
+        assert_eq!(reports(world, attempt), expected);
+        judge_effects(world, effects);
+    })
+    .await;
 }
 
 fn judge_effects(world: &World, effects: &[(&str, usize)]) {

@@ -10,9 +10,12 @@ pub mod journal;
 pub mod nowhere;
 pub mod time;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
-use runbook_steps::action::{Action, Failure};
+use runbook_steps::{
+    action::{Action, Failure},
+    world::{Moment, World},
+};
 use serde_json::Value;
 
 use self::attempt::{Attempt, Life};
@@ -54,4 +57,48 @@ where
         }
     }
     panic!("the attempt has more than {MOST_POINTS} points at which it can crash");
+}
+
+/// [`crash_everywhere`] in the simulated world, and then before and after every call that writes. `judge` looks at each
+/// end; whatever died, every life that is lived to its end must end well.
+pub async fn crash_world_everywhere(
+    action: &dyn Action,
+    make: impl Fn() -> (Arc<World>, Attempt),
+    judge: impl Fn(&World, &Attempt),
+) {
+    let ended = |world: Arc<World>, attempt: Attempt, ended: Result<Value, _>| {
+        assert_eq!(ended, Ok(Value::Null));
+        judge(&world, &attempt);
+        std::future::ready(())
+    };
+    crash_everywhere(action, &make, ended).await;
+    let all = {
+        let (world, attempt) = make();
+        let before = world.calls().calls.len();
+        attempt.live_to_the_end(action).await.expect("an end");
+        world.calls().calls.len() - before
+    };
+    for n in 0..all as u64 {
+        for moment in [Moment::Before, Moment::After] {
+            let (world, attempt) = make();
+            world.crash_at(n, moment);
+            let crashed = tokio::select! {
+                biased;
+                () = world.crashed() => true,
+                life = attempt.live(action, None) => {
+                    assert!(matches!(life, Life::Ended(Ok(_))));
+                    false
+                }
+            };
+            assert!(crashed, "call {n} of {all} was not made");
+            // What the dead process spawned is gone when the scheduler has come round.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            world.revive();
+            attempt.live_to_the_end(action).await.expect("an end");
+            eprintln!("died {moment:?} call {n} of {all}");
+            judge(&world, &attempt);
+        }
+    }
 }

@@ -12,15 +12,12 @@ mod service;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use runbook_engine::target::Target;
-use runbook_steps::{
-    action::Action,
-    world::{Moment, World},
-};
+use runbook_steps::{action::Action, world::World};
 use serde_json::Value;
 
 use crate::contract::{
-    attempt::{Attempt, Life, host},
-    crash_everywhere,
+    attempt::{Attempt, host},
+    crash_world_everywhere,
 };
 
 /// Three hosts, with these faults.
@@ -89,40 +86,9 @@ fn jobs(world: &World) -> BTreeMap<String, usize> {
 async fn survives(action: &dyn Action, make: impl Fn() -> (Arc<World>, Attempt), expected: &[(&str, usize)]) {
     let expected: BTreeMap<_, _> =
         expected.iter().map(|(deed, times)| ((*deed).to_owned(), *times)).collect();
-    let judge = |world: Arc<World>, attempt: Attempt, ended: Result<Value, _>| {
-        assert_eq!(ended, Ok(Value::Null));
-        assert_eq!(reports(&attempt), ["succeeded"; 3]);
-        assert_eq!(jobs(&world), expected);
-        std::future::ready(())
-    };
-    crash_everywhere(action, &make, judge).await;
-    let all = {
-        let (world, attempt) = make();
-        let before = world.calls().calls.len();
-        attempt.live_to_the_end(action).await.expect("an end");
-        world.calls().calls.len() - before
-    };
-    for n in 0..all as u64 {
-        for moment in [Moment::Before, Moment::After] {
-            let (world, attempt) = make();
-            world.crash_at(n, moment);
-            let crashed = tokio::select! {
-                biased;
-                () = world.crashed() => true,
-                life = attempt.live(action, None) => {
-                    assert!(matches!(life, Life::Ended(Ok(_))));
-                    false
-                }
-            };
-            assert!(crashed, "call {n} of {all} was not made");
-            // What the dead process spawned is gone when the scheduler has come round.
-            for _ in 0..10 {
-                tokio::task::yield_now().await;
-            }
-            world.revive();
-            attempt.live_to_the_end(action).await.expect("an end");
-            assert_eq!(reports(&attempt), ["succeeded"; 3], "{moment:?} call {n}");
-            assert_eq!(jobs(&world), expected, "{moment:?} call {n}");
-        }
-    }
+    crash_world_everywhere(action, make, |world, attempt| {
+        assert_eq!(reports(attempt), ["succeeded"; 3]);
+        assert_eq!(jobs(world), expected);
+    })
+    .await;
 }
