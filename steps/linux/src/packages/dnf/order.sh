@@ -25,7 +25,7 @@ transact() {
     case $tool:$back:${removals:+removals}:${installs:+installs} in
     dnf:*::installs | dnf5:*::installs | yum:::installs)
         # shellcheck disable=SC2086
-        do_it "$@" $install $installs
+        do_it "$@" $all_kernels $install $installs
         ;;
     *:*:removals:)
         # shellcheck disable=SC2086
@@ -34,11 +34,11 @@ transact() {
     dnf5:*)
         # It has no shell: what is not needed any more goes in a second transaction.
         # shellcheck disable=SC2086
-        do_it "$@" $install $installs && do_it "$@" $noautoremove remove $removals
+        do_it "$@" $all_kernels $install $installs && do_it "$@" $noautoremove remove $removals
         ;;
     *)
         commands >"$words.sh"
-        do_it "$@" $noautoremove shell "$words.sh"
+        do_it "$@" $all_kernels $noautoremove shell "$words.sh"
         code=$?
         rm -f "$words.sh"
         return $code
@@ -53,6 +53,8 @@ if [ -n "$passed_over" ]; then
     *) over="--disableplugin=versionlock --disableexcludes=all" ;;
     esac
 fi
+# A new kernel takes the oldest one away where there are as many as the host keeps: nobody asked for that.
+all_kernels=--setopt=installonly_limit=0
 noautoremove=--setopt=clean_requirements_on_remove=False
 case $tool in
 dnf5) install="install --allow-downgrade" ;;

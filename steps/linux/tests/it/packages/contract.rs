@@ -28,7 +28,7 @@ case "$*" in
 ]
 END
     ;;
-*' --assumeno install --allow-downgrade app-1.1-1.x86_64') cat <<'END'
+*' --assumeno --setopt=installonly_limit=0 install --allow-downgrade app-1.1-1.x86_64') cat <<'END'
 Updating and loading repositories:
  Fedora 41 - x86_64 - Updates           100% |   1.2 MiB/s |   5.5 MiB |  00m04s
 Repositories loaded.
@@ -47,7 +47,7 @@ Transaction Summary:
 Total size of inbound packages is 300 KiB. Need to download 300 KiB.
 END
     echo 'Operation aborted by the user.' >&2; exit 1 ;;
-*' -y --comment=patch-7k2m install --allow-downgrade app-1.1-1.x86_64') rpm -U /srv/rpm/app-1.1-1.x86_64.rpm ;;
+*' -y --comment=patch-7k2m --setopt=installonly_limit=0 install --allow-downgrade app-1.1-1.x86_64') rpm -U /srv/rpm/app-1.1-1.x86_64.rpm ;;
 *' install --allow-downgrade app-9-1.x86_64')
     printf 'Failed to resolve the transaction:\nNo match for argument: app-9-1.x86_64\nYou can try to add to command line:\n  --skip-unavailable to skip unavailable packages\n' >&2; exit 1 ;;
 *' makecache') echo 'Metadata cache created.' ;;
@@ -121,7 +121,7 @@ Description : Says: much
    Severity : Critical
 END
     ;;
-'--setopt=exit_on_lock=1 --assumeno install app-1.1-1.x86_64') cat <<'END'
+'--setopt=exit_on_lock=1 --assumeno --setopt=installonly_limit=0 install app-1.1-1.x86_64') cat <<'END'
 Resolving Dependencies
 --> Running transaction check
 
@@ -148,12 +148,12 @@ Your transaction was saved, rerun it with:
  yum load-transaction /tmp/yum_save_tx.2026-01-02.03-04.abc.yumtx
 END
     exit 1 ;;
-'--setopt=exit_on_lock=1 -y install app-1.1-1.x86_64') rpm -U /srv/rpm/app-1.1-1.x86_64.rpm ;;
+'--setopt=exit_on_lock=1 -y --setopt=installonly_limit=0 install app-1.1-1.x86_64') rpm -U /srv/rpm/app-1.1-1.x86_64.rpm ;;
 *' install app-9-1.x86_64') printf 'No package app-9-1.x86_64 available.\n'; echo 'Error: Nothing to do' >&2; exit 1 ;;
 *' install other-1:1.2-1.x86_64')
     printf 'Existing lock /var/run/yum.pid: another copy is running as pid 7.\n' >&2; exit 200 ;;
-'--setopt=exit_on_lock=1 --assumeno --setopt=clean_requirements_on_remove=False shell '*)
-    grep -q -x 'downgrade app-1.0-1.x86_64' "$5" && grep -q -x 'remove lib-1.0-1.x86_64' "$5" || exit 64
+'--setopt=exit_on_lock=1 --assumeno --setopt=installonly_limit=0 --setopt=clean_requirements_on_remove=False shell '*)
+    grep -q -x 'downgrade app-1.0-1.x86_64' "$6" && grep -q -x 'remove lib-1.0-1.x86_64' "$6" || exit 64
     printf 'Dependencies Resolved\n\n====\n Package Arch Version Repository Size\n====\nRemoving:\n lib x86_64 1.0-1 @base 16\nDowngrading:\n app x86_64 1.0-1 base 1.0 M\n\nTransaction Summary\n====\nExiting on user command\n' ;;
 *) echo "unknown: $*" >&2; exit 64 ;;
 esac

@@ -296,3 +296,33 @@ fn of_several_kernels_the_one_that_came_last_goes_and_never_the_one_that_runs() 
     assert_eq!(scratch.install(&order), why);
     assert_eq!(kernels(), "5.1\n5.3\n");
 }
+
+/// dnf keeps three by itself, and counts them on a host that has been there for a while.
+#[test]
+fn a_fourth_kernel_comes_and_no_other_goes() {
+    let scratch = scratch();
+    let kernel = |version: u32| {
+        format!(
+            "FILES=kernel-5.{version}; rpm_ kernel-core 5.{version}-1 'Provides: installonlypkg(kernel)'; "
+        )
+    };
+    scratch.sh(&(1..=4).map(kernel).collect::<String>());
+    scratch.sh("echo installonly_limit=3 >>/etc/dnf/dnf.conf; publish_rpm");
+    scratch.refresh();
+    for version in 1..=3 {
+        let order = wanted(&[&format!("kernel-core=5.{version}-1")]);
+        assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
+    }
+    let plain = scratch.run("dnf --assumeno install kernel-core-5.4-1.x86_64");
+    assert!(plain.stdout.contains("Removing:"), "what dnf does by itself: {plain:#?}");
+
+    let order = wanted(&["kernel-core=5.4-1", "other=1:1.2-1"]);
+    let changes = scratch.rehearse(&order).expect("a rehearsal");
+    assert_eq!(lines(&changes), ["kernel-core: none -> 5.4-1", "other: 1:1.0-1 -> 1:1.2-1"]);
+    assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
+    assert_eq!(scratch.sh("rpm -q kernel-core --qf '%{VERSION} '"), "5.1 5.2 5.3 5.4 ");
+    // The way back goes by dnf's shell.
+    let order = back(&["kernel-core-", "other=1:1.0-1"]);
+    assert_eq!(scratch.install(&order), (Verdict::Done, String::new()));
+    assert_eq!(scratch.sh("rpm -q kernel-core --qf '%{VERSION} '"), "5.1 5.2 5.3 ");
+}
