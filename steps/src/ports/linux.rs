@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use super::fault::{Fault, FaultKind};
 
+pub mod version;
+
 /// Hosts of our own.
 ///
 /// What a [`Fault`] means here: `NotSent` no connection was made, nothing ran; `Ambiguous` the connection broke, a job

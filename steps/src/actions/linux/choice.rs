@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{glob, permission::Permission, policy::Policy};
+use super::{glob, manifest::few, permission::Permission, policy::Policy};
 use crate::{
     action::Inputs,
-    ports::linux::{ConfigFiles, Package, Update, Wanted},
+    ports::linux::{ConfigFiles, Manager, Package, Update, Wanted, version},
 };
 
 /// What a step wants to have installed.
@@ -82,16 +82,29 @@ pub(super) struct Choice {
 }
 
 /// Chooses of what is pending on a host.
+///
+/// # Errors
+/// A package was named that this host does not have: it would come to nothing, and be told as a success.
 pub(super) fn choose(
     wishes: &Wishes,
     permission: &Permission,
+    manager: Manager,
     pending: &[Update],
     installed: &[Package],
     now: Timestamp,
-) -> Choice {
+) -> Result<Choice, String> {
+    let is_there = |name: &String| {
+        pending.iter().any(|update| update.name == *name)
+            || installed.iter().any(|package| package.name == *name)
+    };
+    let unknown: Vec<_> = wishes.named.iter().map(|(name, _)| name).filter(|name| !is_there(name)).collect();
+    if !unknown.is_empty() {
+        let names = few(unknown.into_iter().cloned());
+        return Err(format!("what the step names is not installed here, and no update brings it: {names}"));
+    }
     let mut choice = Choice::default();
     for update in pending.iter().filter(|update| wishes.is_about(update)) {
-        match consider(wishes, permission, update, now) {
+        match consider(wishes, permission, manager, update, now) {
             Ok(version) if update.from.as_ref() == Some(&version) => {}
             Ok(version) => choice.wanted.push(Wanted {
                 name: update.name.clone(),
@@ -121,13 +134,14 @@ pub(super) fn choose(
             }
         }
     }
-    choice
+    Ok(choice)
 }
 
 /// The version of an update that is installed, or why none is.
 fn consider(
     wishes: &Wishes,
     permission: &Permission,
+    manager: Manager,
     update: &Update,
     now: Timestamp,
 ) -> Result<String, String> {
@@ -146,7 +160,12 @@ fn consider(
         Some(tested) if named.is_some_and(|named| *named != tested) => {
             return Err(format!("{tested} was tested, not what the step names"));
         }
-        Some(tested) => tested,
+        Some(tested) => match &update.from {
+            Some(from) if version::compare(manager, from, &tested).is_gt() => {
+                return Err(format!("{from} is newer than {tested}, which was tested"));
+            }
+            _ => tested,
+        },
         None => named.unwrap_or(&update.to).clone(),
     };
     match permission.objects_to(&update.name, &version) {

@@ -91,7 +91,8 @@ async fn look(
     let pending = host.first(|| host.port().pending(&host.target)).await?;
     let installed = host.first(|| host.port().packages(&host.target)).await?;
     let permission = Permission::of(host.inputs.patchset.as_deref(), &facts.platform());
-    let choice = choose(wishes, &permission, &pending, &installed, host.ctx.now());
+    let choice = choose(wishes, &permission, facts.manager, &pending, &installed, host.ctx.now());
+    let choice = choice.map_err(|why| left_alone(format!("nothing was installed: {why}")))?;
     Ok((pending, choice, Manifest::of(&installed)))
 }
 

@@ -143,6 +143,27 @@ async fn named_versions_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_that_the_host_does_not_have_is_refused() {
+    for named in [json!(["shop=1.2"]), json!(["curl", "shop"])] {
+        let world = world("");
+        let install = attempt(&world, install(json!({ "packages": named })));
+        let cause = "failed: nothing was installed: what the step names is not installed here, and no update brings it: shop";
+        assert_eq!(run(&Patch::default(), &install).await, [cause; 3]);
+        assert_eq!(install.journal.recorded().reports["box-1"].class, Some(ErrorClass::Undeliverable));
+        assert!(!jobs(&world).contains_key("install"));
+    }
+    // What an update brings newly may be named, and what is up to date.
+    let world = world_of(
+        "packages: [{ name: app, version: '1', next: '2', brings: [lib] }, { name: lib, next: '5' },
+                    { name: tool, version: '3' }]",
+        "",
+    );
+    let install = attempt(&world, install(json!({ "packages": ["app", "tool"] })));
+    assert_eq!(run(&Patch::default(), &install).await, ["succeeded"; 3]);
+    assert_eq!(changed(&install, "box-1"), ["app=2", "lib=5"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_unusual_end_has_its_name() {
     for (fault, said, class) in [
         (

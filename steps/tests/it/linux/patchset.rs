@@ -79,6 +79,21 @@ async fn what_broke_another_host_is_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_newer_than_what_was_tested_stays() {
+    for os in ["debian-12", "rocky-9.4"] {
+        let packages = "packages: [{ name: app, version: 1.10-1, next: 1.11-1 }, { name: tool, version: '1', next: '2' }]";
+        let world = world_of(&format!("os: {os}, {packages}"), "");
+        let platform = if os == "debian-12" { "debian-12-amd64" } else { "rocky-9-x86_64" };
+        let attempt =
+            take(&world, json!({ "platforms": { platform: { "app": "1.9-1", "tool": "2" } } })).await;
+        assert_eq!(reports(&attempt), ["succeeded"; 3]);
+        let why = "1.10-1 is newer than 1.9-1, which was tested";
+        assert_eq!(of(&attempt, "kept_back"), json!([{ "name": "app", "version": "1.11-1", "why": why }]));
+        assert_eq!(of(&attempt, "changed").as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_another_platform_nothing_was_tested() {
     let world = world_of(&format!("os: rocky-9.4, {PACKAGES}"), "");
     let tested = json!({ "platforms": { "debian-12-amd64": { "app": "2", "lib": "5", "tool": "2" } } });

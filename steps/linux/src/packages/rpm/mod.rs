@@ -1,13 +1,21 @@
 //! What dnf, yum and zypper have in common: rpm.
 
-mod evr;
+use std::cmp::Ordering;
 
-use runbook_steps::ports::linux::{Order, Package};
-
-pub(super) use evr::{compare, without_zero};
+use runbook_steps::ports::linux::{Manager, Order, Package, version};
 
 use super::{Sections, kept_folder};
 use crate::shell::Script;
+
+/// Which of two versions is the higher: dnf, yum and zypper leave that to rpm.
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    version::compare(Manager::Dnf, a, b)
+}
+
+/// `0:1.2-3` and `(none):1.2-3` are `1.2-3`.
+pub(super) fn without_zero(version: &str) -> String {
+    ["0:", "(none):"].iter().find_map(|zero| version.strip_prefix(zero)).unwrap_or(version).to_owned()
+}
 
 /// Reads `name`, `arch`, `epoch:version-release`, one package a line; sorted. Keys for signatures are no packages.
 pub(super) fn read_packages<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Package>, String> {
