@@ -25,12 +25,18 @@ impl Plan {
             differences.extend(planned.difference(&now).map(|id| format!("{id} is no longer in `{group}`")));
             differences.extend(now.difference(&planned).map(|id| format!("{id} is new in `{group}`")));
         }
-        let known: BTreeMap<&TargetId, &Target> =
-            resolved.values().flatten().map(|target| (&target.id, target)).collect();
+        // In whichever group it is found, it must be the planned one.
+        let mut found: BTreeMap<&TargetId, Vec<&Target>> = BTreeMap::new();
+        for target in resolved.values().flatten() {
+            found.entry(&target.id).or_default().push(target);
+        }
         for (id, planned) in &self.targets {
-            if let Some(now) = known.get(id) {
-                changes(planned, now, &mut differences);
+            let mut told = Vec::new();
+            for now in found.get(id).into_iter().flatten() {
+                changes(planned, now, &mut told);
             }
+            told.dedup();
+            differences.extend(told);
         }
         differences
     }

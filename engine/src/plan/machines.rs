@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Combination, Refusal, Selection, making::List, selection::used};
+use super::{Combination, Refusal, Selection, making::List, problems::Problems, selection::used};
 use crate::{
     diagnostic::{Diagnostic, Place},
     document::model::{Runbook, StepTargets},
     ids::{GroupName, TargetId},
-    target::Target,
+    target::{Home, Target, TargetQuery},
 };
 
 /// The machines of the groups that steps use.
@@ -41,6 +41,7 @@ impl Machines {
                 _ => None,
             })
             .collect();
+        namesakes(runbook, selection, &resolved)?;
         let mut known = BTreeMap::new();
         for target in resolved.into_values().flatten() {
             known.entry(target.id.clone()).or_insert(target);
@@ -116,6 +117,59 @@ impl Machines {
     pub(super) fn all(&self) -> BTreeMap<TargetId, Target> {
         self.targets.clone()
     }
+}
+
+/// A host is known by its name alone, so two groups that mean different machines by one name cannot share a plan: one of
+/// them would get the other's. An EC2 instance's id is its own.
+fn namesakes(
+    runbook: &Runbook,
+    selection: &Selection,
+    resolved: &BTreeMap<GroupName, Vec<Target>>,
+) -> Result<(), Refusal> {
+    let mut problems = Problems::default();
+    let mut seen: BTreeMap<&TargetId, (&GroupName, &Target)> = BTreeMap::new();
+    // In the order of the document, so that the later group is the one to be mended.
+    for group in &runbook.targets {
+        let name = GroupName::from(group.name.value.as_str());
+        let Some((name, targets)) = resolved.get_key_value(&name) else { continue };
+        for target in targets {
+            let (first, other) = *seen.entry(&target.id).or_insert((name, target));
+            let host = |target: &Target| matches!(target.home, Home::Host { .. });
+            if !(host(target) || host(other)) {
+                continue;
+            }
+            let Some(difference) = difference(other, target) else { continue };
+            let at = |group: &GroupName| match selection.queries.get(group) {
+                Some(TargetQuery::HostInventory { file, .. }) => format!("`{group}` ({file})"),
+                _ => format!("`{group}`"),
+            };
+            let id = &target.id;
+            let message = format!("`{id}` of {} is not `{id}` of {}: {difference}", at(name), at(first));
+            problems.add(Diagnostic::error("ambiguous-host", message, group.name.place).hint(
+                "a plan knows a host by its name: give one of the two another name, or describe it alike",
+            ));
+        }
+    }
+    problems.refuse_if_any()
+}
+
+/// What tells two targets of one id apart, in a few words; the group through which each was found does not.
+fn difference(one: &Target, other: &Target) -> Option<String> {
+    if *one == (Target { group: one.group.clone(), ..other.clone() }) {
+        return None;
+    }
+    Some(match (&one.home, &other.home) {
+        (Home::Host { address: first, .. }, Home::Host { address, .. }) if first != address => {
+            format!("their addresses are {address} and {first}")
+        }
+        (Home::Host { connection: first, .. }, Home::Host { connection, .. }) if first != connection => {
+            "they are reached in different ways".to_owned()
+        }
+        (Home::Host { .. }, Home::Host { .. }) => {
+            "their variables, environment, owner or platform differ".to_owned()
+        }
+        _ => "one of them is an EC2 instance".to_owned(),
+    })
 }
 
 /// The members of every group of a selection, combinations computed, without the limit.

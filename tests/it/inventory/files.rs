@@ -198,3 +198,33 @@ fn a_pattern_that_leaves_nobody_is_refused() {
     let done = place.run(&["plan", &path(&place, "rb.yaml")]).exits(4);
     assert!(done.stderr.contains("`web`"), "{}", done.stderr);
 }
+
+#[test]
+fn a_name_that_two_inventories_give_to_two_hosts_is_refused() {
+    let place = Place::new();
+    for (site, address) in [("a", "10.1.0.1"), ("b", "10.2.0.1")] {
+        let text = format!("inventory: site-{site}\nhosts: {{ server1: {{ address: {address} }} }}\n");
+        place.write(&format!("site-{site}.yaml"), &text);
+    }
+    let groups =
+        [("web", "{ hosts: { inventory: site-a.yaml } }"), ("db", "{ hosts: { inventory: site-b.yaml } }")];
+    place.write("rb.yaml", &runbook(&groups));
+    let done = place.run(&["plan", &path(&place, "rb.yaml")]).exits(3);
+    insta::assert_snapshot!(done.transcript(&place), @r"
+    exit 3
+    --- stderr
+    error[ambiguous-host]: `server1` of `db` (site-b.yaml) is not `server1` of `web` (site-a.yaml): their addresses are 10.2.0.1 and 10.1.0.1
+     --> PLACE/rb.yaml:4:3
+      |
+    4 |   db: { hosts: { inventory: site-b.yaml } }
+      |   ^^
+      |
+      = help: a plan knows a host by its name: give one of the two another name, or describe it alike
+
+    1 error
+
+    error: the runbook cannot be planned
+      at PLACE/rb.yaml
+      try: runbook check PLACE/rb.yaml
+    ");
+}
