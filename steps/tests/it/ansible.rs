@@ -170,6 +170,59 @@ async fn a_stopping_process_leaves_it_running_and_the_next_one_takes_it_up() {
     assert_eq!((machine.runs().len(), machine.left()), (1, 0));
 }
 
+/// A group is known by its machines: what they are given may have changed when the next life asks for it, as a rotated
+/// secret has.
+#[test]
+fn what_was_started_with_another_secret_is_found_again_and_the_journal_has_no_trace_of_either() {
+    mortal(async {
+        let reported = json!({ "playbook": "site.yml", "env": { "PW": "hunter2" } });
+        // Before the start, in the middle, and between the reports of a wave of two groups.
+        for fuse in 1..=6 {
+            let machine = Machine::new();
+            let attempt = machine.attempt(reported.clone()).on(webs());
+            let other = attempt.inputs_of(&"web-1".into()).with("vars", json!({ "role": "db" }));
+            let attempt = attempt.and(host("db-1"), other);
+            let died = matches!(attempt.live(&Playbook::default(), Some(fuse)).await, Life::Crashed);
+            assert!(died || fuse > 3, "{fuse}");
+            let attempt = attempt.given("env", &json!({ "PW": "correct horse" }));
+            attempt.live_to_the_end(&Playbook::default()).await.expect("all are reported");
+            assert_eq!(attempt.reports().into_values().collect::<Vec<_>>(), ["succeeded"; 3], "{fuse}");
+            assert_eq!(machine.runs().len(), 2, "{fuse}: {:?}", machine.runs());
+            assert_eq!(machine.left(), 0, "{fuse}");
+        }
+        let keys = |password: &str| {
+            let machine = Machine::new();
+            let inputs = json!({ "playbook": "site.yml", "env": { "PW": password } });
+            let attempt = machine.attempt(inputs).on(webs());
+            async move {
+                attempt.live_to_the_end(&Playbook::default()).await.expect("all are reported");
+                let memory = attempt.journal.recorded().memory.clone();
+                let intents = memory.intents.into_iter().map(|(key, intent)| (key, intent.token));
+                intents.collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(keys("hunter2").await, keys("correct horse").await);
+    });
+}
+
+/// `run.status` and the like may come to something else for one host alone.
+#[test]
+fn hosts_that_are_no_longer_given_the_same_are_not_started_together() {
+    mortal(async {
+        let machine = Machine::new();
+        let attempt = machine.attempt(json!({ "playbook": "slow" })).on(webs());
+        // The intent is durable, the playbook not started.
+        assert!(matches!(attempt.live(&Playbook::default(), Some(1)).await, Life::Crashed));
+        assert_eq!(attempt.journal.recorded().memory.intents.len(), 1);
+        assert_eq!(machine.runs().len(), 0);
+        let attempt = attempt.given_one("web-2", "vars", &json!({ "status": "failing" }));
+        attempt.live_to_the_end(&Playbook::default()).await.expect("all are reported");
+        let why = &attempt.reports()["web-1"];
+        assert!(why.starts_with("failed: the playbook was not started"), "{why}");
+        assert_eq!(machine.runs().len(), 0);
+    });
+}
+
 #[test]
 fn only_a_repeatable_one_is_run_again_where_nobody_saw_its_end() {
     mortal(async {

@@ -64,9 +64,17 @@ fn failed_rescued_and_unreachable_hosts_are_all_counted_and_the_next_wave_is_not
     assert!(cause("web-3").contains("the task `install the patch` failed, and docs/"), "{show:#}");
     assert!(cause("web-4").contains("Connection refused"), "{show:#}");
     assert_eq!(playing.lines("patched"), ["web-1"]);
+    // None of the three could be left out: a budget of two would hold.
+    let events = playing.run(&["events", "--json"]).exits(0).stdout;
+    let events =
+        events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an event"));
+    let mut exceeded = events.filter(|entry| entry["event"]["type"] == "budget_exceeded");
+    let event = exceeded.next().expect("the budget was exceeded")["event"].clone();
+    assert_eq!((&event["failures"], &event["limit"]), (&json!(3), &json!(2)), "{event:#}");
 }
 
-/// Killed with the playbook in the middle of a task; the playbook goes on, and the next life takes its results.
+/// Killed with the playbook in the middle of a task; the playbook goes on, and the next life takes its results, also where
+/// the secret that it was started with is another one by then.
 #[test]
 fn killed_in_the_middle_of_a_playbook_it_runs_once() {
     let playing = Playing::new();
@@ -86,9 +94,11 @@ fn killed_in_the_middle_of_a_playbook_it_runs_once() {
 "
         ),
     );
-    playing.place.write("play.yaml", &runbook("{ playbook: slow.yml }"));
+    let secret = "{ playbook: slow.yml, env: { PW: \"{{ secret('PW') }}\" } }";
+    playing.place.write("play.yaml", &runbook(secret));
     let mut child = playing
         .command(&["run", "play.yaml"])
+        .env("RUNBOOK_SECRET_PW", "hunter2hunter2")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -97,7 +107,9 @@ fn killed_in_the_middle_of_a_playbook_it_runs_once() {
     child.kill().expect("it is killed");
     child.wait().expect("it is dead");
     playing.place.write("go", "");
-    playing.run(&["resume"]).exits(0);
+    let mut resume = playing.command(&["resume"]);
+    resume.env("RUNBOOK_SECRET_PW", "correct horse battery");
+    crate::program::Done::from(resume.output().expect("it runs")).exits(0);
     assert_eq!(playing.lines("began"), ["box-1", "box-2"]);
     assert_eq!(playing.lines("installed"), ["box-1", "box-2"]);
     let show = playing.run(&["show", "--json"]).exits(0).json();

@@ -96,6 +96,9 @@ pub fn doc() -> ActionDoc {
 /// The call, as the journal names it.
 const START: &str = "ansible:playbook";
 
+/// How the key of a second invocation of the same group ends.
+const AGAIN: &str = "/again";
+
 /// What runs playbooks, where nothing else is said.
 pub(super) const PROGRAM: &str = "ansible-playbook";
 
@@ -131,7 +134,7 @@ impl Action for Playbook {
         }
         let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut working = JoinSet::new();
-        for group in groups(work) {
+        for group in groups(ctx, work) {
             let (ctx, turns) = (ctx.clone(), Arc::clone(&turns));
             working.spawn(async move {
                 let _turn = turns.acquire().await.map_err(|_| Failure::Detached)?;
@@ -155,32 +158,54 @@ impl Action for Playbook {
     }
 }
 
-/// The machines that share an invocation: their inputs are the same.
+/// The machines that share an invocation: their inputs were the same when it was made.
 struct Group {
+    /// What the journal knows it by: made of its machines, and of no value of an input, which may hold a secret.
     key: String,
     machines: Vec<Arc<Target>>,
     inputs: Arc<Inputs>,
+    /// What its machines are given is no longer the same for all of them.
+    parted: bool,
 }
 
-/// One, unless an input differs from machine to machine. A group is known by its inputs, which are the same in every
-/// life; of its machines some may have been reported already.
-fn groups(work: Work) -> Vec<Group> {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for (target, inputs) in work.targets {
-        let key = serde_json::to_string(&inputs.values).unwrap_or_default();
-        let group = groups.entry(key.clone()).or_insert_with(|| Group { key, machines: Vec::new(), inputs });
-        group.machines.push(target);
+/// One, unless an input differs from machine to machine. What an earlier life was about to start is what it was, with the
+/// machines of its intent, whatever the inputs come to now: a secret may be another one by then. Of these machines some
+/// may have been reported already.
+fn groups(ctx: &Context, work: Work) -> Vec<Group> {
+    let mut open: BTreeMap<TargetId, (Arc<Target>, Arc<Inputs>)> =
+        work.targets.into_iter().map(|(target, inputs)| (target.id.clone(), (target, inputs))).collect();
+    let mut groups = Vec::new();
+    let begun = ctx.memory.intents.iter().filter(|(key, _)| !key.ends_with(AGAIN));
+    for (key, intent) in begun {
+        let left = intent.targets.iter().filter_map(|id| open.remove(id));
+        groups.extend(Group::of(key.clone(), left.collect()));
     }
-    groups.into_values().collect()
+    let mut fresh: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (target, inputs) in open.into_values() {
+        let same = serde_json::to_string(&inputs.values).unwrap_or_default();
+        fresh.entry(same).or_default().push((target, inputs));
+    }
+    for machines in fresh.into_values() {
+        let ids: Vec<&str> = machines.iter().map(|(target, _)| target.id.as_str()).collect();
+        let key = ctx.token(&ids.join("\n"), "group").to_string();
+        groups.extend(Group::of(key, machines));
+    }
+    groups
 }
 
 impl Group {
+    /// None where no machine is left.
+    fn of(key: String, machines: Vec<(Arc<Target>, Arc<Inputs>)>) -> Option<Self> {
+        let inputs = Arc::clone(&machines.first()?.1);
+        let parted = machines.iter().any(|(_, others)| others.values != inputs.values);
+        let machines = machines.into_iter().map(|(target, _)| target).collect();
+        Some(Self { key, machines, inputs, parted })
+    }
+
     async fn work(self, ctx: &Context) -> Result<(), Failure> {
-        // Inputs are long; the name of their group is not, and says nothing of them.
-        let key = ctx.token(&self.key, "group").to_string();
-        let (verdicts, tokens) = match recalled(ctx, &key) {
+        let (verdicts, tokens) = match recalled(ctx, &self.key) {
             Some(verdicts) => (verdicts, [self.token(ctx, false), self.token(ctx, true)].to_vec()),
-            None => match self.run(ctx, &key).await {
+            None => match self.run(ctx).await {
                 Ok(found) => found,
                 Err(Failure::Failed { outcome, class, cause }) => {
                     return self.report_all(ctx, Failure::Failed { outcome, class, cause }).await;
@@ -211,18 +236,23 @@ impl Group {
         self.machines.iter().map(|machine| machine.id.clone()).collect()
     }
 
+    /// The journaled one, where an earlier life was about to start it.
     fn token(&self, ctx: &Context, again: bool) -> String {
-        ctx.token(&self.key, if again { "ansible:again" } else { START }).to_string()
+        let key = if again { self.again() } else { self.key.clone() };
+        match ctx.memory.intents.get(&key) {
+            Some(intent) => intent.token.clone(),
+            None => ctx.token(&self.key, if again { "ansible:again" } else { START }).to_string(),
+        }
+    }
+
+    fn again(&self) -> String {
+        format!("{}{AGAIN}", self.key)
     }
 
     /// Runs the playbook, or takes up the one that an earlier life started. What came of it is in a checkpoint when this
     /// returns, and nowhere else: what it told may hold secrets, which the journal masks.
-    async fn run(
-        &self,
-        ctx: &Context,
-        key: &str,
-    ) -> Result<(BTreeMap<TargetId, Verdict>, Vec<String>), Failure> {
-        let again = format!("{key}/again");
+    async fn run(&self, ctx: &Context) -> Result<(BTreeMap<TargetId, Verdict>, Vec<String>), Failure> {
+        let (key, again) = (self.key.as_str(), self.again());
         let first = !ctx.memory.intents.contains_key(&again);
         let harmless = self.flag("check") || self.flag("repeatable");
         let mut tokens = vec![self.token(ctx, false)];
@@ -231,7 +261,7 @@ impl Group {
             came = Some(self.leg(ctx, key, &tokens[0]).await?);
         }
         let unclear = came.as_ref().is_none_or(|(end, told)| is_unclear(end, told));
-        if unclear && harmless && (!first || ctx.stopping() == StopReason::None) {
+        if unclear && harmless && (!first || !self.parted && ctx.stopping() == StopReason::None) {
             let token = self.token(ctx, true);
             came = Some(self.leg(ctx, &again, &token).await?);
             tokens.push(token);
@@ -258,6 +288,14 @@ impl Group {
         let known = ctx.memory.intents.contains_key(key);
         if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
             not_stopping(ctx)?;
+            if self.parted && key == self.key {
+                let cause = "the playbook was not started before this machine went down, and its hosts would no longer \
+                             be given the same";
+                return Err(not_started(cause));
+            }
+            if self.parted {
+                return Ok((End::Lost, Told::default()));
+            }
             let invocation = Invocation { machines: &self.machines, inputs: &self.inputs };
             let env = environment(ctx, None, self.inputs.map("env"));
             let play = invocation.play(token, env).map_err(|why| not_started(&why))?;

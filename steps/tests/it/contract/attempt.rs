@@ -78,6 +78,25 @@ impl Attempt {
         self
     }
 
+    /// The same with another input for all its machines, as where an expression gives another value after a resume.
+    pub fn given(self, key: &str, value: &Value) -> Self {
+        self.given_where(|_| true, key, value)
+    }
+
+    /// The same with another input for one of its machines.
+    pub fn given_one(self, id: &str, key: &str, value: &Value) -> Self {
+        self.given_where(|machine| machine.id.as_str() == id, key, value)
+    }
+
+    fn given_where(mut self, which: impl Fn(&Target) -> bool, key: &str, value: &Value) -> Self {
+        for (machine, inputs) in &mut self.machines {
+            if which(machine) {
+                *inputs = Arc::new(inputs.with(key, value.clone()));
+            }
+        }
+        self
+    }
+
     /// The inputs of one of its machines.
     pub fn inputs_of(&self, id: &TargetId) -> &Inputs {
         let found = self.machines.iter().find(|(machine, _)| machine.id == *id);
