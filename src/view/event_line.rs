@@ -11,6 +11,7 @@ use runbook_engine::{
 };
 
 use super::{
+    lost,
     paint::Paint,
     patchset,
     words::{count, link as link_word, machine, moment, names, some, window},
@@ -81,9 +82,12 @@ impl Teller {
             }
             Event::TargetsReported { task, targets, report, .. } => self.reported(task, targets, report),
             Event::TaskReported { task, report, .. } => self.reported(task, &[], report),
-            Event::OutputsRecorded { task, outputs } => {
-                (Weight::Book, format!("{task} put out something ({})", count(outputs.len(), "record")))
-            }
+            Event::OutputsRecorded { task, outputs } => match lost::line(&self.plan, outputs, self.paint) {
+                Some(line) => (Weight::News, format!("{task} {line}")),
+                None => {
+                    (Weight::Book, format!("{task} put out something ({})", count(outputs.len(), "record")))
+                }
+            },
             Event::WaveInspected { scope, refused } if refused.is_empty() => {
                 (Weight::Book, format!("{scope}: its machines are the planned ones"))
             }

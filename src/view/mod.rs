@@ -10,6 +10,7 @@ pub mod event_line;
 pub mod inventory_page;
 pub mod list;
 pub mod logs;
+pub mod lost;
 pub mod paint;
 pub mod patchset;
 pub mod plan_page;

@@ -376,6 +376,9 @@ impl<'a> View<'a> {
         if let Role::Branch { of } = &task.role {
             let _ = writeln!(text, "  only after a failure of {}", of.join(", "));
         }
+        for way in self.ways(task) {
+            let _ = writeln!(text, "{way}");
+        }
         if let Some(skip) = &task.skip {
             let _ = writeln!(text, "  skipped: {skip}");
         }

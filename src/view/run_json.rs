@@ -3,7 +3,7 @@
 use runbook_engine::run::{Run, TaskView, WaitingOn};
 use serde_json::{Map, Value, json};
 
-use super::{patchset, run_status};
+use super::{lost, patchset, run_status};
 
 /// The document. `live`: a process holds the run now.
 pub fn show(run: &Run, live: bool) -> Value {
@@ -36,6 +36,7 @@ pub fn show(run: &Run, live: bool) -> Value {
         "waiting_on": waiting,
         "tasks": tasks,
         "targets": targets,
+        "lost": lost::by_machine(run),
         "warnings": run.warnings(),
         "linked_to": plan.link,
         "patchset": patchset::json(run),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     columns::columns,
-    estimate,
+    estimate, lost,
     paint::Paint,
     patchset, run_status,
     stages::{Stage, Stages},
@@ -33,6 +33,7 @@ pub fn page(run: &Run, live: bool, now: Timestamp, paint: Paint) -> String {
     text.push_str(&page.waiting());
     text.push_str(&page.by_hand());
     text.push_str(&page.machines());
+    text.push_str(&lost::page(run, paint));
     text.push_str(&page.warnings());
     text.push_str(&page.next());
     text

@@ -15,8 +15,9 @@ use crate::program::{Done, Place};
 /// Runbook, fleet, exit code, and how many machines come to each outcome.
 type Scene = (&'static str, &'static str, i32, &'static [(&'static str, usize)]);
 
-const SCENES: [Scene; 8] = [
+const SCENES: [Scene; 9] = [
     ("restic-drill", "mixed", 0, &[("succeeded", 7)]),
+    ("change-database", "database", 10, &[("restored", 1)]),
     ("patch-debian", "debian", 0, &[("restored", 1), ("succeeded", 7)]),
     ("patch-rhel", "rhel", 0, &[("failed", 1), ("succeeded", 5)]),
     ("patch-sles", "sles", 0, &[("restored", 1), ("succeeded", 3)]),

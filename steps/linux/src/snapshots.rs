@@ -1,8 +1,9 @@
 //! Snapshots and backups of hosts: what to run, and what its words mean. Pure: no connection, no clock.
 //!
 //! Each method is a file of sh beside this one with three functions, `capture`, `revert` and `discard`, each of which
-//! may be run again: what has our token is found before anything is made. What they tell are lines `@told KEY WORDS`;
-//! why they failed is one line `@fail KIND WORDS`.
+//! may be run again: what has our token is found before anything is made. `ready` goes before `revert`: what can be found
+//! out and fetched before anything is stopped or touched. What they tell are lines `@told KEY WORDS`; why they failed are
+//! lines `@fail KIND WORDS`, the cause first.
 
 use runbook_steps::ports::linux::{Capture, Revert, Verdict};
 use serde_json::{Map, Value};
@@ -46,15 +47,17 @@ const OPTIONS: [&str; 15] = [
 /// The method is not known, as one lower-case sentence.
 pub fn capture(asked: &Capture, run: &str) -> Result<String, String> {
     let options = asked.options.iter().map(|(key, value)| (key.as_str(), value));
-    script(&asked.method, "capture", &asked.token, run, &asked.description, options)
+    let names = Names { token: &asked.token, job: "", run, description: &asked.description };
+    script(&asked.method, "capture\n", names, options)
 }
 
-/// The script that goes back to one.
+/// The script that goes back to one, between the hooks of the step. `job` is the token of the job that it is: what is put
+/// aside is named by it, so that going back once more goes back once more.
 ///
 /// # Errors
 /// The method is not known, as one lower-case sentence.
-pub fn revert(asked: &Revert, run: &str) -> Result<String, String> {
-    back("revert", asked, run)
+pub fn revert(asked: &Revert, run: &str, job: &str) -> Result<String, String> {
+    back("ready\naround\nrevert\nover\n", asked, run, job)
 }
 
 /// The script that deletes one.
@@ -62,29 +65,36 @@ pub fn revert(asked: &Revert, run: &str) -> Result<String, String> {
 /// # Errors
 /// The method is not known, as one lower-case sentence.
 pub fn discard(asked: &Revert, run: &str) -> Result<String, String> {
-    back("discard", asked, run)
+    back("discard\n", asked, run, "")
 }
 
-fn back(verb: &str, asked: &Revert, run: &str) -> Result<String, String> {
+/// By what things are known.
+struct Names<'a> {
+    token: &'a str,
+    job: &'a str,
+    run: &'a str,
+    description: &'a str,
+}
+
+fn back(verbs: &str, asked: &Revert, run: &str, job: &str) -> Result<String, String> {
     // What the backup said of itself goes before what the step says: a path or a time is the backup's.
     let captured = asked.captured.as_object().into_iter().flatten();
     let captured = captured.map(|(key, value)| (key.as_str(), value));
     let options = asked.options.iter().map(|(key, value)| (key.as_str(), value)).chain(captured);
-    script(&asked.method, verb, &asked.token, run, "", options)
+    script(&asked.method, verbs, Names { token: &asked.token, job, run, description: "" }, options)
 }
 
 fn script<'a>(
     method: &str,
-    verb: &str,
-    token: &str,
-    run: &str,
-    description: &str,
+    verbs: &str,
+    names: Names<'_>,
     options: impl Iterator<Item = (&'a str, &'a Value)>,
 ) -> Result<String, String> {
     let body = METHODS.iter().find(|(name, _)| *name == method).map(|(_, body)| body);
     let body = body.ok_or_else(|| format!("`{method}` is no way to bring a host back"))?;
-    let mut script =
-        Script::new().with(HEAD).set("token", token).set("run", run).set("description", description);
+    let Names { token, job, run, description } = names;
+    let named = Script::new().set("token", token).set("job", job).set("run", run);
+    let mut script = named.set("description", description);
     for option in OPTIONS {
         script = script.set(option, "");
     }
@@ -94,7 +104,7 @@ fn script<'a>(
     if method == "lvm-thin" {
         script = script.set("thin", "yes");
     }
-    Ok(script.with(body).body(&format!("{verb}\n")))
+    Ok(script.with(HEAD).with(body).body(verbs))
 }
 
 /// A list is one word a line.
@@ -111,23 +121,26 @@ fn text(value: &Value) -> String {
 /// lines, and paths, are lists.
 pub fn judge(printed: &Printed) -> (Verdict, String, Value) {
     let told = told(&printed.stdout);
-    let fail = printed.stdout.lines().rev().find_map(|line| line.strip_prefix("@fail ")?.split_once(' '));
-    if printed.code == 0 && fail.is_none() {
+    let fails = printed.stdout.lines().filter_map(|line| line.strip_prefix("@fail ")?.split_once(' '));
+    let fails: Vec<_> = fails.collect();
+    if printed.code == 0 && fails.is_empty() {
         return (Verdict::Done, String::new(), told);
     }
-    let Some((kind, words)) = fail else {
+    let Some((kind, _)) = fails.first() else {
         let last = printed.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty());
         let cause = last.map_or_else(|| format!("it exited with {}", printed.code), str::to_owned);
         return (Verdict::Failed, cause, told);
     };
-    let verdict = match kind {
+    let verdict = match *kind {
         "missing" => Verdict::Missing,
         "refused" => Verdict::Refused,
         "full" => Verdict::DiskFull,
+        "locked" => Verdict::Locked,
         "partly" => Verdict::Partly,
         _ => Verdict::Failed,
     };
-    (verdict, words.trim().to_owned(), told)
+    let words: Vec<_> = fails.iter().map(|(_, words)| words.trim()).collect();
+    (verdict, words.join("; "), told)
 }
 
 /// What is a list even where there is one.

@@ -1,6 +1,7 @@
 //! On real hosts of their own (`tests/hosts`), with real package managers.
 
 mod barred;
+mod database;
 mod fleet;
 mod gathering;
 mod interrupted;

@@ -62,7 +62,9 @@ impl Hosts {
                 Ok(Rendered::root("discard", format!("rm -rf -- {folder}\n")))
             }
             Deed::Capture(capture) => self.snapshot(snapshots::capture(capture, &job.run), &capture.secrets),
-            Deed::Revert(revert) => self.snapshot(snapshots::revert(revert, &job.run), &revert.secrets),
+            Deed::Revert(revert) => {
+                self.snapshot(snapshots::revert(revert, &job.run, &job.token), &revert.secrets)
+            }
             Deed::Discard(revert) => self.snapshot(snapshots::discard(revert, &job.run), &revert.secrets),
             Deed::Refresh { .. } | Deed::Install(_) | Deed::Repair { .. } | Deed::Keep { .. } => {
                 let manager = self.manager(host).await?;

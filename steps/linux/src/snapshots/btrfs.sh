@@ -21,45 +21,53 @@ capture() {
     fi
     if [ ! -d "$kept" ]; then
         mkdir -p "$place" && chmod 0700 "$place" || fail failed "$place cannot be made"
-        hook before "$before"
+        around
         run btrfs subvolume snapshot -r "$path" "$kept" >/dev/null
         code=$?
-        hook after "$after"
         [ "$code" = 0 ] || because 'btrfs made no snapshot'
+        over
         sync -f "$kept" 2>/dev/null || sync
     fi
     tell snapshot "$kept"
     tell path "$path"
     left_out
 }
-revert() {
+# Where the snapshot is: what was put aside took it along.
+find_kept() {
+    for each in "$kept" "${path%/}.runbook-$short-"*/.runbook/"$token"; do
+        [ ! -d "$each" ] || { kept=$each; return 0; }
+    done
+    fail missing "$kept is not there any more"
+}
+ready() {
     needs btrfs
-    former=${path%/}.runbook-$token
-    # An earlier life put what was there aside, and the snapshot with it.
-    if [ "$path" != / ] && [ -d "$former" ]; then kept=$former/.runbook/$token; else there; fi
-    [ -d "$kept" ] || fail missing "$kept is not there any more"
-    back=$kept-back
+    former=${path%/}.runbook-$short-$turn
+    # An earlier life may have put what was there aside, and no more.
+    [ "$path" != / ] && [ ! -e "$path" ] || there
+    find_kept
+}
+revert() {
     if [ "$path" = / ]; then
+        back=$kept-$turn
         if [ ! -d "$back" ]; then run btrfs subvolume snapshot "$kept" "$back" >/dev/null || because 'btrfs made no writable copy'; fi
         id=$(btrfs subvolume show "$back" | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')
         [ -n "$id" ] || fail failed "btrfs does not tell the id of $back"
         run btrfs subvolume set-default "$id" / || because 'btrfs did not change the default subvolume'
         tell reboot yes
-    else
-        # What is there now is not deleted: it lies beside its place.
-        if [ ! -d "$former" ]; then
-            run mv "$path" "$former" || because "$path cannot be moved"
-        fi
-        if [ ! -d "$path" ]; then
-            run btrfs subvolume snapshot "$former/.runbook/$token" "$path" >/dev/null || { mv "$former" "$path"; because 'btrfs made no writable copy'; }
-        fi
-        tell former "$former"
-        tell reboot no
+        return 0
     fi
+    # What is there now is not deleted: it lies beside its place. A repeated call finds its own work done.
+    if [ ! -d "$former" ]; then
+        [ ! -d "$path" ] || run mv "$path" "$former" || because "$path cannot be moved"
+        find_kept
+        run btrfs subvolume snapshot "$kept" "$path" >/dev/null || { [ ! -d "$former" ] || mv "$former" "$path"; because 'btrfs made no writable copy'; }
+    fi
+    for each in "${path%/}.runbook-$short-"*; do [ ! -d "$each" ] || tell former "$each"; done
+    tell reboot no
 }
 discard() {
     needs btrfs
-    for one in "$kept-back" "$kept" "$path.runbook-$token/.runbook/$token" "$path.runbook-$token"; do
+    for one in "$kept"-* "$kept" "${path%/}.runbook-$short-"*/.runbook/"$token" "${path%/}.runbook-$short-"*; do
         [ -d "$one" ] || continue
         [ "$(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }')" = "$(btrfs subvolume show "$one" 2>/dev/null | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')" ] && continue
         run btrfs subvolume delete "$one" >/dev/null || because "$one cannot be deleted"

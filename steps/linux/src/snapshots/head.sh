@@ -1,6 +1,10 @@
 # Words that are read by their key. A line end inside of a word would be a word of its own: it becomes a space.
 tell() { printf '@told %s %s\n' "$1" "$(printf %s "$2" | tr '\n\r' '  ')"; }
-# fail KIND WORDS: why nothing came of it. Kinds: missing, refused, full, partly, failed.
+# some KEY MOST: tells the lines that it reads, and how many there are beyond MOST.
+some() {
+    tr '\r' ' ' | awk -v key="$1" -v most="$2" 'NF && ++n <= most { print "@told " key " " $0 } END { if (n > most) print "@told " key " and " n - most " more" }'
+}
+# fail KIND WORDS: why nothing came of it. Kinds: missing, refused, full, locked, partly, failed.
 fail() { printf '@fail %s %s\n' "$1" "$(printf %s "$2" | tr '\n\r' '  ')"; exit 90; }
 needs() { has "$1" || fail missing "$1 is not installed"; }
 # run COMMAND...: its output goes where the job's goes; its last line of errors is kept in $words.
@@ -18,11 +22,25 @@ run() {
 because() {
     case $words in
         *'o space left'* | *'nsufficient free space'* | *'insufficient free extents'*) fail full "$words" ;;
+        *'already locked'*) fail locked "$words" ;;
         *) fail failed "${1:-$2}${words:+: $words}" ;;
     esac
 }
-# hook NAME SCRIPT: a script of the runbook, beside the snapshot.
-hook() {
-    [ -n "$2" ] || return 0
-    printf '%s\n' "$2" | sh -eu -s || fail failed "the hook \`$1\` exited with $?"
+# What belongs to this backup, and to this way back to it, where a name must be short.
+short=$(printf %s "$token" | tr -d - | cut -c 1-8)
+turn=$(printf %s "$job" | tr -d - | cut -c 1-8)
+# script TEXT: a script of the runbook. It is not among the arguments of a process, and what it runs reads nothing of it.
+script() { printf '%s\n' "$1" | sh -c 'said=$(cat); exec </dev/null; set -eu; eval "$said"' hook; }
+hook() { [ -z "$2" ] || script "$2" >&2 || fail failed "the hook \`$1\` exited with $?"; }
+# The hook `before` is followed by the hook `after` in any case, also where what is between them fails, or itself.
+open=
+around() {
+    open=yes
+    hook before "$before"
 }
+over() {
+    [ -n "$open" ] || return 0
+    open=
+    hook after "$after"
+}
+trap over EXIT

@@ -10,19 +10,21 @@ listed() { v snapshot-list "$domain" --name 2>/dev/null | grep -qx "$name"; }
 capture() {
     there
     if ! listed; then
-        hook before "$before"
+        around
         run v snapshot-create-as "$domain" --name "$name" --description "$description" --atomic
         code=$?
-        hook after "$after"
         [ "$code" = 0 ] || because 'libvirt made no snapshot'
+        over
         listed || fail failed 'libvirt made a snapshot, and does not list it'
     fi
     tell snapshot "$name"
     tell domain "$domain"
 }
-revert() {
+ready() {
     there
     listed || fail missing "the domain \`$domain\` has no snapshot $name any more"
+}
+revert() {
     run v snapshot-revert "$domain" --snapshotname "$name" --running || because 'libvirt did not revert'
     tell reboot no
 }

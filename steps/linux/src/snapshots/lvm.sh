@@ -13,15 +13,15 @@ capture() {
     needs lvcreate
     volume
     if [ -z "$(field lv_name)" ]; then
-        hook before "$before"
+        around
         if [ "$thin" = yes ]; then
             run lvcreate --yes --snapshot --name "$name" --setactivationskip n "$vg/$lv"
         else
             run lvcreate --yes --snapshot --name "$name" --size "${size:-5G}" "$vg/$lv"
         fi
         code=$?
-        hook after "$after"
         [ "$code" = 0 ] || because 'lvcreate made no snapshot'
+        over
         [ -n "$(field lv_name)" ] || fail failed 'lvcreate made a snapshot, and lvs does not list it'
     fi
     tell snapshot "$vg/$name"
@@ -33,14 +33,18 @@ usable() {
     case $(field lv_attr) in ????I* | ????S*) fail missing "the snapshot $vg/$name is invalid: it was full" ;; esac
     case $(field snap_percent) in 100*) fail missing "the snapshot $vg/$name is full, so it is invalid" ;; esac
 }
-revert() {
+# While a merge runs, or waits for the next activation, the origin says so (first place of lv_attr, lvs(8)).
+merging() { case $(lvs --noheadings -o lv_attr "$vg/$lv" 2>/dev/null | tr -d ' ') in O*) return 0 ;; *) return 1 ;; esac; }
+ready() {
     needs lvconvert
     volume
-    # While a merge runs, or waits for the next activation, the origin says so (sixth column O in lv_attr's first place).
-    case $(lvs --noheadings -o lv_attr "$vg/$lv" 2>/dev/null | tr -d ' ') in
-        O*) tell reboot yes; return 0 ;;
-    esac
-    usable
+    merging || usable
+}
+revert() {
+    if merging; then
+        tell reboot yes
+        return 0
+    fi
     if [ "$thin" = yes ]; then
         out=$(lvconvert --yes --mergethin "$vg/$name" 2>&1)
     else

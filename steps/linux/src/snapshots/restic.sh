@@ -15,21 +15,62 @@ there() {
 # of_snapshot SED: of what restic says of the backup with our token, cut at braces and commas.
 of_snapshot() { restic snapshots --json --tag "runbook=$token" 2>/dev/null | tr '{},' '\n\n\n' | sed -n "$1" | tail -n 1; }
 snapshot() { of_snapshot 's/^"id":"\([0-9a-f]*\)"$/\1/p'; }
-words_of() { printf '%s\n' "$paths" | grep -v '^$'; }
+# The paths, each written in one way only.
+words_of() { printf '%s\n' "$paths" | sed -e 's,//*,/,g' -e ':again' -e 's,/\./,/,' -e 't again' -e 's,/\.$,,' -e 's,\(.\)/$,\1,' | grep -v '^$'; }
+# The first file system that is mounted below a path.
+below() { findmnt -ln -o TARGET 2>/dev/null | at="${1%/}/" awk 'index($0, ENVIRON["at"]) == 1 { print; exit }'; }
+# What cannot be put aside while the host runs, or would not be what it seems, is no way back.
+usable() {
+    words_of | sort | while read -r one; do
+        case $one in
+            /*) ;;
+            *) fail refused "$one is no absolute path" ;;
+        esac
+        case $one in
+            / | /bin | /bin/* | /boot | /boot/* | /dev | /dev/* | /etc | /home | /lib | /lib/* | /lib32 | /lib64 | /media | /mnt | \
+            /proc | /proc/* | /root | /run | /run/* | /sbin | /sbin/* | /sys | /sys/* | /tmp | /usr | /usr/bin | /usr/lib | /usr/lib/* | \
+            /usr/sbin | /usr/share | /var | /var/cache | /var/lib | /var/lib/apt | /var/lib/dpkg | /var/lib/rpm | /var/lib/runbook | \
+            /var/log | /var/run | /var/tmp)
+                fail refused "$one is the system's, which cannot be put aside while it runs: state what is yours in it" ;;
+        esac
+        case $one in
+            "${last:-//}"/*) fail refused "$one lies in $last: state one of them" ;;
+        esac
+        last=$one
+        [ -e "$one" ] || [ -L "$one" ] || continue
+        real=$(readlink -f -- "$one") || fail refused "$one is a link that leads nowhere"
+        [ "$real" = "$one" ] || fail refused "$one is a link, which is all that would be kept of it: state $real"
+        mounted=$(below "$one")
+        [ -z "$mounted" ] || fail refused "$mounted is a file system of its own below $one: state the folders beside it, and it, as paths of their own"
+    done || exit 90
+}
+all_there() {
+    words_of | while read -r one; do
+        [ -e "$one" ] || fail missing "$one, which is to be backed up, does not exist"
+    done || exit 90
+}
+# pattern PATH: as restic's patterns write it.
+pattern() { printf %s "$1" | sed 's/[][*?\\]/\\&/g'; }
 capture() {
     there
-    printf '%s\n' "$paths" | while read -r one; do [ -z "$one" ] || [ -e "$one" ] || [ -n "$before" ] || { echo "$one"; break; }; done | grep . >&2 && fail missing 'a path that is to be backed up does not exist'
+    [ -n "$(words_of)" ] || fail refused 'no path is stated that is to be backed up'
+    usable
+    [ -n "$before" ] || all_there
     id=$(snapshot)
     if [ -z "$id" ]; then
-        hook before "$before"
         list=$(mktemp) || fail full 'no room for a temporary file'
         words_of >"$list"
-        # Before anything is read: what is written while it is read may be in it, or not.
-        at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-        run restic backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list"
+        # Before anything is dumped or read: what is written meanwhile may be in it, or not.
+        at=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
+        case $at in *N*) at=$(date -u +%Y-%m-%dT%H:%M:%SZ) ;; esac
+        around
+        usable
+        all_there
+        # What earlier ways back have put aside is none of it.
+        run restic backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list" \
+            --exclude .runbook --exclude '.runbook-????????-*' --exclude '*.runbook-????????-????????'
         code=$?
         rm -f "$list"
-        hook after "$after"
         case $code in
             0) ;;
             # restic: 3 means that some source files could not be read.
@@ -40,70 +81,111 @@ capture() {
                 ;;
             *) because 'restic made no backup' ;;
         esac
+        over
         id=$(snapshot)
         [ -n "$id" ] || fail failed 'restic made a backup, and does not list it'
     fi
+    # A backup that cannot be read, or lacks a path, is none.
+    listed=$(mktemp) || fail full 'no room for a temporary file'
+    words_of | while read -r one; do
+        run restic ls "$id" "$one" >"$listed" || because 'the backup cannot be read'
+        grep -qxF -- "$one" "$listed" || fail missing "$one is not in the backup"
+    done || { rm -f "$listed"; exit 90; }
+    rm -f "$listed"
     tell at "$(of_snapshot 's/^"*\(tags":\[\)*"at=\([^"]*\)".*/\2/p')"
-    # A backup that cannot be read is none.
-    run restic ls "$id" >/dev/null || because 'the backup cannot be read'
     tell snapshot "$id"
     words_of | while read -r one; do tell paths "$one"; done
 }
-# What was written since: files by their times, and what the runbook's own script says of a database.
-lost() {
-    words_of | while read -r one; do
-        find "$one" -type f -newermt "$at" 2>/dev/null | head -n 100 | while read -r file; do tell lost_file "$file"; done
-    done
-    if [ -n "$losing" ]; then
-        RUNBOOK_BACKUP_AT=$at; export RUNBOOK_BACKUP_AT
-        rows=$(printf '%s\n' "$losing" | sh -eu -s) || fail refused "what would be lost cannot be told: the script \`losing\` exited with $?"
-        printf '%s\n' "$rows" | grep -v '^$' | head -n 100 | while read -r row; do tell lost "$row"; done
+parent() { dirname -- "$1"; }
+# Where a path is restored before it takes its place: on the same file system. What hides in a mount point stays there.
+stage_of() {
+    if mountpoint -q "$1" 2>/dev/null; then
+        printf %s "$1/.runbook-$short-stage"
+    else
+        printf %s "$(parent "$1" | sed 's,^/$,,')/.runbook-$short-${1##*/}"
     fi
 }
-revert() {
+former_of() {
+    if mountpoint -q "$1" 2>/dev/null; then printf %s "$1/.runbook-$short-$turn"; else printf %s "$1.runbook-$short-$turn"; fi
+}
+# What earlier ways back to this backup, and this one, have put aside.
+formers() {
+    for each in "$1.runbook-$short-"* "$1/.runbook-$short-"????????; do
+        [ ! -e "$each" ] || tell former "$each"
+    done
+}
+ready() {
     there
     id=$(snapshot)
     [ -n "$id" ] || fail missing 'the repository has no such backup any more'
+    RUNBOOK_BACKUP_AT=$at; export RUNBOOK_BACKUP_AT
     if [ -n "$into" ]; then
         mkdir -p "$into" || fail failed "$into cannot be made"
         run restic restore "$id" --target "$into" --verify || because 'restic did not restore'
+        return 0
+    fi
+    # Everything is fetched before anything is stopped or moved.
+    words_of | while read -r one; do
+        [ ! -e "$(former_of "$one")" ] || continue
+        stage=$(stage_of "$one")
+        mkdir -p "$(parent "$one")" && rm -rf "$stage" || fail failed "there is no room beside $one"
+        run restic restore "$id" --target "$stage" --include "$(pattern "$one")" --verify || { rm -rf "$stage"; because 'restic did not restore'; }
+        [ -e "$stage$one" ] || { rm -rf "$stage"; fail missing "$one is not in the backup"; }
+    done || exit 90
+    # A database answers as long as it is not stopped. What cannot be told holds nothing up: all of it is put aside.
+    [ -n "$losing" ] || return 0
+    rows=$(script "$losing") || rows="what else was written since could not be told: the script \`losing\` exited with $?${rows:+ after: $rows}"
+    printf '%s\n' "$rows" | some lost 100
+}
+# Everything in a folder, with size and time.
+listing() { (cd "$1" && find . -name '.runbook-????????-*' -prune -o -type f -printf '%P\t%s\t%T@\n') | sort; }
+# Files that are not in the backup, or not as they are in it.
+lost_files() {
+    if [ -f "$1" ]; then
+        cmp -s "$1" "$2" || tell lost_file "$1"
+    elif [ -d "$1" ]; then
+        then=$(mktemp) && now=$(mktemp) || return 0
+        listing "$2" >"$then" && listing "$1" >"$now"
+        comm -13 "$then" "$now" | cut -f 1 | at="$1/" awk '{ print ENVIRON["at"] $0 }' | some lost_file 20
+        rm -f "$then" "$now"
+    fi
+}
+# A mount point cannot be moved: what is in it is.
+swap_inside() {
+    mkdir "$former" && chmod 0700 "$former" || fail failed "$former cannot be made"
+    find "$one" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name '.runbook-????????-*' ! -name .runbook -exec mv -- {} "$former/" \; \
+        || fail failed "what is in $one cannot be moved"
+    find "$stage$one" -mindepth 1 -maxdepth 1 ! -name lost+found -exec mv -- {} "$one/" \; || fail failed "$one cannot be put back"
+}
+swap() {
+    [ ! -e "$one" ] || mv -- "$one" "$former" || fail failed "$one cannot be moved"
+    mv -- "$stage$one" "$one" || { [ ! -e "$former" ] || mv -- "$former" "$one"; fail failed "$one cannot be put back"; }
+}
+revert() {
+    if [ -n "$into" ]; then
         tell into "$into"
         tell reboot no
         return 0
     fi
-    lost
-    hook before "$before"
     words_of | while read -r one; do
-        former=$one.runbook-$token
-        stage=${one%/*}/.runbook-$token
-        # An earlier life got as far as this.
-        if [ -e "$former" ] && [ -e "$one" ] && [ ! -e "$stage" ]; then tell former "$former"; continue; fi
-        if mountpoint -q "$one" 2>/dev/null; then
-            # A mount point cannot be put aside: what came newly stays in it.
-            run restic restore "$id" --target / --include "$one" --verify || because 'restic did not restore'
-            tell in_place "$one"
-            continue
-        fi
-        if [ ! -e "$stage.whole" ]; then
+        former=$(former_of "$one") stage=$(stage_of "$one")
+        # A repeated call finds its own work done.
+        if [ -e "$stage$one" ]; then
+            lost_files "$one" "$stage$one"
+            if mountpoint -q "$one" 2>/dev/null; then swap_inside; else swap; fi
+            sync -f "$one" 2>/dev/null || sync
             rm -rf "$stage"
-            run restic restore "$id" --target "$stage" --include "$one" --verify || { rm -rf "$stage"; because 'restic did not restore'; }
-            [ -e "$stage$one" ] || fail missing "$one is not in the backup"
-            : >"$stage.whole"
         fi
-        [ -e "$former" ] || [ ! -e "$one" ] || mv "$one" "$former" || fail failed "$one cannot be moved"
-        [ -e "$one" ] || mv "$stage$one" "$one" || { mv "$former" "$one"; fail failed "$one cannot be put back"; }
-        sync -f "$one" 2>/dev/null || sync
-        rm -rf "$stage" "$stage.whole"
-        [ ! -e "$former" ] || tell former "$former"
+        formers "$one"
     done || exit 90
-    hook after "$after"
     tell snapshot "$id"
     tell reboot no
 }
 discard() {
     there
     id=$(snapshot)
-    [ -z "$id" ] || run restic forget "$id" || because 'restic did not forget the backup'
-    words_of | while read -r one; do rm -rf "$one.runbook-$token"; done
+    # Only locks of processes that are gone.
+    [ -z "$id" ] || { restic unlock >/dev/null 2>&1; run restic forget "$id"; } || because 'restic did not forget the backup'
+    words_of | while read -r one; do rm -rf "$one.runbook-$short-"* "$one/.runbook-$short-"* "$(parent "$one")/.runbook-$short-"*; done
     tell gone yes
 }

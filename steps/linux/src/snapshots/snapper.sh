@@ -26,11 +26,11 @@ capture() {
     there
     n=$(number)
     if [ -z "$n" ]; then
-        hook before "$before"
+        around
         run sn create --type single --print-number --description "$description" --userdata "runbook=$token,run=$run" >/dev/null
         code=$?
-        hook after "$after"
         [ "$code" = 0 ] || because 'snapper made no snapshot'
+        over
         n=$(number)
         [ -n "$n" ] || fail failed 'snapper made a snapshot, and does not list it'
     fi
@@ -38,10 +38,12 @@ capture() {
     tell config "$config"
     left_out
 }
-revert() {
+ready() {
     there
     n=$(number)
     [ -n "$n" ] || fail missing "snapper has no snapshot of ours in \`$config\`: it was deleted"
+}
+revert() {
     case ${mode:-files} in
         # From what is now (0) back to the snapshot, file by file, in the live system.
         files)

@@ -51,7 +51,11 @@ pub fn doc() -> ActionDoc {
                 InputKind::Duration,
                 "How long it is kept after the run; absent: until somebody deletes it.",
             ),
-            InputDoc::optional("paths", InputKind::Strings, "`restic`: what is backed up."),
+            InputDoc::optional(
+                "paths",
+                InputKind::Strings,
+                "`restic`: what is backed up: folders and files, no links, no folders of the system.",
+            ),
             InputDoc::optional("repository", InputKind::String, "`restic`: where to."),
             InputDoc::optional(
                 "password",
@@ -72,9 +76,13 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "before",
                 InputKind::Script,
-                "What the host runs before anything is captured.",
+                "What the host runs before anything is captured, as root.",
             ),
-            InputDoc::optional("after", InputKind::Script, "What it runs afterwards."),
+            InputDoc::optional(
+                "after",
+                InputKind::Script,
+                "What it runs afterwards, also where that failed.",
+            ),
         ],
         backs_up: true,
         outputs: vec![

@@ -48,7 +48,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "losing",
                 InputKind::Script,
-                "`restic`: a script that prints, a line each, what would be lost; `$RUNBOOK_BACKUP_AT` is when it was made.",
+                "`restic`: a script that prints, a line each, what is lost; `$RUNBOOK_BACKUP_AT` is when it was begun.",
             ),
             InputDoc::optional(
                 "into",
@@ -58,9 +58,13 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "before",
                 InputKind::Script,
-                "What the host runs before a snapshot is put back.",
+                "What the host runs before a snapshot, or what restic kept, is put back, as root.",
             ),
-            InputDoc::optional("after", InputKind::Script, "What it runs afterwards."),
+            InputDoc::optional(
+                "after",
+                InputKind::Script,
+                "What it runs afterwards, also where that failed.",
+            ),
         ],
         effect: EffectDoc::Always(Effect::Changes),
         restores: true,

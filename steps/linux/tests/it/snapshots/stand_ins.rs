@@ -2,12 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use runbook_linux::snapshots::{capture, discard, revert};
+use runbook_linux::snapshots::{capture, discard};
 use runbook_steps::ports::linux::Verdict;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{done, run, to_capture, to_revert};
+use super::{done, revert, run, to_capture, to_revert};
 
 /// Commands in place of real ones, first in the PATH; what they were asked, line by line.
 struct StandIns {
@@ -90,7 +90,7 @@ fn a_classic_lvm_snapshot_is_made_once_and_merged_at_the_next_boot() {
         [format!("lvcreate --yes --snapshot --name {name} --size 8G vg0/root")]
     );
     let asked = to_revert("lvm", "0f9e8d7c-0000-5000-8000-000000000000", &captured, Value::Null);
-    let back = revert(&asked, "r1").expect("known");
+    let back = revert(&asked, 1);
     assert_eq!(done(&back, &tools.before(), &[])["reboot"], "yes");
     assert_eq!(
         done(&back, &tools.before(), &[])["reboot"],
@@ -110,11 +110,7 @@ fn a_thin_snapshot_is_activated_and_merged_as_one() {
         &tools.before(),
         &[],
     );
-    done(
-        &revert(&to_revert("lvm-thin", "t-1", &captured, Value::Null), "r1").expect("known"),
-        &tools.before(),
-        &[],
-    );
+    done(&revert(&to_revert("lvm-thin", "t-1", &captured, Value::Null), 1), &tools.before(), &[]);
     assert_eq!(
         tools.asked("lvcreate"),
         ["lvcreate --yes --snapshot --name runbook-t1 --setactivationskip n vg0/root"]
@@ -127,7 +123,7 @@ fn a_snapshot_that_was_full_is_no_way_back() {
     let tools = lvm();
     let script = capture(&to_capture("lvm", "t-1", Value::Null), "r1").expect("known");
     let captured = done(&script, &tools.before(), &[]);
-    let back = revert(&to_revert("lvm", "t-1", &captured, Value::Null), "r1").expect("known");
+    let back = revert(&to_revert("lvm", "t-1", &captured, Value::Null), 1);
     tools.set("attr", "  swi-I-s---\n");
     let (verdict, cause, ..) = run(&back, &tools.before(), &[]);
     assert_eq!(
@@ -162,11 +158,11 @@ fn a_virtual_machine_has_one_snapshot_and_goes_back_to_it() {
     let description = "--description runbook r1 dev/wave-1/backup";
     assert_eq!(made, [format!("{begin} snapshot-create-as web1 --name runbook-t-1 {description} --atomic")]);
     let asked = to_revert("libvirt", "t-1", &captured, Value::Null);
-    done(&revert(&asked, "r1").expect("known"), &tools.before(), &[]);
+    done(&revert(&asked, 1), &tools.before(), &[]);
     let back: Vec<_> = tools.asked("virsh").into_iter().filter(|line| line.contains("revert")).collect();
     assert_eq!(back, [format!("{begin} snapshot-revert web1 --snapshotname runbook-t-1 --running")]);
     done(&discard(&asked, "r1").expect("known"), &tools.before(), &[]);
-    let (verdict, cause, ..) = run(&revert(&asked, "r1").expect("known"), &tools.before(), &[]);
+    let (verdict, cause, ..) = run(&revert(&asked, 1), &tools.before(), &[]);
     assert_eq!(
         (verdict, cause.as_str()),
         (Verdict::Missing, "the domain `web1` has no snapshot runbook-t-1 any more")
