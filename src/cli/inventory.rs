@@ -6,10 +6,11 @@ use std::{
 };
 
 use clap::Args;
+use jiff::Timestamp;
 use runbook::{
     coordinator::{refused::Refused, secrets::Secrets},
     inventory::{Inventories, InventoryError, gather},
-    view::{inventory_page::Roll, paint::Paint},
+    view::{fleet_page, inventory_page::Roll, paint::Paint},
     world::{self, Choice, Environment},
 };
 use runbook_engine::{
@@ -29,7 +30,8 @@ use super::{
 ///
 /// Of an inventory (a file in runbook's notation, or whatever Ansible reads), or of the target groups that a runbook uses.
 /// With `--gather` the hosts are asked how they are; one that gives no answer is shown with the cause, and the exit code is
-/// 4.
+/// 4. With `--as-fleet` their answers become a fleet file: the same names, groups, systems and pending packages, to
+/// rehearse on.
 #[derive(Debug, Args)]
 pub struct Inventory {
     /// The runbook whose groups are shown
@@ -44,6 +46,12 @@ pub struct Inventory {
     /// Ask the hosts: system, kernel, packages that wait, whether a reboot is needed, when they were patched last
     #[arg(long)]
     gather: bool,
+    /// Have the hosts bring their package lists up to date before they are asked
+    #[arg(long, requires = "gather")]
+    refresh: bool,
+    /// Print a simulated fleet of these hosts, as they are now, for `run --fleet`
+    #[arg(long, requires_all = ["inventory", "gather"])]
+    as_fleet: bool,
     #[command(flatten)]
     values: Values,
     /// A simulated fleet, in place of the real world
@@ -64,10 +72,19 @@ impl Inventory {
         };
         if self.gather {
             let machines: Vec<Target> = roll.machines.values().cloned().collect();
-            let asked = gather::gather(&environment.ports().linux, &machines);
+            let asked = gather::gather(environment.ports(), &machines, self.refresh);
             roll.gathered = Some(environment.block_on(asked));
         }
-        if session.screen.json {
+        if let (true, Some(file)) = (self.as_fleet, &self.inventory) {
+            let name = file.file_stem().map_or_else(|| "hosts".into(), |name| name.to_string_lossy());
+            let text = fleet_page::page(&roll, &name, Timestamp::now());
+            if session.screen.json {
+                session.screen.json_page(&fleet_page::to_json(&text));
+            } else {
+                session.screen.data(&text);
+                session.screen.note(&roll.silence(Paint(false)));
+            }
+        } else if session.screen.json {
             session.screen.json_page(&roll.to_json());
         } else {
             session.screen.data(&roll.page(Paint(session.screen.color)));

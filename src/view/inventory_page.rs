@@ -96,11 +96,7 @@ impl Roll {
         }
         let mut text = columns(&lines, "");
         text.push_str(&format!("\n{}\n", count(self.machines.len(), "host")));
-        for (id, answer) in self.gathered.iter().flatten() {
-            if let Err(cause) = answer {
-                text.push_str(&format!("{}: {cause}\n", paint.red(id.as_str())));
-            }
-        }
+        text.push_str(&self.silence(paint));
         for (var, hosts) in &self.withheld {
             let of = count(*hosts, "host");
             text.push_str(&format!("left out, as it may hold a secret: variable `{var}` of {of}\n"));
@@ -111,7 +107,15 @@ impl Roll {
         text
     }
 
-    fn groups_of(&self, id: &TargetId) -> &[String] {
+    /// Who was asked and gave no answer, with the cause: a line for each.
+    pub fn silence(&self, paint: Paint) -> String {
+        let asked = self.gathered.iter().flatten();
+        let silent = asked.filter_map(|(id, answer)| Some((id, answer.as_ref().err()?)));
+        silent.map(|(id, cause)| format!("{}: {cause}\n", paint.red(id.as_str()))).collect()
+    }
+
+    /// The groups of a machine.
+    pub fn groups_of(&self, id: &TargetId) -> &[String] {
         self.groups.get(id).map(Vec::as_slice).unwrap_or_default()
     }
 }
@@ -129,8 +133,8 @@ fn address(target: &Target) -> String {
 }
 
 fn columns_of(answer: &Gathered, paint: Paint) -> Vec<String> {
-    let Gathered { facts, pending, security } = answer;
-    let pending = match (pending, security) {
+    let facts = &answer.facts;
+    let pending = match (answer.pending(), answer.security()) {
         (0, _) => "none".to_owned(),
         (all, 0) => all.to_string(),
         (all, security) => paint.yellow(&format!("{all} ({security} security)")),
@@ -141,14 +145,14 @@ fn columns_of(answer: &Gathered, paint: Paint) -> Vec<String> {
 }
 
 fn facts(answer: &Gathered) -> Value {
-    let Gathered { facts, pending, security } = answer;
+    let facts = &answer.facts;
     json!({
         "os": facts.os_name,
         "platform": facts.platform(),
         "kernel": facts.kernel,
         "package_manager": facts.manager.as_str(),
-        "pending": pending,
-        "pending_security": security,
+        "pending": answer.pending(),
+        "pending_security": answer.security(),
         "reboot_needed": facts.reboot_needed,
         "last_patched": facts.last_patched,
     })

@@ -7,6 +7,7 @@ pub mod columns;
 pub mod command_reference;
 pub mod estimate;
 pub mod event_line;
+pub mod fleet_page;
 pub mod inventory_page;
 pub mod list;
 pub mod logs;

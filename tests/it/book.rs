@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use runbook_test_hosts::{Estate, Family, Host};
+
 use crate::program::{Done, Place, root};
 
 /// A command of a page, and the exit code that it ends with.
@@ -35,6 +37,20 @@ fn commands(page: &str) -> Vec<Line> {
     commands
 }
 
+/// The files that a page shows: blocks whose first line is a comment with nothing but the file's name.
+fn files(page: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(root().join("docs").join(page)).expect("the page");
+    let blocks = text.split("\n```").skip(1).step_by(2);
+    let file = |block: &str| {
+        let (_, content) = block.split_once('\n')?;
+        let name = content.lines().next()?.strip_prefix("# ")?;
+        let is_name =
+            name.contains('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+        is_name.then(|| (name.to_owned(), format!("{content}\n")))
+    };
+    blocks.filter_map(file).collect()
+}
+
 /// What the shell is told to do for a line.
 fn step(Line { command, code }: Line) -> String {
     if command.starts_with("runbook sandbox ") {
@@ -57,11 +73,16 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Runs the commands of a page in a folder where the shipped runbooks and the examples are, after what `set_up` prepares.
+/// Runs the commands of a page in a folder where the shipped runbooks, the examples and the files that the page shows
+/// are. `edit` puts what is there in the place of what the page names, line by line.
 #[track_caller]
 fn works_after(place: &Place, page: &str, edit: impl Fn(&str) -> String, environment: &[(&str, &str)]) {
     for name in ["runbooks", "docs"] {
         std::os::unix::fs::symlink(root().join(name), place.path(name)).expect("a link");
+    }
+    for (name, content) in files(page) {
+        let lines = content.lines().map(|line| edit(line) + "\n");
+        place.write(&name, &lines.collect::<String>());
     }
     let like = place.command(&[]);
     let program =
@@ -142,6 +163,39 @@ fn the_sandbox() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let free = free.expect("a free port").to_string();
     works_after(&Place::new(), "sandbox.md", |command| command.replace("127.0.0.1:4700", &free), &[]);
+}
+
+/// On two hosts, which stand for those that the page names.
+#[test]
+fn the_first_rollout_on_hosts() {
+    let estate = Estate::new("book");
+    let hosts = estate.start(["web1", "web2"].map(|name| estate.recipe(Family::Debian, name)));
+    for version in ["1.1-1", "1.2-1"] {
+        estate.repository().publish("runbook-demo", version);
+    }
+    estate.repository().publish_security("runbook-secure", "1.1-1");
+    let boots: Vec<_> = hosts.iter().map(Host::boot_id).collect();
+    let place = Place::new();
+    let edit = |line: &str| {
+        let own = |host: &&Host| line.starts_with(&format!("{} ansible_host=", host.name()));
+        match hosts.iter().find(own) {
+            Some(host) => host.ansible_as("ops"),
+            None if line.starts_with("cargo run ") => "true".to_owned(),
+            None => line.to_owned(),
+        }
+    };
+    works_after(&place, "first-rollout-on-hosts.md", edit, &[]);
+    // The page ends with the way back.
+    let shown = place.run(&["list", "--json"]).exits(0).lines();
+    let mut ends: Vec<_> = shown.iter().map(|run| run["status"].as_str().unwrap_or_default()).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, ["restored", "succeeded", "succeeded", "succeeded"]);
+    for (host, boot) in hosts.iter().zip(boots) {
+        assert_ne!(host.boot_id(), boot, "{} was rebooted", host.name());
+        assert_eq!(host.run("grep -c ' upgrade runbook-demo:all 1.0-1 1.2-1' /var/log/dpkg.log"), "1");
+        assert_eq!(host.installed("runbook-demo"), "1.0-1");
+        assert_eq!(host.http("/healthz").map(|(status, _)| status), Some(200));
+    }
 }
 
 /// On an account that the sandbox plays, and moto where it has no answer (IAM). The page's names for an account and a

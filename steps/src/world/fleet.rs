@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use runbook_engine::duration::Span;
+use runbook_engine::{connection::Connection, duration::Span};
 use serde::Deserialize;
 
 use super::{
@@ -81,6 +81,12 @@ pub struct MachineGroup {
     /// What the machines are called: `{n}` is the number, from 1, filled with zeros to one width.
     #[serde(default)]
     pub names: Option<String>,
+    /// Hosts by name, written down as in a runbook or an inventory, in place of `count` and `names`.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, Option<HostOfFleet>>,
+    /// The groups of an inventory that its hosts are in; absent: one, which is called like this.
+    #[serde(default)]
+    pub groups: Option<Vec<String>>,
     /// EC2 instances, or hosts of our own.
     #[serde(default)]
     pub kind: MachineKind,
@@ -154,6 +160,45 @@ pub struct MachineGroup {
     /// How long things take here, where it differs.
     #[serde(default)]
     pub durations: Durations,
+}
+
+impl MachineGroup {
+    /// How many machines it has.
+    pub fn size(&self) -> u32 {
+        if self.hosts.is_empty() { self.count } else { self.hosts.len() as u32 }
+    }
+
+    /// What is written down of the host with this name.
+    pub fn host(&self, name: &str) -> Option<&HostOfFleet> {
+        self.hosts.get(name)?.as_ref()
+    }
+
+    /// The groups of an inventory that its hosts are in.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let own = self.groups.is_none().then_some(self.name.as_str());
+        self.groups.iter().flatten().map(String::as_str).chain(own)
+    }
+}
+
+/// A host with a name of its own: what its group says of all hosts goes behind what is said here.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostOfFleet {
+    /// Its address; absent: a made-up one.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Its variables.
+    #[serde(default)]
+    pub vars: BTreeMap<String, serde_json::Value>,
+    /// How the real one is reached: the plan says it, nobody tries.
+    #[serde(default)]
+    pub connection: Connection,
+    /// What it serves.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 fn one() -> u32 {

@@ -105,15 +105,18 @@ fn chosen(
     let mut platforms = BTreeMap::new();
     for machine in hosts {
         let (card, of) = (&roster.machines[machine], roster.group(machine));
+        let own = of.host(&card.name).cloned().unwrap_or_default();
         let entry = HostEntry {
             address: card.private_ip.clone(),
-            vars: of.vars.clone(),
-            environment: of.environment.clone(),
-            owner: of.owner.clone(),
-            ..HostEntry::default()
+            vars: of.vars.clone().into_iter().chain(own.vars).collect(),
+            connection: own.connection,
+            environment: own.environment.or_else(|| of.environment.clone()),
+            owner: own.owner.or_else(|| of.owner.clone()),
         };
         platforms.insert(card.name.as_str(), of.platform.as_str());
-        register.groups.entry(of.name.clone()).or_default().insert(card.name.clone());
+        for group in of.groups() {
+            register.groups.entry(group.to_owned()).or_default().insert(card.name.clone());
+        }
         register.hosts.insert(card.name.clone(), entry);
     }
     let chosen = register.select(pattern).map_err(|error| Fault {

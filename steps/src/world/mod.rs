@@ -69,7 +69,7 @@ use tokio::sync::watch;
 
 pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
-    linux::PackageEntry,
+    linux::{PackageEntry, package_manager},
     log::{Call, CallLog},
     people::Answer,
     remote::{Held, RemoteTime},

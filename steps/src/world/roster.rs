@@ -1,7 +1,7 @@
 //! The machines of a fleet file, with their names, ids and addresses, and the rules that concern each.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::Ipv4Addr,
     time::Duration,
 };
@@ -87,16 +87,20 @@ impl Roster {
         let mut machines = Vec::new();
         let mut index = HashMap::new();
         for (number, group) in file.groups.iter().enumerate() {
-            for n in 1..=group.count {
-                let card = card(number, group, n, machines.len());
-                for key in [card.name.clone(), card.id.to_string(), card.private_ip.clone()] {
-                    let place = machines.len();
+            for name in names(group) {
+                let card = card(number, group, name, machines.len());
+                let place = machines.len();
+                for key in [card.name.clone(), card.id.to_string()] {
                     if index.insert(key, place).is_some_and(|other| other != place) {
                         return Err(FleetError::Sense(format!("two machines are called `{}`", card.name)));
                     }
                 }
                 machines.push(card);
             }
+        }
+        // Hosts that are reached through one address, by their ports, share it: it means the first of them.
+        for (place, card) in machines.iter().enumerate() {
+            index.entry(card.private_ip.clone()).or_insert(place);
         }
         let places = file.groups.iter().map(place_of).collect();
         let rules = vec![Vec::new(); machines.len()];
@@ -230,21 +234,28 @@ impl Roster {
             Some((group, nth)) => (group, Some(nth)),
             None => (target, None),
         };
-        let number = self.file.groups.iter().position(|known| known.name == group).ok_or_else(|| {
-            let groups: Vec<_> = self.file.groups.iter().map(|group| group.name.as_str()).collect();
-            format!(
+        let of_it = |known: &MachineGroup| known.name == group || known.groups().any(|name| name == group);
+        let numbers: Vec<_> = self.file.groups.iter().map(of_it).collect();
+        let members: Vec<_> =
+            (0..self.machines.len()).filter(|place| numbers[self.machines[*place].group]).collect();
+        if members.is_empty() {
+            let names = self
+                .file
+                .groups
+                .iter()
+                .flat_map(|group| [group.name.as_str()].into_iter().chain(group.groups()));
+            let names: Vec<_> = names.collect::<BTreeSet<_>>().into_iter().collect();
+            return Err(format!(
                 "a fault names `{target}`, which is no machine and no group (groups: {})",
-                groups.join(", ")
-            )
-        })?;
-        let members =
-            self.machines.iter().enumerate().filter(|(_, card)| card.group == number).map(|(place, _)| place);
+                names.join(", ")
+            ));
+        }
         match nth {
-            None => Ok(members.collect()),
+            None => Ok(members),
             Some(nth) => nth
                 .parse::<usize>()
                 .ok()
-                .and_then(|nth| members.into_iter().nth(nth.checked_sub(1)?))
+                .and_then(|nth| members.get(nth.checked_sub(1)?).copied())
                 .map(|place| vec![place])
                 .ok_or_else(|| {
                     format!("a fault names `{target}`, but `{group}` has no such machine (they count from 1)")
@@ -253,14 +264,21 @@ impl Roster {
     }
 }
 
-fn card(number: usize, group: &MachineGroup, n: u32, place: usize) -> Card {
+/// What the machines of a group are called.
+fn names(group: &MachineGroup) -> Vec<String> {
+    if !group.hosts.is_empty() {
+        return group.hosts.keys().cloned().collect();
+    }
     let width = group.count.to_string().len();
     let pattern = match &group.names {
         Some(names) => names.clone(),
         None if group.count == 1 => group.name.clone(),
         None => format!("{}-{{n}}", group.name),
     };
-    let name = pattern.replace("{n}", &format!("{n:0width$}"));
+    (1..=group.count).map(|n| pattern.replace("{n}", &format!("{n:0width$}"))).collect()
+}
+
+fn card(number: usize, group: &MachineGroup, name: String, place: usize) -> Card {
     let id = match group.kind {
         MachineKind::Host => TargetId::new(&name),
         MachineKind::Ec2 => {
@@ -275,7 +293,9 @@ fn card(number: usize, group: &MachineGroup, n: u32, place: usize) -> Card {
             tags.entry("aws:autoscaling:groupName".into()).or_insert_with(|| scaling.clone());
         }
     }
-    Card { id, name, group: number, private_ip: address(place), tags, image: None }
+    let stated = group.host(&name).and_then(|host| host.address.clone());
+    let private_ip = stated.unwrap_or_else(|| address(place));
+    Card { id, name, group: number, private_ip, tags, image: None }
 }
 
 /// The address of a machine by its number: 10.64.0.1 and up, far from what anybody's own network is likely to hold at
@@ -292,7 +312,7 @@ fn check(file: &FleetFile) -> Result<(), String> {
     if file.groups.is_empty() {
         return Err("it has no groups".into());
     }
-    let machines: u64 = file.groups.iter().map(|group| u64::from(group.count)).sum();
+    let machines: u64 = file.groups.iter().map(|group| u64::from(group.size())).sum();
     if machines > MOST_MACHINES {
         return Err(format!("it has {machines} machines; {MOST_MACHINES} are the most"));
     }
@@ -319,6 +339,13 @@ fn check(file: &FleetFile) -> Result<(), String> {
         let digits = |account: &String| account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         if group.account.as_ref().is_some_and(|account| !digits(account)) {
             return Err(format!("`account` of group `{name}` is not twelve digits (in quotes)"));
+        }
+        if !group.hosts.is_empty()
+            && (group.kind != MachineKind::Host || group.count > 1 || group.names.is_some())
+        {
+            return Err(format!(
+                "`hosts` of group `{name}` go with `kind: host`, and stand in place of `count` and `names`"
+            ));
         }
         if group.count > 1 && group.names.as_ref().is_some_and(|names| !names.contains("{n}")) {
             return Err(format!(

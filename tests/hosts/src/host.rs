@@ -65,9 +65,15 @@ impl Host {
 
     /// How an inventory of Ansible writes it down, on one line.
     pub fn ansible(&self) -> String {
+        self.ansible_as("root")
+    }
+
+    /// The same with another user; whoever is not root becomes it there.
+    pub fn ansible_as(&self, user: &str) -> String {
         let config = self.ground.file("ssh_config");
+        let become_root = if user == "root" { "" } else { " ansible_become=true" };
         format!(
-            "{} ansible_host={} ansible_port={} ansible_user=root ansible_ssh_common_args='-F {}' \
+            "{} ansible_host={} ansible_port={} ansible_user={user}{become_root} ansible_ssh_common_args='-F {}' \
              ansible_python_interpreter=/usr/bin/python3",
             self.name,
             self.address,

@@ -1,4 +1,5 @@
-//! Hosts to play with: starts hosts with these names, says how to reach them, and ends them when standard input ends.
+//! Hosts to play with: starts hosts with these names, prints how an inventory of Ansible writes them down, and ends them
+//! when standard input ends.
 //!
 //! `cargo run -p runbook-test-hosts -- web1 dnf:db1 zypper:app1 loopback:web2`, and elsewhere `ssh -F …/ssh_config web1`.
 //! Updates of `runbook-demo` (plain) and `runbook-secure` (security) are published.
@@ -20,17 +21,10 @@ fn main() {
     estate.repository().publish_security("runbook-secure", "1.1-1");
     let mut out = std::io::stdout().lock();
     for host in &hosts {
-        writeln!(
-            out,
-            "{} {} ssh -F {} {}",
-            host.name(),
-            host.address(),
-            estate.ssh_config().display(),
-            host.name()
-        )
-        .expect("somebody reads");
+        writeln!(out, "{}", host.ansible_as("ops")).expect("somebody reads");
     }
-    writeln!(out, "they end with standard input (Ctrl-D)").expect("somebody reads");
+    writeln!(out, "# ssh -F {} NAME; they end with standard input (Ctrl-D)", estate.ssh_config().display())
+        .expect("somebody reads");
     out.flush().expect("somebody reads");
     std::io::stdin().read_to_end(&mut Vec::new()).expect("standard input ends");
 }

@@ -80,3 +80,39 @@ faults:
     let done = place.run(&["plan", &path(&place, "rb.yaml"), "--fleet", &fleet]).exits(4);
     assert!(done.stderr.contains("did you mean `web`?"), "{}", done.stderr);
 }
+
+#[test]
+fn a_simulated_fleet_has_hosts_with_names_of_their_own_in_several_groups() {
+    let place = Place::new();
+    let fleet = |group: &str| {
+        format!(
+            "fleet: named
+groups:
+  - name: first
+    kind: host
+    groups: [web, production]
+    vars: {{ rack: a1, size: 1 }}
+    hosts: {{ web1: {{ address: 10.0.0.1, vars: {{ rack: b2 }} }}, web2: {{}} }}
+  - {{ name: db, kind: host }}
+faults:
+  - {{ kind: unreachable, targets: [{group}] }}
+"
+        )
+    };
+    place.write("fleet.yaml", &fleet("production/2"));
+    place.write(
+        "rb.yaml",
+        &runbook(&[("web", "{ hosts: { inventory: not-there.yaml, group: 'web:&production' } }")]),
+    );
+    let asked =
+        ["inventory", "--json", "--gather", &path(&place, "rb.yaml"), "--fleet", &path(&place, "fleet.yaml")];
+    let shown = place.run(&asked).exits(4).json();
+    let [web1, web2] = [&shown["hosts"][0], &shown["hosts"][1]];
+    assert_eq!((&web1["id"], &web1["address"]), (&json!("web1"), &json!("10.0.0.1")));
+    assert_eq!(web1["vars"], json!({ "rack": "b2", "size": 1 }));
+    assert_eq!((&web2["id"], &web2["vars"]["rack"]), (&json!("web2"), &json!("a1")));
+    assert!(web1["error"].is_null() && web2["error"].is_string(), "{shown}");
+    place.write("fleet.yaml", &fleet("prod"));
+    let refused = place.run(&asked).exits(3).stderr;
+    assert!(refused.contains("(groups: db, first, production, web)"), "{refused}");
+}

@@ -17,7 +17,9 @@ fn every_family_says_what_it_is_and_what_waits() {
     hosts[2].run("zypper -n refresh");
     let place = Place::new();
     let entries: String = hosts.iter().map(|host| format!("  {}\n", host.entry())).collect();
-    let path = place.write("inventory.yaml", &format!("inventory: ours\nhosts:\n{entries}"));
+    let path = place.write("inventory.yaml", &format!(
+            "inventory: ours\nhosts:\n{entries}groups: {{ web: {{ hosts: [web1, app1], environment: test, vars: {{ port: \"80\" }} }} }}\n"
+        ));
     let asked = ["inventory", "--inventory", &path.display().to_string(), "--gather", "--json"];
     let gathered = place.run(&asked).exits(0).json();
     let facts = |name: &str| {
@@ -33,4 +35,30 @@ fn every_family_says_what_it_is_and_what_waits() {
     assert_eq!(facts("web1"), (json!("Debian GNU/Linux 12 (bookworm)"), json!("apt")));
     assert_eq!(facts("db1"), (json!("Rocky Linux 9.4 (Blue Onyx)"), json!("dnf")));
     assert_eq!(facts("app1"), (json!("SUSE Linux Enterprise Server 15 SP6"), json!("zypper")));
+
+    // What they said is a fleet to rehearse on: its plan is the plan of the real hosts.
+    let fleet =
+        place.run(&["inventory", "--inventory", &path.display().to_string(), "--gather", "--as-fleet"]);
+    let fleet = place.write("fleet.yaml", &fleet.exits(0).stdout).display().to_string();
+    let runbook = place.write(
+        "runbook.yaml",
+        "runbook: look
+targets: { ours: { hosts: { inventory: inventory.yaml, group: 'web:web1:db*' } } }
+steps:
+  scan: { uses: linux/patch, targets: ours, with: { operation: Scan } }
+",
+    );
+    let runbook = runbook.display().to_string();
+    let real = place.run(&["plan", &runbook, "--json"]).exits(0).json();
+    let simulated = place.run(&["plan", &runbook, "--fleet", &fleet, "--json"]).exits(0).json();
+    assert_eq!(real, simulated);
+    let asked = ["inventory", &runbook, "--fleet", &fleet, "--gather", "--json"];
+    let simulated = place.run(&asked).exits(0).json();
+    for host in simulated["hosts"].as_array().expect("hosts") {
+        let real = gathered["hosts"].as_array().expect("hosts").iter().find(|real| real["id"] == host["id"]);
+        let real = &real.expect("the same host")["facts"];
+        for fact in ["platform", "package_manager", "pending", "pending_security"] {
+            assert_eq!(host["facts"][fact], real[fact], "{fact} of {}", host["id"]);
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod reach;
 mod stock;
 
 pub use self::stock::PackageEntry;
+pub use self::stock::manager as package_manager;
 pub(super) use self::{
     fact::HostFact,
     job::{Hosts, call},
