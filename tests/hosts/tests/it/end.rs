@@ -33,19 +33,21 @@ fn nothing_is_left_of_a_test_that_was_killed() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it starts");
-    let mut lines = BufReader::new(test.stdout.take().expect("its output")).lines();
-    let line = lines.next().expect("a line").expect("text");
-    let words: Vec<_> = line.split(' ').collect();
-    let folder = Path::new(words[4]).parent().expect("the folder of the estate").to_owned();
-    lines
-        .find(|line| line.as_ref().is_ok_and(|line| line.starts_with("they end")))
-        .expect("it is ready")
-        .expect("text");
-    assert!(lives(&folder) && linked(words[1]));
+    // A line for each host, then how to reach them: only as many are read, since it goes on until it is killed.
+    let lines = BufReader::new(test.stdout.take().expect("its output")).lines();
+    let lines: Vec<_> = lines.take(3).map(|line| line.expect("text")).collect();
+    let word = |line: &str, before: &str| {
+        let (_, rest) = line.split_once(before).unwrap_or_else(|| panic!("no `{before}` in {lines:?}"));
+        rest.split(' ').next().unwrap_or_default().to_owned()
+    };
+    let address = word(&lines[0], "web1 ansible_host=");
+    let config = word(&lines[2], "# ssh -F ");
+    let folder = Path::new(&config).parent().expect("the folder of the estate").to_owned();
+    assert!(lives(&folder) && linked(&address));
 
     test.kill().expect("it is killed");
     test.wait().expect("it is dead");
-    until(|| !lives(&folder) && !linked(words[1]));
+    until(|| !lives(&folder) && !linked(&address));
     fs::remove_dir_all(folder).expect("what a killed test leaves: a folder in /tmp");
 }
 
