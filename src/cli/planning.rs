@@ -98,6 +98,7 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let queries: Vec<(GroupName, TargetQuery)> =
         plan.selection.queries.iter().map(|(group, query)| (group.clone(), query.clone())).collect();
     let resolved = resolve(&environment, Folder::of(file).path(), &queries)?;
+    say_notes(session, &environment);
     let drift = plan.drift(&resolved);
     if !drift.is_empty() {
         let most = 8;
@@ -115,7 +116,18 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let asked = Asked::read(session, file, bytes, &wishes.values)?;
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
+    say_notes(session, &environment);
     asked.plan(resolved, wishes.limit.clone())
+}
+
+/// What inventories say of the machines, and the plan does not.
+fn say_notes(session: &Session, environment: &Environment) {
+    if session.screen.json {
+        return;
+    }
+    for note in environment.block_on(environment.ports().inventory.notes()) {
+        session.screen.note(&format!("note: {note}\n"));
+    }
 }
 
 /// The machines of every group that a runbook uses, and the world that was asked.

@@ -2,11 +2,11 @@
 //! `vars`; `_meta.hostvars` holds what Ansible knows of each host, group variables and all (Ansible's documentation,
 //! "Developing dynamic inventory"; seen with ansible-core 2.19).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runbook_engine::{
     connection::{Connection, Sudo},
-    inventory::{ListedGroup, ListedHost, Traits, may_be_secret},
+    inventory::{ListedGroup, ListedHost, Listing, Traits, may_be_secret},
 };
 use serde_json::{Map, Value};
 
@@ -17,7 +17,11 @@ const ADDRESS: [&str; 2] = ["ansible_host", "ansible_ssh_host"];
 const PORT: [&str; 2] = ["ansible_port", "ansible_ssh_port"];
 const USER: [&str; 2] = ["ansible_user", "ansible_ssh_user"];
 const IDENTITY: [&str; 2] = ["ansible_ssh_private_key_file", "ansible_private_key_file"];
-const ARGUMENTS: [&str; 2] = ["ansible_ssh_common_args", "ansible_ssh_extra_args"];
+const ARGUMENTS: [&str; 3] = ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"];
+const BY: [&str; 1] = ["ansible_connection"];
+
+/// Whoever does not know these reaches another host, or none.
+const WAYS: [&[&str]; 4] = [&ADDRESS, &PORT, &ARGUMENTS, &BY];
 
 /// Groups that Ansible makes itself.
 const OWN_GROUPS: [&str; 2] = ["all", "ungrouped"];
@@ -36,8 +40,12 @@ pub(super) fn is_like(value: &Value) -> bool {
 pub(super) fn told(value: &Value) -> Result<Told, String> {
     let map = value.as_object().ok_or("no JSON object")?;
     let mut told = Told::default();
+    let mut notes = Notes::default();
+    let mut lost = Vec::new();
     for (name, body) in map.iter().filter(|(name, _)| *name != "_meta") {
-        let group = group(body).ok_or_else(|| format!("a group `{name}` that is none"))?;
+        let (group, unfit) =
+            group(name, body, &mut notes).ok_or_else(|| format!("a group `{name}` that is none"))?;
+        lost.extend(unfit.map(|unfit| (name.clone(), unfit)));
         for host in &group.hosts {
             told.listing.hosts.entry(host.clone()).or_default();
         }
@@ -57,46 +65,100 @@ pub(super) fn told(value: &Value) -> Result<Told, String> {
         told.listing.groups.entry(child).or_default();
     }
     let hostvars = map.get("_meta").and_then(|meta| meta.get("hostvars")).and_then(Value::as_object);
-    let mut notes = Notes::default();
     for (name, vars) in hostvars.into_iter().flatten() {
         let vars = vars.as_object().cloned().unwrap_or_default();
         told.listing.hosts.insert(name.clone(), host(name, vars, &mut notes));
+    }
+    // A program need not have given the variables of groups to each host.
+    for (group, unfit) in lost {
+        for name in members(&told.listing, &group) {
+            let own = hostvars.and_then(|hosts| hosts.get(&name)).and_then(Value::as_object);
+            let says = |var: &&str| own.is_some_and(|vars| vars.contains_key(*var));
+            if !unfit.of.iter().any(says)
+                && let Some(host) = told.listing.hosts.get_mut(&name)
+            {
+                host.unfit.get_or_insert_with(|| unfit.why.clone());
+            }
+        }
     }
     told.notes = notes.told();
     Ok(told)
 }
 
-fn group(body: &Value) -> Option<ListedGroup> {
+/// The hosts of a group and of its children.
+fn members(listing: &Listing, group: &str) -> BTreeSet<String> {
+    if OWN_GROUPS[0] == group {
+        return listing.hosts.keys().cloned().collect();
+    }
+    let (mut seen, mut open) = (BTreeSet::new(), vec![group]);
+    let mut hosts = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if let Some(group) = listing.groups.get(name).filter(|_| seen.insert(name)) {
+            hosts.extend(group.hosts.iter().cloned());
+            open.extend(group.children.iter().map(String::as_str));
+        }
+    }
+    hosts
+}
+
+/// Why a host cannot be reached as Ansible reaches it.
+#[derive(Debug)]
+struct Unfit {
+    /// The variables that say how: whoever has one of these of his own is not concerned by a group's.
+    of: &'static [&'static str],
+    why: String,
+}
+
+fn group(name: &str, body: &Value, notes: &mut Notes) -> Option<(ListedGroup, Option<Unfit>)> {
     let names = |value: Option<&Value>| -> Option<_> {
         let Some(value) = value else { return Some(Default::default()) };
         value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
     };
     if body.is_array() {
-        return Some(ListedGroup { hosts: names(Some(body))?, ..ListedGroup::default() });
+        return Some((ListedGroup { hosts: names(Some(body))?, ..ListedGroup::default() }, None));
     }
     let map = body.as_object()?;
     let vars = map.get("vars").and_then(Value::as_object).cloned().unwrap_or_default();
-    let (connection, _) = connection(&vars, &mut Notes::default(), "");
-    Some(ListedGroup {
+    // What a template comes to is another thing for each host.
+    let templates = vars
+        .iter()
+        .filter(|(name, value)| is_ours(name) && value.as_str().is_some_and(template::is_template));
+    let templates: Vec<String> = templates.map(|(name, _)| name.clone()).collect();
+    let plain = vars.iter().filter(|(name, _)| !templates.contains(name));
+    let plain = plain.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let subject = format!("group {name}");
+    for var in &templates {
+        notes.add(&not_filled(var), &subject);
+    }
+    let (connection, unfit) = connection(&plain, notes, &subject);
+    let group = ListedGroup {
         hosts: names(map.get("hosts"))?,
         children: names(map.get("children"))?,
-        traits: Traits { vars: others(vars), connection, ..Traits::default() },
+        traits: Traits { vars: others(plain), connection, ..Traits::default() },
+    };
+    Some((group, lost(&templates).or(unfit)))
+}
+
+fn not_filled(var: &str) -> String {
+    format!("`{var}` is a template that only Ansible can fill in, and was not taken over")
+}
+
+/// A way to a host that is a template which only Ansible can fill in.
+fn lost(unfilled: &[String]) -> Option<Unfit> {
+    WAYS.into_iter().find_map(|of| {
+        let var = unfilled.iter().find(|var| of.contains(&var.as_str()))?;
+        Some(Unfit { of, why: format!("`{var}` is a template that only Ansible can fill in") })
     })
 }
 
 fn host(name: &str, vars: Map<String, Value>, notes: &mut Notes) -> ListedHost {
     let (vars, unfilled) = filled(name, vars);
     for var in &unfilled {
-        notes.add(
-            &format!("`{var}` is a template that only Ansible can fill in, and was not taken over"),
-            name,
-        );
+        notes.add(&not_filled(var), name);
     }
     let (connection, unfit) = connection(&vars, notes, name);
     let address = text(&vars, &ADDRESS);
-    let lost = unfilled.iter().find(|var| ADDRESS.contains(&var.as_str()));
-    let unfit =
-        unfit.or_else(|| lost.map(|var| format!("`{var}` is a template that only Ansible can fill in")));
+    let unfit = lost(&unfilled).or(unfit).map(|unfit| unfit.why);
     ListedHost { address, unfit, traits: Traits { vars: others(vars), connection, ..Traits::default() } }
 }
 
@@ -106,7 +168,7 @@ fn filled(host: &str, vars: Map<String, Value>) -> (Map<String, Value>, Vec<Stri
     let kept = vars.iter().filter_map(|(name, value)| {
         let text = value.as_str().filter(|text| template::is_template(text));
         // What may be a secret is left out later, and said so.
-        let Some(text) = text.filter(|_| !may_be_secret(name)) else {
+        let Some(text) = text.filter(|_| !may_be_secret(name) || is_ours(name)) else {
             return Some((name.clone(), value.clone()));
         };
         let filled = template::filled(text, host, &vars);
@@ -120,9 +182,8 @@ fn filled(host: &str, vars: Map<String, Value>) -> (Map<String, Value>, Vec<Stri
 
 /// Whether a variable of Ansible's own says something that a connection says too.
 fn is_ours(name: &str) -> bool {
-    let known =
-        [&ADDRESS[..], &PORT, &USER, &IDENTITY, &ARGUMENTS, &["ansible_become", "ansible_connection"]];
-    known.iter().any(|names| names.contains(&name))
+    let known: [&[&str]; 3] = [&USER, &IDENTITY, &["ansible_become"]];
+    WAYS.iter().chain(&known).any(|names| names.contains(&name))
 }
 
 /// Everything that Ansible does not keep for itself. Its own secrets stay in, to be left out with all others, and named.
@@ -137,9 +198,10 @@ fn others(vars: Map<String, Value>) -> BTreeMap<String, Value> {
 }
 
 /// How Ansible reaches a host, and why this program cannot.
-fn connection(vars: &Map<String, Value>, notes: &mut Notes, host: &str) -> (Connection, Option<String>) {
+fn connection(vars: &Map<String, Value>, notes: &mut Notes, host: &str) -> (Connection, Option<Unfit>) {
+    let port = text(vars, &PORT);
     let mut connection = Connection {
-        port: text(vars, &PORT).and_then(|port| port.parse().ok()),
+        port: port.as_deref().and_then(|port| port.parse().ok()),
         user: text(vars, &USER),
         identity: text(vars, &IDENTITY),
         ..Connection::default()
@@ -161,6 +223,9 @@ fn connection(vars: &Map<String, Value>, notes: &mut Notes, host: &str) -> (Conn
             );
         }
     }
+    let mut unfit = port
+        .filter(|_| connection.port.is_none())
+        .map(|port| Unfit { of: &PORT, why: format!("its port `{}` is none", port.escape_debug()) });
     for name in ARGUMENTS {
         let Some(arguments) = text(vars, &[name]) else { continue };
         let understood = ssh_arguments::read(&arguments);
@@ -176,13 +241,17 @@ fn connection(vars: &Map<String, Value>, notes: &mut Notes, host: &str) -> (Conn
             // What they are is not told: a password may be among them.
             notes.add(&format!("some of `{name}` was not taken over"), host);
         }
+        if understood.elsewhere {
+            let why = format!("`{name}` says how it is reached, and what it says cannot be taken over");
+            unfit.get_or_insert(Unfit { of: &ARGUMENTS, why });
+        }
     }
-    let unfit = text(vars, &["ansible_connection"])
+    let other = text(vars, &BY)
         .filter(|by| {
             !matches!(by.as_str(), "ssh" | "smart" | "paramiko" | "paramiko_ssh" | "ansible.builtin.ssh")
         })
-        .map(|by| format!("Ansible reaches it by `{by}`, and not by ssh"));
-    (connection, unfit)
+        .map(|by| Unfit { of: &BY, why: format!("Ansible reaches it by `{by}`, and not by ssh") });
+    (connection, other.or(unfit))
 }
 
 fn text(vars: &Map<String, Value>, names: &[&str]) -> Option<String> {
@@ -293,6 +362,50 @@ mod tests {
         );
         assert!(register.hosts["web2"].vars.is_empty());
         assert_eq!(told.notes.len(), 3, "{:?}", told.notes);
+    }
+
+    /// What would be reached without them is another host: a gateway, or this machine.
+    #[test]
+    fn a_way_to_a_host_that_is_not_understood_makes_it_unfit() {
+        let told = told(&json!({
+            "_meta": { "hostvars": {
+                "web1": { "base": 2200, "ansible_host": "gw", "ansible_port": "{{ base + 1 }}" },
+                "web2": { "ansible_host": "gw", "ansible_port": "many" },
+                "web3": { "ansible_host": "gw", "ansible_ssh_common_args": "{{ args }}" },
+                "web4": { "ansible_host": "gw", "ansible_ssh_extra_args": "-o ProxyCommand='nc -X 5 %h %p'" },
+                "web5": { "ansible_host": "gw", "ansible_ssh_args": "-o ProxyCommand='nc -X 5 %h %p'" },
+                "web6": { "ansible_host": "gw", "ansible_connection": "{{ way }}" },
+                "fine": {
+                    "base": 2200, "ansible_host": "gw", "ansible_port": "{{ base }}",
+                    "ansible_ssh_common_args": "-o Ciphers=x", "keys": "/keys",
+                    "ansible_ssh_private_key_file": "{{ keys }}/id"
+                },
+                "own": { "ansible_port": 2222 }
+            } },
+            "behind": {
+                "hosts": ["g1", "own"], "children": ["inner"],
+                "vars": { "ansible_port": "{{ 2200 + n }}", "ansible_become": true, "ansible_become_method": "doas" }
+            },
+            "inner": ["g2"]
+        }))
+        .unwrap();
+        let register = Register::of(&told.listing).unwrap();
+        let unfit = register.unfit.iter().map(|(host, why)| format!("{host}: {why}\n")).collect::<String>();
+        insta::assert_snapshot!(unfit, @r"
+        g1: `ansible_port` is a template that only Ansible can fill in
+        g2: `ansible_port` is a template that only Ansible can fill in
+        web1: `ansible_port` is a template that only Ansible can fill in
+        web2: its port `many` is none
+        web3: `ansible_ssh_common_args` is a template that only Ansible can fill in
+        web4: `ansible_ssh_extra_args` says how it is reached, and what it says cannot be taken over
+        web5: `ansible_ssh_args` says how it is reached, and what it says cannot be taken over
+        web6: `ansible_connection` is a template that only Ansible can fill in
+        ");
+        assert_eq!(register.hosts["fine"].connection.port, Some(2200));
+        assert!(
+            told.notes.iter().any(|note| note.contains("doas") || note.contains("`ansible_become_method`"))
+        );
+        assert!(told.notes.iter().any(|note| note.ends_with("(group behind)")), "{:?}", told.notes);
     }
 
     #[test]

@@ -63,6 +63,16 @@ impl Inventories {
         self.folder.join(file)
     }
 
+    /// What of the inventories that were asked so far was not taken over, with the inventory that it stands in.
+    pub async fn notes(&self) -> Vec<String> {
+        let opened = self.opened.lock().await;
+        let told = |(path, opened): (&PathBuf, &Arc<Opened>)| {
+            let of = |note: &String| format!("{}: {note}", path.display());
+            opened.notes.iter().map(of).collect::<Vec<_>>()
+        };
+        opened.iter().flat_map(told).collect()
+    }
+
     /// Reads an inventory, and asks its source if nobody did yet.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ pub(super) struct Understood {
     pub unchecked_keys: bool,
     /// There is more that no `connection` can say.
     pub others: bool,
+    /// Some of that says which host is reached: without it, it would be another one.
+    pub elsewhere: bool,
 }
 
 /// Options that change nothing that matters here: how connections are shared and kept alive, and how much is said.
@@ -32,11 +34,14 @@ const HARMLESS: [&str; 10] = [
 /// Reads them.
 pub(super) fn read(arguments: &str) -> Understood {
     let mut understood = Understood::default();
-    let Some(words) = words(arguments) else { return Understood { others: true, ..understood } };
+    let Some(words) = words(arguments) else {
+        return Understood { others: true, elsewhere: true, ..understood };
+    };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let Some(flag) = word.strip_prefix('-').and_then(|rest| rest.chars().next()) else {
-            understood.others = true;
+            // The name of a host.
+            understood.lose_the_way();
             continue;
         };
         match flag {
@@ -45,9 +50,17 @@ pub(super) fn read(arguments: &str) -> Understood {
                 let value = if word.len() > 2 { Some(word[2..].to_owned()) } else { words.next() };
                 match value {
                     Some(value) => understood.take(flag, &value),
-                    None => understood.others = true,
+                    None => understood.lose_the_way(),
                 }
             }
+            // These have a value, which is no host's name.
+            'b' | 'B' | 'c' | 'D' | 'e' | 'E' | 'i' | 'I' | 'l' | 'L' | 'm' | 'O' | 'P' | 'Q' | 'R' | 'S' => {
+                understood.others = true;
+                if word.len() == 2 && words.next().is_none() {
+                    understood.lose_the_way();
+                }
+            }
+            'W' | 'w' => understood.lose_the_way(),
             _ => understood.others = true,
         }
     }
@@ -55,11 +68,22 @@ pub(super) fn read(arguments: &str) -> Understood {
 }
 
 impl Understood {
+    fn lose_the_way(&mut self) {
+        (self.others, self.elsewhere) = (true, true);
+    }
+
+    fn port(&mut self, value: &str) {
+        match value.parse() {
+            Ok(port) => self.port = Some(port),
+            Err(_) => self.lose_the_way(),
+        }
+    }
+
     fn take(&mut self, flag: char, value: &str) {
         match flag {
             'J' => self.jump(value),
             'F' => self.config = Some(value.to_owned()),
-            'p' => self.port = value.parse().ok(),
+            'p' => self.port(value),
             _ => {
                 let (name, value) = value.split_once(['=', ' ']).unwrap_or((value, ""));
                 self.option(&name.trim().to_lowercase(), value.trim());
@@ -72,9 +96,11 @@ impl Understood {
             "proxyjump" => self.jump(value),
             "proxycommand" => match through(value) {
                 Some(host) => self.jump(&host),
-                None => self.others = true,
+                None if value == "none" => {}
+                None => self.lose_the_way(),
             },
-            "port" => self.port = value.parse().ok(),
+            "hostname" => self.lose_the_way(),
+            "port" => self.port(value),
             "stricthostkeychecking" => self.unchecked_keys |= matches!(value, "no" | "off" | "accept-new"),
             "userknownhostsfile" if value == "/dev/null" => self.unchecked_keys = true,
             name if HARMLESS.contains(&name) => {}
@@ -170,7 +196,13 @@ mod tests {
         {
             let read = read(arguments);
             assert!(read.others && read.jump.is_empty(), "{arguments}: {read:?}");
+            let harmless = ["-i key", "-o Ciphers=x"].contains(&arguments);
+            assert_eq!(read.elsewhere, !harmless, "{arguments}");
         }
+        for arguments in ["-p {{ x }}", "-o Port=many", "-o HostName=other", "-W a:22", "-l ops web2"] {
+            assert!(read(arguments).elsewhere, "{arguments}");
+        }
+        assert!(!read("-o ProxyCommand=none -l ops -p 22").elsewhere);
         assert!(read("-o StrictHostKeyChecking=no").unchecked_keys);
         assert!(read("-o ProxyCommand=\"sh -c $X\"").others);
     }

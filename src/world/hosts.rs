@@ -75,6 +75,10 @@ impl Inventory for RealInventory {
         }
     }
 
+    async fn notes(&self) -> Vec<String> {
+        self.hosts.notes().await
+    }
+
     async fn inspect(&self, targets: &[Target]) -> Result<BTreeMap<TargetId, String>, Fault> {
         let instances: Vec<_> =
             targets.iter().filter(|target| matches!(target.home, Home::Aws { .. })).cloned().collect();

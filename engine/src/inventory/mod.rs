@@ -14,4 +14,5 @@ pub use listing::{ListedGroup, ListedHost, Listing, Traits};
 pub use pattern::{Pattern, PatternError};
 pub use register::{ListingDefect, Register, Subject};
 pub use secrecy::may_be_secret;
+pub(crate) use secrecy::without_secrets;
 pub use source::{From, Pages, Source};

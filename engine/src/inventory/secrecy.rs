@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// In these, the name says that it is one.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "password",
+    "passcode",
     "passwd",
     "passphrase",
     "secret",
@@ -20,19 +21,34 @@ const PARTS: [&str; 11] = [
 ];
 
 /// These say so as a word of their own.
-const WORDS: [&str; 5] = ["pass", "pwd", "pw", "auth", "creds"];
+const WORDS: [&str; 6] = ["pass", "pwd", "pw", "psk", "auth", "creds"];
 
 /// Whether a variable of this name may hold a secret. What is no secret and sounds like one is left out too.
 pub fn may_be_secret(name: &str) -> bool {
+    let apart = words_apart(name);
+    let words: Vec<&str> = apart.split(|c: char| !c.is_alphanumeric()).collect();
     let name = name.to_lowercase();
-    let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
     let key = words.last().is_some_and(|last| matches!(*last, "key" | "keys"))
         && !words.iter().any(|word| matches!(*word, "public" | "pub" | "host" | "authorized"));
     PARTS.iter().any(|part| name.contains(part)) || words.iter().any(|word| WORDS.contains(word)) || key
 }
 
+/// `accessKey` as `access_key`.
+fn words_apart(name: &str) -> String {
+    let mut apart = String::new();
+    let mut low = false;
+    for c in name.chars() {
+        if c.is_uppercase() && low {
+            apart.push('_');
+        }
+        low = c.is_lowercase() || c.is_numeric();
+        apart.extend(c.to_lowercase());
+    }
+    apart
+}
+
 /// The variables without those that may hold a secret, at any depth, and the paths of these.
-pub(super) fn without_secrets(vars: BTreeMap<String, Value>) -> (BTreeMap<String, Value>, BTreeSet<String>) {
+pub(crate) fn without_secrets(vars: BTreeMap<String, Value>) -> (BTreeMap<String, Value>, BTreeSet<String>) {
     let mut withheld = BTreeSet::new();
     let kept = vars.into_iter().filter_map(|(name, value)| {
         let value = kept(&name, &name, value, &mut withheld)?;
@@ -62,17 +78,28 @@ fn kept(name: &str, path: &str, value: Value, withheld: &mut BTreeSet<String>) -
     })
 }
 
-/// What Ansible's vault encrypted, and private keys: their names need not say what they are.
+/// What Ansible's vault encrypted, private keys, and addresses with a password in them: their names need not say what they
+/// are.
 fn is_sealed(value: &Value) -> bool {
     match value {
         Value::String(text) => {
             let text = text.trim_start();
             text.starts_with("$ANSIBLE_VAULT;")
                 || (text.starts_with("-----BEGIN") && text.contains("PRIVATE KEY"))
+                || has_login(text)
         }
         Value::Object(map) => map.contains_key("__ansible_vault"),
         _ => false,
     }
+}
+
+/// `postgres://user:password@db/shop`.
+fn has_login(text: &str) -> bool {
+    text.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
+        let login = authority.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
+        login.is_some_and(|(_, password)| !password.is_empty())
+    })
 }
 
 #[cfg(test)]
@@ -96,11 +123,26 @@ mod tests {
             "aws.secret",
             "pw",
             "basic_auth",
+            "accessKey",
+            "sshKey",
+            "AWSSecretKey",
+            "smtpPass",
+            "wifi_psk",
+            "wifiPsk",
+            "passcode",
         ] {
             assert!(may_be_secret(name), "{name}");
         }
-        for name in ["passenger_port", "keyboard", "ssh_public_key", "tier", "compass", "http_port", "author"]
-        {
+        for name in [
+            "passenger_port",
+            "keyboard",
+            "ssh_public_key",
+            "sshPublicKey",
+            "tier",
+            "compass",
+            "compassPort",
+            "author",
+        ] {
             assert!(!may_be_secret(name), "{name}");
         }
     }
@@ -111,6 +153,8 @@ mod tests {
             "rack": "a1",
             "db": { "user": "shop", "password": "hunter2" },
             "smtp": { "__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n3133" },
+            "db_url": "postgres://shop:hunter2@db/shop",
+            "home": "see https://wiki.example/@shop:8080 and postgres://shop@db:5432/shop",
             "tls": "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
             "list": [{ "token": "x", "name": "n" }, "$ANSIBLE_VAULT;1.1;AES256\n31"],
             "require_password": true
@@ -120,9 +164,12 @@ mod tests {
         let (kept, withheld) = without_secrets(vars.into_iter().collect());
         assert_eq!(
             serde_json::to_value(kept).unwrap_or_default(),
-            json!({ "rack": "a1", "db": { "user": "shop" }, "list": [{ "name": "n" }], "require_password": true })
+            json!({
+                "rack": "a1", "db": { "user": "shop" }, "list": [{ "name": "n" }], "require_password": true,
+                "home": "see https://wiki.example/@shop:8080 and postgres://shop@db:5432/shop"
+            })
         );
         let withheld: Vec<_> = withheld.iter().map(String::as_str).collect();
-        assert_eq!(withheld, ["db.password", "list[]", "list[].token", "smtp", "tls"]);
+        assert_eq!(withheld, ["db.password", "db_url", "list[]", "list[].token", "smtp", "tls"]);
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     document::model::{HostSpec, Runbook, Spanned, Step, StepTargets, TargetSpec, What},
     expression::Scope,
     ids::{GroupName, TargetId},
+    inventory::without_secrets,
     target::{HostEntry, TargetQuery},
 };
 
@@ -163,7 +164,18 @@ impl Asking<'_> {
             let value = Spanned::new(value.clone(), host.name.place);
             (name.clone(), self.rendering.value(&value, &self.scope, &mut self.problems))
         });
-        let vars = vars.collect();
+        let (vars, secrets) = without_secrets(vars.collect());
+        if !secrets.is_empty() {
+            let names: Vec<_> = secrets.iter().map(|name| format!("`{name}`")).collect();
+            let message = format!(
+                "the host `{}` has variables that may hold a secret: {}",
+                host.name.value,
+                names.join(", ")
+            );
+            self.problems.add(Diagnostic::error("secret-in-variable", message, host.name.place).hint(
+                "a plan is read by many: let the step that needs it say `secret('NAME')`, or give it another name if it is none",
+            ));
+        }
         let entry = HostEntry {
             address: self.text(address),
             vars,

@@ -25,4 +25,9 @@ pub trait Inventory: Send + Sync {
     /// # Errors
     /// The call that gave no answer.
     async fn inspect(&self, targets: &[Target]) -> Result<BTreeMap<TargetId, String>, Fault>;
+
+    /// What the inventories that were asked so far say and cannot be taken over, one phrase each, without secrets.
+    async fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

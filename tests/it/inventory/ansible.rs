@@ -81,7 +81,9 @@ fn a_plan_of_it_holds_no_secret_and_a_host_that_ssh_does_not_reach_is_no_target(
         "rb.yaml",
         &runbook(&[("web", "{ hosts: { inventory: hosts.ini, group: 'production:!canary' } }")]),
     );
-    run(&place, &["plan", &path(&place, "rb.yaml"), "-o", &path(&place, "plan.json")]).exits(0);
+    let plan = run(&place, &["plan", &path(&place, "rb.yaml"), "-o", &path(&place, "plan.json")]).exits(0);
+    let note = format!("note: {}: host keys are always checked", path(&place, "hosts.ini"));
+    assert!(plan.stderr.contains(&note), "{}", plan.stderr);
     let saved = fs::read_to_string(place.path("plan.json")).expect("the plan");
     assert!(saved.contains("web1") && !saved.contains("web2") && !saved.contains("hunter2"), "{saved}");
     place.write("rb.yaml", &runbook(&[("web", "{ hosts: { inventory: hosts.ini } }")]));

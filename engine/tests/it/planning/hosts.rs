@@ -126,3 +126,11 @@ fn one_host_in_two_groups_is_one_machine_and_drifts_in_any_of_them() {
         assert!(drift.iter().any(|phrase| phrase.contains("is 10.9.0.1")), "{drift:?}");
     }
 }
+
+#[test]
+fn variables_of_hosts_in_a_runbook_hold_no_secrets_either() {
+    let refused = asked("{ web1: { vars: { rack: a1, db: { password: x }, url: 'redis://:x@cache/0' } } }")
+        .unwrap_err();
+    insta::assert_snapshot!(refused, @"the host `web1` has variables that may hold a secret: `db.password`, `url`");
+    assert!(asked("{ web1: { vars: { rack: a1, require_password: true } } }").is_ok());
+}
