@@ -13,9 +13,9 @@ const ASKS: (&str, &str) = ("check/log", "since");
 /// The input that `task` has instead of the name of a step, and what it holds for this machine.
 ///
 /// Where the input names a step: the start of that step's first task on the machine; none: it did not begin there. Where
-/// it names none: of the restoring task, for a check that verifies a restore; else of the first task that may have
-/// changed the machine; of a machine that nothing has changed yet, the start of the run's stage holds. What this stage
-/// did goes before what others did.
+/// it names none: of the machine's latest attempt of the restoring task, for a check that verifies a restore, since what
+/// was written before stays written; else of the first task that may have changed the machine; of a machine that nothing
+/// has changed yet, the start of the run's stage holds. What this stage did goes before what others did.
 pub(super) fn for_machine(
     run: &Run,
     task: &Task,
@@ -41,7 +41,11 @@ pub(super) fn for_machine(
     let began: Vec<_> = run
         .tasks()
         .filter(|view| counts(view) && here(view))
-        .filter_map(|view| Some((view.task.name.stage() == task.name.stage(), view.started_at?)))
+        .filter_map(|view| {
+            let again = asked.is_none() && restoring.is_some();
+            let at = if again { view.began(machine) } else { view.started_at };
+            Some((view.task.name.stage() == task.name.stage(), at?))
+        })
         .collect();
     let in_stage = began.iter().filter(|(in_stage, _)| *in_stage).map(|(_, at)| *at).min();
     // Where every step stands on the top level, each is a stage of its own.

@@ -78,7 +78,8 @@ impl Run {
         state.memory = Memory::default();
         state.open = entering.len();
         for target in &entering {
-            let record = state.records.entry(*target).or_insert_with(Record::entered);
+            let record = state.records.entry(*target).or_insert_with(|| Record::entered(at));
+            record.began = Some(at);
             record.applied_before = attempt > 1 && record.started;
             record.report = None;
             record.started = true;
@@ -88,6 +89,7 @@ impl Run {
             let report = Report::failed(Outcome::Failed, ErrorClass::Failed, cause.clone());
             let record = Record {
                 report: Some(report),
+                began: None,
                 started: false,
                 settled: true,
                 applied_before: false,
@@ -165,7 +167,7 @@ impl Run {
         state.started_at = Some(at);
         state.attempt_at = Some(at);
         for target in entering {
-            state.records.insert(target, Record::entered());
+            state.records.insert(target, Record::entered(at));
         }
         if !matches!(self.plan.task_at(ix).work, Work::Gate(Gate::WaitFor { .. } | Gate::WaitUntil { .. })) {
             self.notice("gate_opened", name.as_str());

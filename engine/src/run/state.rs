@@ -69,6 +69,8 @@ pub(super) enum Wait {
 pub(super) struct Record {
     /// The latest report; none while the attempt works on it.
     pub(super) report: Option<Report>,
+    /// The start of the latest attempt that it entered.
+    pub(super) began: Option<Timestamp>,
     /// Something may have been applied to it here, in any attempt.
     pub(super) started: bool,
     /// It failed here for good.
@@ -80,8 +82,15 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn entered() -> Self {
-        Self { report: None, started: true, settled: false, applied_before: false, resolved: false }
+    pub(super) fn entered(at: Timestamp) -> Self {
+        Self {
+            report: None,
+            began: Some(at),
+            started: true,
+            settled: false,
+            applied_before: false,
+            resolved: false,
+        }
     }
 
     pub(super) fn succeeded(&self) -> bool {

@@ -76,6 +76,12 @@ pub struct TaskView<'a> {
 }
 
 impl<'a> TaskView<'a> {
+    /// The start of the latest attempt that this machine entered.
+    pub fn began(&self, machine: &TargetId) -> Option<Timestamp> {
+        let target = self.run.target_named(machine).ok()?;
+        self.run.tasks[self.ix.at()].records.get(&target)?.began
+    }
+
     /// The machines that entered it, and how they stand there.
     pub fn targets(&self) -> impl Iterator<Item = (&'a TargetId, TargetOutcome, Option<&'a str>)> {
         let state: &TaskState = &self.run.tasks[self.ix.at()];

@@ -71,7 +71,7 @@ pub trait Linux: Send + Sync {
     /// most `most`.
     ///
     /// # Errors
-    /// [`Fault`]; `NotFound` where there is no such log.
+    /// [`Fault`]; `NotFound` where there is no such log; a log that cannot be read as a whole is never one without lines.
     async fn log(&self, host: &Target, asked: &LogAsked) -> Result<Vec<String>, Fault>;
 
     /// Starts a job, unless one was started under its token before; returns when it is started, not when it ended.
@@ -330,11 +330,8 @@ pub struct Seen {
 pub struct LogAsked {
     /// Which log.
     pub log: Log,
-    /// Lines from then on. A file whose lines carry no time that can be read is read from its length at
-    /// `mark`, where that is given.
+    /// Lines from then on, by our own clock. A line of a file has the time that it begins with, or the line before it.
     pub since: Timestamp,
-    /// Where a file ended before, by [`Deed`]s of the same attempt or by an earlier question; absent: from its beginning.
-    pub mark: Option<u64>,
     /// Extended regular expressions; a line that matches one of them is given.
     pub patterns: Vec<String>,
     /// Lines that match one of these are left out.

@@ -58,12 +58,16 @@ steps:
     targets: web
     with:
       file: /var/log/dpkg.log
-      patterns: ["status installed nothing-of-the-kind"]
+      patterns: ["status installed old"]
       expect: ["status installed runbook-demo"]
       within: 10s
 "#
         ),
     );
+    // A log has lines from before the patch too.
+    for host in &hosts {
+        host.run("echo '2020-01-01 00:00:00 status installed old:amd64 1.0' >/var/log/dpkg.log");
+    }
     let config = format!("ssh_config={}", estate.ssh_config().display());
     place.run(&["run", &runbook.display().to_string(), "--param", &config]).exits(0);
     for host in &hosts {

@@ -9,10 +9,7 @@ use runbook_engine::{
 use runbook_linux::Hosts;
 use runbook_steps::ports::{
     fault::FaultKind,
-    linux::{
-        Deed, Ended, Job, Linux, Log, LogAsked, Look, Manager, Order, Package, Progress, Revert, Verdict,
-        Wanted,
-    },
+    linux::{Deed, Ended, Job, Linux, Look, Manager, Order, Package, Progress, Revert, Verdict, Wanted},
 };
 use runbook_test_hosts::{Estate, FIRST_VERSION, Host};
 
@@ -45,7 +42,7 @@ pub(crate) async fn done(hosts: &Hosts, host: &Target, token: &str, deed: Deed) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packages_are_installed_by_jobs_and_a_service_and_its_log_are_seen() {
+async fn packages_are_installed_by_jobs_and_a_service_is_seen() {
     let estate = Estate::new("ssh-packages");
     let web = estate.debian("web1");
     let (hosts, host) = (Hosts::new(), as_user(&estate, &web, "ops", None));
@@ -84,24 +81,6 @@ async fn packages_are_installed_by_jobs_and_a_service_and_its_log_are_seen() {
     assert!(service.active, "{service:?}");
     let none = hosts.service(&host, "nothing").await.expect_err("there is none");
     assert_eq!(none.kind, FaultKind::NotFound);
-
-    web.run(
-        "printf 'old ERROR\\nnew ERROR one\\nnew ERROR noise\\nfine\\nnew ERROR two\\n' >/var/log/app.log",
-    );
-    let asked = LogAsked {
-        log: Log::File { path: "/var/log/app.log".to_owned() },
-        since: jiff::Timestamp::now(),
-        mark: Some(10),
-        patterns: vec!["ERROR".to_owned(), "PANIC".to_owned()],
-        except: vec!["noise$".to_owned()],
-        most: 10,
-        wanted: false,
-    };
-    assert_eq!(hosts.log(&host, &asked).await.expect("lines"), ["new ERROR one", "new ERROR two"]);
-    let nowhere = LogAsked { log: Log::File { path: "/var/log/none".to_owned() }, ..asked.clone() };
-    assert_eq!(hosts.log(&host, &nowhere).await.expect_err("no log").kind, FaultKind::NotFound);
-    let wrong = LogAsked { patterns: vec!["(".to_owned()], ..asked };
-    assert_eq!(hosts.log(&host, &wrong).await.expect_err("no pattern").kind, FaultKind::Invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod cuts;
 mod estate;
 mod families;
 mod jobs;
+mod logs;
 mod packages;
 mod proxy;
 mod snapshots;

@@ -43,7 +43,7 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "file",
                 InputKind::String,
-                "The file that is read; its lines must begin with a time.",
+                "The file that is read, and the one with `.1` at its end; its lines begin with a time.",
             ),
             InputDoc::required(
                 "patterns",
@@ -137,7 +137,6 @@ impl Lines {
         let asked = LogAsked {
             log: self.source.clone(),
             since: self.since,
-            mark: None,
             patterns: patterns.to_vec(),
             except: except.to_vec(),
             most: MOST,
@@ -148,6 +147,10 @@ impl Lines {
             () = ctx.ports.clock.sleep(PATIENCE) => return Err(Seen::Sick("could not be read in time".to_owned())),
         };
         lines.map_err(|fault| match fault.kind {
+            // A file may come with the service's first line, or be away for the moment of its rotation.
+            FaultKind::NotFound if matches!(self.source, Source::File { .. }) => {
+                Seen::Sick(format!("cannot be read: {}", fault.message))
+            }
             FaultKind::NotFound => Seen::Final(format!("cannot be read: {}", fault.message)),
             _ => not_looked(fault),
         })
