@@ -9,6 +9,7 @@ mod ending;
 mod events;
 mod exclude;
 mod exit;
+mod freezing;
 mod iam_policy;
 mod init;
 mod inventory;

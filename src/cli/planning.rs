@@ -26,6 +26,7 @@ use serde_json::Value;
 use super::{
     Session,
     exit::Exit,
+    freezing,
     problem::Problem,
     source::{self, Folder},
 };
@@ -117,7 +118,9 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     say_notes(session, &environment);
-    asked.plan(resolved, wishes.limit.clone())
+    let mut plan = asked.plan(resolved, wishes.limit.clone())?;
+    freezing::playbooks(session, &environment, &mut plan);
+    Ok(plan)
 }
 
 /// What inventories say of the machines, and the plan does not.

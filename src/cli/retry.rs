@@ -18,7 +18,7 @@ use runbook_engine::{
 };
 use runbook_steps::catalog::Actions;
 
-use super::{Done, Session, ending, exit::Exit, planning, problem::Problem, watch::Watch};
+use super::{Done, Session, ending, exit::Exit, freezing, planning, problem::Problem, watch::Watch};
 
 /// Run a finished run again for its failed and not-started machines, as a new run
 #[derive(Debug, Args)]
@@ -65,8 +65,9 @@ impl Retry {
         let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
         let link = Link { run: old, kind: LinkKind::Retry };
         let tested = run.carried_patchset();
-        let plan =
+        let mut plan =
             again(&journal.plan, &environment, limit, link, tested).map_err(|problem| problem.at(place))?;
+        freezing::playbooks(session, &environment, &mut plan);
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }

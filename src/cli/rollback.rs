@@ -1,15 +1,17 @@
 //! `runbook rollback`.
 
+use std::path::Path;
+
 use clap::Args;
 use runbook::{
     control::client,
     coordinator::{Start, session},
     view::{paint::Paint, plan_page},
-    world::Choice,
+    world::{self, Choice},
 };
 use runbook_engine::plan::{self, Link, LinkKind};
 
-use super::{Done, Session, ending, exit::Exit, problem::Problem, watch::Watch};
+use super::{Done, Session, ending, exit::Exit, freezing, problem::Problem, watch::Watch};
 
 /// Restore what a finished run changed, newest wave first, as a new run
 ///
@@ -55,7 +57,11 @@ impl Rollback {
                 .next(format!("runbook show {old}")));
         }
         let link = Link { run: old, kind: LinkKind::Rollback };
-        let plan = plan::rollback_of(&journal.plan, &changed, run.backups(), link);
+        let mut plan = plan::rollback_of(&journal.plan, &changed, run.backups(), link);
+        if freezing::has_playbooks(&plan) {
+            let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
+            freezing::playbooks(session, &environment, &mut plan);
+        }
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }

@@ -11,6 +11,7 @@ __metaclass__ = type
 
 import json
 import os
+import socket
 
 from ansible.plugins.callback import CallbackBase
 
@@ -60,6 +61,9 @@ class CallbackModule(CallbackBase):
         self._awaited = [(getattr(play, "_uuid", None), _text(play.get_name())) for play in plays]
 
     def v2_playbook_on_play_start(self, play):
+        if not self._plays:
+            # Before the first task of all.
+            self._stay_where_planned(play)
         uuid = getattr(play, "_uuid", None)
         if not self._plays or self._plays[-1] != uuid:
             self._plays.append(uuid)
@@ -73,6 +77,36 @@ class CallbackModule(CallbackBase):
             pass
         # Each batch of `serial` is one.
         self._tell({"event": "play", "play": len(self._plays), "name": _text(play.get_name()), "hosts": hosts})
+
+    def _stay_where_planned(self, play):
+        try:
+            with open(os.environ["RUNBOOK_PLAY_PLACES"]) as file:
+                planned = json.load(file)
+            manager = play.get_variable_manager()
+        except Exception as error:
+            os.write(2, ("runbook cannot compare the inventory with the plan: %s\n" % error).encode("utf-8"))
+            self._tell({"event": "elsewhere", "message": "the inventory cannot be compared with the plan"})
+            os._exit(78)
+        for name in sorted(planned):
+            place = planned[name]
+            try:
+                host = manager._inventory.get_host(name)
+                found = manager.get_vars(play=play, host=host) if host is not None else {}
+                by = found.get("ansible_connection", getattr(play, "connection", None))
+                address, port = _plain(found.get("ansible_host")), _plain(found.get("ansible_port"))
+            except Exception:
+                # Ansible will say what is wrong with it.
+                continue
+            if by == "local":
+                continue
+            if address is not None and not _same(address, place["address"]):
+                why = "is at %s in the inventory, and at %s in the plan" % (address, place["address"])
+            elif port is not None and place["port"] is not None and port != str(place["port"]):
+                why = "is at port %s in the inventory, and at %s in the plan" % (port, place["port"])
+            else:
+                continue
+            self._tell({"event": "elsewhere", "message": "%s %s" % (name, why)})
+            os._exit(78)
 
     def v2_playbook_on_no_hosts_remaining(self):
         self._tell({"event": "cut"})
@@ -121,6 +155,22 @@ class CallbackModule(CallbackBase):
             summary = stats.summarize(host)
             hosts[host] = dict((key, int(summary.get(key, 0))) for key in keys)
         self._tell({"event": "stats", "hosts": hosts, "unplayed": [name for _, name in self._awaited]})
+
+
+def _plain(value):
+    # None: nothing is said, or only a template says it.
+    text = None if value is None else _text(value)
+    return None if text is None or "{{" in text or "{%" in text else text
+
+
+def _same(one, other):
+    if one == other:
+        return True
+    try:
+        one, other = [set(found[4][0] for found in socket.getaddrinfo(name, None)) for name in (one, other)]
+    except (OSError, UnicodeError):
+        return False
+    return not one.isdisjoint(other)
 
 
 def _host(result):

@@ -15,6 +15,8 @@ const CHANGES: usize = 50;
 enum Event {
     /// The playbook was read without error.
     Loaded,
+    /// A host is not where the plan has it, and nothing is begun.
+    Elsewhere { message: String },
     /// A play began on a batch of hosts.
     Play {
         /// Its number: batches of one play have the same.
@@ -105,6 +107,7 @@ pub(crate) fn read(lines: &[u8]) -> Told {
 fn take(told: &mut Told, playing: &mut Playing, event: Event) {
     match event {
         Event::Loaded => told.loaded = true,
+        Event::Elsewhere { message } => told.elsewhere = Some(message),
         Event::Play { play, hosts } => {
             end_batch(told, playing);
             if play != playing.play {

@@ -9,6 +9,7 @@
 //! for each thing that happens (`callback.py`); it needs nothing but Ansible itself.
 
 pub(crate) mod events;
+mod fingerprint;
 
 use std::{
     collections::BTreeMap,
@@ -69,6 +70,13 @@ impl Ansible for Playbooks {
         self.process.start(program(&folder, play)).await
     }
 
+    async fn fingerprint(&self, playbook: &str) -> Result<Option<String>, String> {
+        let playbook = PathBuf::from(playbook);
+        let found = tokio::task::spawn_blocking(move || fingerprint::of(&playbook)).await;
+        let found = found.map_err(io::Error::other).and_then(|found| found);
+        found.map(Some).map_err(|error| error.to_string())
+    }
+
     async fn told(&self, token: &str) -> Result<Told, String> {
         match fs::read(self.folder_of(token)?.join("events")) {
             Ok(lines) => Ok(events::read(&lines)),
@@ -101,6 +109,7 @@ fn prepare(folder: &Path, play: &Play) -> io::Result<()> {
     if let Described::Here(inventory) = &play.inventory {
         write(&folder.join("inventory.json"), &inventory.to_string())?;
     }
+    write(&folder.join("places.json"), &serde_json::to_string(&play.places)?)?;
     Ok(())
 }
 
@@ -145,5 +154,6 @@ fn program(folder: &Path, play: Play) -> Program {
     env.extend(play.env);
     env.insert("ANSIBLE_CALLBACK_PLUGINS".to_owned(), path("callbacks"));
     env.insert("RUNBOOK_PLAY_EVENTS".to_owned(), path("events"));
+    env.insert("RUNBOOK_PLAY_PLACES".to_owned(), path("places.json"));
     Program { token: play.token, command, env, looks_for: None }
 }

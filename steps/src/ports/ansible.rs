@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde::Serialize;
 use serde_json::Value;
 
 /// One invocation of `ansible-playbook`.
@@ -19,6 +20,9 @@ pub struct Play {
     pub hosts: Vec<String>,
     /// Where the hosts are described.
     pub inventory: Described,
+    /// Where sources of Ansible's must have them, by host: it is not begun where they have one elsewhere. A host that is
+    /// not in it may be anywhere.
+    pub places: BTreeMap<String, Place>,
     /// Variables that go before all others.
     pub vars: Value,
     /// Only what has one of these tags; empty: everything.
@@ -42,11 +46,22 @@ pub enum Described {
     Here(Value),
 }
 
+/// Where a host is, as the plan has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Its address.
+    pub address: String,
+    /// The port of its sshd, where one is said.
+    pub port: Option<u16>,
+}
+
 /// What a playbook told of its hosts so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// It was read without error; before that it touches no host.
     pub loaded: bool,
+    /// It ended before it touched a host, since this host is not where the plan has it, as one phrase.
+    pub elsewhere: Option<String>,
     /// It came to its own end, and gave its final counts.
     pub finished: bool,
     /// By host.
@@ -113,6 +128,14 @@ pub trait Ansible: Send + Sync {
     /// # Errors
     /// Why it could not be started, as one lower-case phrase; then it did not run.
     async fn start(&self, play: Play) -> Result<(), String>;
+
+    /// What a playbook is: the SHA-256 of its text, and of its roles. None: nothing is read in this world.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as one lower-case phrase.
+    async fn fingerprint(&self, _playbook: &str) -> Result<Option<String>, String> {
+        Ok(None)
+    }
 
     /// What it told so far; nothing where nothing is kept of it.
     ///

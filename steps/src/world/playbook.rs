@@ -69,7 +69,7 @@ impl Ansible for Door {
             let finished = whole.ended <= now && parts.values().all(|part| part.ended <= whole.ended);
             let hosts =
                 parts.into_iter().map(|(host, part)| (host, of_part(&part, whole.ended.min(now), finished)));
-            Ok(Told { loaded: true, finished, hosts: hosts.collect() })
+            Ok(Told { loaded: true, elsewhere: None, finished, hosts: hosts.collect() })
         };
         self.world.read(self.label(), "process:progress", &[], tell).await.map_err(|fault| fault.message)
     }

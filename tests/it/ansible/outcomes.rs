@@ -181,3 +181,65 @@ fn a_checked_playbook_changes_nothing_and_says_what_it_would_change_and_secrets_
     let events = playing.run(&["events"]).exits(0).stdout;
     assert!(!events.contains("hunter2"), "{events}");
 }
+
+/// What was approved is what runs: the text of the playbook, its roles, and where its hosts are.
+#[test]
+fn a_playbook_that_is_no_longer_the_planned_one_is_not_started() {
+    let playing = Playing::new();
+    let touch = |name: &str| {
+        let file = playing.place.path(name).display().to_string();
+        format!(
+            "- hosts: all\n  gather_facts: false\n  tasks: [{{ ansible.builtin.shell: 'echo x >>{file}' }}]\n"
+        )
+    };
+    playing.place.write("site.yml", &touch("planned"));
+    playing.place.write("play.yaml", &runbook("{ playbook: site.yml }"));
+    let first = playing.run(&["plan", "play.yaml", "-o", "plan.json", "--json"]).exits(0).json();
+    playing.place.write("site.yml", &touch("another"));
+    let second = playing.run(&["plan", "play.yaml", "--json"]).exits(0).json();
+    assert_ne!(first["sha256"], second["sha256"], "another playbook is another plan");
+    playing.run(&["run", "plan.json"]).exits(10);
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    let cause = show["targets"]["box-2"]["cause"].as_str().unwrap_or_default().to_owned();
+    assert!(cause.contains("site.yml, or a role beside it, is no longer the planned one"), "{cause}");
+    assert!(!playing.place.path("another").exists());
+    playing.place.write("site.yml", &touch("planned"));
+    playing.run(&["run", "plan.json"]).exits(0);
+    assert_eq!(playing.lines("planned").len(), 2);
+    // One that an earlier step would make is said, and not held against the plan.
+    playing.place.write("play.yaml", &runbook("{ playbook: later.yml }"));
+    let said = playing.run(&["plan", "play.yaml"]).exits(0).stderr;
+    assert!(said.contains("note: the plan does not hold what later.yml is"), "{said}");
+}
+
+#[test]
+fn a_host_that_the_inventory_has_elsewhere_is_not_touched() {
+    let playing = Playing::new();
+    let file = playing.place.path("touched").display().to_string();
+    playing.place.write(
+        "site.yml",
+        &format!("- hosts: all\n  gather_facts: false\n  tasks: [{{ local_action: 'ansible.builtin.shell echo x >>{file}' }}]\n"),
+    );
+    let text = runbook("{ playbook: site.yml, inventory: [hosts.ini] }");
+    playing
+        .place
+        .write("play.yaml", &text.replace(LOCAL, "{ address: 127.0.0.1, connection: { port: 22 } }"));
+    for (entry, words) in [
+        (
+            "ansible_host=127.0.0.9",
+            Some("box-2 is at 127.0.0.9 in the inventory, and at 127.0.0.1 in the plan"),
+        ),
+        ("ansible_port=2222", Some("box-2 is at port 2222 in the inventory, and at 22 in the plan")),
+        ("at=127.0.0.1 ansible_host='{{ at }}'", None),
+    ] {
+        playing.place.write("hosts.ini", &format!("box-1 ansible_host=localhost\nbox-2 {entry}\n"));
+        let exit = if words.is_some() { 10 } else { 0 };
+        playing.run(&["run", "play.yaml"]).exits(exit);
+        let show = playing.run(&["show", "--json"]).exits(0).json();
+        for host in ["box-1", "box-2"] {
+            let cause = show["targets"][host]["cause"].as_str().unwrap_or_default();
+            assert!(cause.contains(words.unwrap_or_default()), "{host}: {cause}");
+        }
+        assert_eq!(playing.place.path("touched").exists(), words.is_none());
+    }
+}

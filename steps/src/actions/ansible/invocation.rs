@@ -8,11 +8,18 @@ use serde_json::{Map, Value};
 use super::{inventory, playbook::PROGRAM};
 use crate::{
     action::Inputs,
-    ports::ansible::{Described, Play},
+    ports::ansible::{Described, Place, Play},
 };
 
 /// Ansible forks a process for each machine at work, of some 60 MB each.
 const FORKS: usize = 25;
+
+/// Where a host of our own is to be.
+fn place(machine: &Target) -> Option<(String, Place)> {
+    let Home::Host { address, connection } = &machine.home else { return None };
+    let place = Place { address: address.clone(), port: connection.port };
+    Some((machine.id.to_string(), place))
+}
 
 /// Machines that share their inputs.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,10 @@ impl Invocation<'_> {
         } else {
             Described::Sources(sources)
         };
+        let places = match &inventory {
+            Described::Sources(_) => self.machines.iter().filter_map(|machine| place(machine)).collect(),
+            Described::Here(_) => BTreeMap::new(),
+        };
         let vars = match inputs.values.get("vars") {
             None | Some(Value::Null) => Value::Object(Map::new()),
             Some(vars @ Value::Object(_)) => vars.clone(),
@@ -47,6 +58,7 @@ impl Invocation<'_> {
             playbook: playbook.to_owned(),
             hosts: self.machines.iter().map(|machine| machine.id.to_string()).collect(),
             inventory,
+            places,
             vars,
             tags: inputs.texts("tags"),
             skip_tags: inputs.texts("skip_tags"),

@@ -31,6 +31,12 @@ pub fn doc() -> ActionDoc {
         inputs: vec![
             InputDoc::required("playbook", InputKind::String, "Its file, relative to the working folder."),
             InputDoc::optional(
+                "sha256",
+                InputKind::String,
+                "What the playbook and the `roles` beside it were when the plan was made: the planner fills it in, and what \
+                 has changed since is not started.",
+            ),
+            InputDoc::optional(
                 "inventory",
                 InputKind::Strings,
                 "Inventories of Ansible's that have these machines under the same names; absent: one is made of the \
@@ -273,6 +279,7 @@ impl Group {
             program: self.inputs.text("program").unwrap_or(PROGRAM),
             playbook: self.inputs.required_text("playbook")?,
             check: self.flag("check"),
+            repeatable: self.flag("repeatable"),
             hosts: &intended,
         };
         let verdicts = judge(asked, &end, &told);
@@ -288,13 +295,10 @@ impl Group {
         let known = ctx.memory.intents.contains_key(key);
         if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
             not_stopping(ctx)?;
-            if self.parted && key == self.key {
-                let cause = "the playbook was not started before this machine went down, and its hosts would no longer \
-                             be given the same";
-                return Err(not_started(cause));
-            }
-            if self.parted {
-                return Ok((End::Lost, Told::default()));
+            if let Some(why) = self.hindrance(ctx).await? {
+                // How a first invocation came out that nobody saw the end of is no better known for that.
+                let first = key == self.key;
+                return if first { Err(not_started(&why)) } else { Ok((End::Lost, Told::default())) };
             }
             let invocation = Invocation { machines: &self.machines, inputs: &self.inputs };
             let env = environment(ctx, None, self.inputs.map("env"));
@@ -310,6 +314,23 @@ impl Group {
         let end = wait(ctx, token, None).await?;
         let told = ctx.ports.ansible.told(token).await.map_err(Failure::unknown)?;
         Ok((end, told))
+    }
+
+    /// Why it must not be started now.
+    async fn hindrance(&self, ctx: &Context) -> Result<Option<String>, Failure> {
+        if self.parted {
+            let why = "the playbook was not started before this machine went down, and its hosts would no longer be \
+                       given the same";
+            return Ok(Some(why.to_owned()));
+        }
+        let Some(planned) = self.inputs.text("sha256") else { return Ok(None) };
+        let playbook = self.inputs.required_text("playbook")?;
+        Ok(match ctx.ports.ansible.fingerprint(playbook).await {
+            Ok(found) => found.filter(|found| found != planned).map(|_| {
+                format!("{playbook}, or a role beside it, is no longer the planned one: bring that back, or plan anew")
+            }),
+            Err(why) => Some(format!("{playbook} cannot be read: {why}")),
+        })
     }
 
     fn flag(&self, key: &str) -> bool {

@@ -54,7 +54,7 @@ pub async fn preview(
     ports.ansible.forget(&token).await?;
     let hosts: Vec<TargetId> = machines.iter().map(|machine| machine.id.clone()).collect();
     let program = inputs.text("program").unwrap_or(PROGRAM);
-    let asked = Asked { program, playbook: &playbook, check: true, hosts: &hosts };
+    let asked = Asked { program, playbook: &playbook, check: true, repeatable: true, hosts: &hosts };
     let changes = |host: &TargetId| told.hosts.get(host.as_str()).map(|heard| heard.changes.clone());
     Ok(judge(asked, &end, &told)
         .into_iter()

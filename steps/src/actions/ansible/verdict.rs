@@ -28,6 +28,9 @@ use crate::{
 /// secrets that were cut too.
 const WORDS: usize = 1_000;
 
+/// What Ansible calls the task that it puts before all others itself: it only reads.
+const GATHERING: &str = "Gathering Facts";
+
 /// What a shell exits with when a program is not there, or cannot be run.
 const NOT_RUN: [i32; 2] = [126, 127];
 
@@ -75,7 +78,7 @@ impl Verdict {
 pub(super) fn is_unclear(end: &End, told: &Told) -> bool {
     match end {
         End::Lost => true,
-        End::Ended(_) => told.loaded && !told.finished,
+        End::Ended(_) => told.loaded && !told.finished && told.elsewhere.is_none(),
         End::Killed(_) => false,
     }
 }
@@ -87,6 +90,8 @@ pub(super) struct Asked<'a> {
     pub playbook: &'a str,
     /// Nothing was to be changed.
     pub check: bool,
+    /// It does no harm to run it again.
+    pub repeatable: bool,
     pub hosts: &'a [TargetId],
 }
 
@@ -96,6 +101,10 @@ pub(super) fn judge(asked: Asked<'_>, end: &End, told: &Told) -> BTreeMap<Target
         End::Ended(ended) | End::Killed(Some(ended)) => Some(ended),
         End::Killed(None) | End::Lost => None,
     };
+    if let Some(why) = &told.elsewhere {
+        let cause = format!("{} was not begun: {why}", asked.playbook);
+        return asked.hosts.iter().map(|host| (host.clone(), Verdict::untouched(cause.clone()))).collect();
+    }
     let nothing = HostTold::default();
     let mut verdicts: BTreeMap<TargetId, Verdict> = asked
         .hosts
@@ -207,9 +216,11 @@ fn troubled(asked: Asked<'_>, trouble: &Trouble) -> Verdict {
     }
     let cause = format!("unreachable for {}{}", named(task), after(message));
     let nothing_sent = never_connected(message);
+    // What was sent may run on, be it the first task: only where that does no harm may it be sent again.
+    let harmless = asked.check || asked.repeatable || task == GATHERING;
     match (nothing_sent, *earlier) {
         (true, 0) => Verdict::of(Outcome::Unreachable, ErrorClass::Undeliverable, cause),
-        (false, 1..) if !asked.check => {
+        (false, _) if !harmless => {
             let cause = format!("the connection broke while {} may run on{}", named(task), after(message));
             Verdict::of(Outcome::Unknown, ErrorClass::Failed, cause)
         }
@@ -235,7 +246,9 @@ fn never_connected(message: &str) -> bool {
 /// It ended, or was ended, before it was through.
 fn broken_off(asked: Asked<'_>, end: &End, heard: &HostTold) -> Verdict {
     let playbook = asked.playbook;
-    if let Some(trouble) = &heard.trouble {
+    // A failure before that was rescued: what runs now is what matters.
+    let at_work = heard.running.is_some() && !asked.check;
+    if let Some(trouble) = heard.trouble.as_ref().filter(|_| !at_work) {
         return troubled(asked, trouble);
     }
     let how = match end {

@@ -22,7 +22,11 @@ fn verdict(verdict: &Verdict) -> String {
 
 fn judged(lines: &str, end: &End, hosts: &[&str], check: bool) -> Vec<String> {
     let hosts: Vec<TargetId> = hosts.iter().map(|host| TargetId::from(*host)).collect();
-    let asked = Asked { program: "ansible-playbook", playbook: "site.yml", check, hosts: &hosts };
+    judged_as(lines, end, &hosts, (check, false))
+}
+
+fn judged_as(lines: &str, end: &End, hosts: &[TargetId], (check, repeatable): (bool, bool)) -> Vec<String> {
+    let asked = Asked { program: "ansible-playbook", playbook: "site.yml", check, repeatable, hosts };
     let told = events::read(lines.as_bytes());
     judge(asked, end, &told).iter().map(|(id, found)| format!("{id} {}", verdict(found))).collect()
 }
@@ -152,19 +156,13 @@ fn a_connection_that_breaks_in_the_middle_is_no_proof_of_anything() {
     let broke = MIXED
         .replace("ssh: connect to host 127.0.0.1 port 9: Connection refused", "Shared connection closed");
     let gone = |lines: &str| judged(lines, &exited(4, ""), &["gone"], false).remove(0);
-    assert!(
-        gone(&broke).starts_with("gone unreachable transient: unreachable for the task `ping`"),
-        "{}",
-        gone(&broke)
-    );
+    let unknown = "gone unknown failed: the connection broke while the task `ping` may run on";
+    assert!(gone(&broke).starts_with(unknown), "{}", gone(&broke));
     let later = broke.replace(
         "{\"event\": \"unreachable\"",
         "{\"event\": \"ended\", \"host\": \"gone\", \"task\": \"before\"}\n{\"event\": \"unreachable\"",
     );
-    assert!(
-        gone(&later)
-            .starts_with("gone unknown failed: the connection broke while the task `ping` may run on")
-    );
+    assert!(gone(&later).starts_with(unknown), "{}", gone(&later));
 }
 
 #[test]
@@ -172,4 +170,55 @@ fn an_exit_code_that_no_host_explains_fails_them_all() {
     let ok = |code| judged(MIXED, &exited(code, ""), &["ok1"], false).remove(0);
     assert_eq!(ok(0), "ok1 succeeded -: -");
     assert_eq!(ok(250), "ok1 failed failed: ansible-playbook exited with 250, though no host failed");
+}
+
+/// Rescued, and then at work on the next task.
+#[test]
+fn a_failure_that_was_rescued_does_not_hide_what_runs() {
+    let lines = r#"{"event": "loaded"}
+{"event": "began", "host": "a", "task": "stop the old one"}
+{"event": "failed", "host": "a", "task": "stop the old one", "message": "no such service"}
+{"event": "began", "host": "a", "task": "apt upgrade"}
+"#;
+    let all = judged(lines, &End::Killed(None), &["a"], false);
+    assert_eq!(
+        all,
+        [
+            "a unknown timed_out: site.yml did not end in time and was ended; the task `apt upgrade` may run on"
+        ]
+    );
+    let all = judged(lines, &End::Killed(None), &["a"], true);
+    assert_eq!(all, ["a failed failed: the task `stop the old one` failed: no such service"]);
+}
+
+#[test]
+fn a_connection_that_breaks_in_the_first_task_proves_nothing_either() {
+    let lines = |task: &str, message: &str| {
+        format!(
+            r#"{{"event": "loaded"}}
+{{"event": "began", "host": "a", "task": "{task}"}}
+{{"event": "unreachable", "host": "a", "task": "{task}", "message": "{message}"}}
+{{"event": "stats", "hosts": {{"a": {{"unreachable": 1}}}}}}
+"#
+        )
+    };
+    let hosts = [TargetId::from("a")];
+    let judged = |task: &str, message: &str, how: (bool, bool)| {
+        judged_as(&lines(task, message), &exited(4, ""), &hosts, how).remove(0)
+    };
+    let broke = "Shared connection to a closed.";
+    let (changes, checked, repeatable) = ((false, false), (true, false), (false, true));
+    assert_eq!(
+        judged("install", broke, changes),
+        format!("a unknown failed: the connection broke while the task `install` may run on: {broke}")
+    );
+    for (task, message, how) in [
+        ("install", "Connection refused", changes),
+        ("install", broke, checked),
+        ("install", broke, repeatable),
+        ("Gathering Facts", broke, changes),
+    ] {
+        let verdict = judged(task, message, how);
+        assert!(verdict.starts_with("a unreachable "), "{task} {message} {how:?}: {verdict}");
+    }
 }
