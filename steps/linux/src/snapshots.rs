@@ -12,6 +12,9 @@ use crate::{packages::Printed, shell::Script};
 
 const HEAD: &str = include_str!("snapshots/head.sh");
 
+/// What those of the root have in common.
+const ROOT: &str = include_str!("snapshots/root.sh");
+
 /// How a host is brought back, beside its packages.
 const METHODS: [(&str, &str); 6] = [
     ("snapper", include_str!("snapshots/snapper.sh")),
@@ -23,14 +26,16 @@ const METHODS: [(&str, &str); 6] = [
 ];
 
 /// What a runbook may say besides; an option that is not stated is an empty variable. Lists become lines.
-const OPTIONS: [&str; 15] = [
+const OPTIONS: [&str; 17] = [
     "after",
     "at",
     "before",
+    "boot",
     "config",
     "device",
     "domain",
     "into",
+    "kernel",
     "losing",
     "mode",
     "path",
@@ -104,7 +109,7 @@ fn script<'a>(
     if method == "lvm-thin" {
         script = script.set("thin", "yes");
     }
-    Ok(script.with(HEAD).with(body).body(verbs))
+    Ok(script.with(HEAD).with(ROOT).with(body).body(verbs))
 }
 
 /// A list is one word a line.
@@ -144,7 +149,7 @@ pub fn judge(printed: &Printed) -> (Verdict, String, Value) {
 }
 
 /// What is a list even where there is one.
-const LISTS: [&str; 6] = ["paths", "lost", "lost_file", "former", "left_out", "in_place"];
+const LISTS: [&str; 7] = ["paths", "boot", "lost", "lost_file", "former", "left_out", "in_place"];
 
 fn told(printed: &str) -> Value {
     let mut told = Map::new();

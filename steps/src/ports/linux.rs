@@ -414,7 +414,8 @@ pub enum Deed {
         /// In systemctl's words.
         verb: String,
     },
-    /// Puts a file in its place, whole or not at all; what was there is kept beside the job.
+    /// Puts a file in its place, whole or not at all. By no link that others than root may have made. Its [`Ended::told`]:
+    /// `{ "changed": bool }`.
     File(FileDeed),
     /// Makes a snapshot that the host can be brought back to. Its [`Ended::told`] is what [`Deed::Revert`] wants.
     Capture(Capture),

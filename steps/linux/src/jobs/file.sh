@@ -1,44 +1,61 @@
-# Puts a file in its place, whole or not at all. Given: $rb_path, $rb_there (yes or no), $rb_content, $rb_mode, $rb_owner,
-# $RUNBOOK_JOB. Prints what it did as JSON. The former file stays with the job.
+# Puts a file in its place, whole or not at all. Given: $rb_path, $rb_there (yes or no), $rb_content, $rb_mode, $rb_owner.
+# Prints what it did as JSON.
 rb_refuse() { echo "$1" >&2; exit 2; }
-# A link stays; what it leads to is changed.
+rb_of() { stat -c "$1" -- "$2" 2>/dev/null; }
+# A link stays, and what it leads to is changed; but not by a link that somebody else than root may have put there.
+rb_at=
+rb_rest=${rb_path#/}
+while [ -n "$rb_rest" ]; do
+    rb_part=${rb_rest%%/*}
+    case $rb_rest in */*) rb_rest=${rb_rest#*/} ;; *) rb_rest= ;; esac
+    if [ -L "$rb_at/$rb_part" ]; then
+        case "$(rb_of '%u %A' "${rb_at:-/}")" in
+        "$(id -u) d"????-??-?) ;;
+        *) rb_refuse "$rb_at/$rb_part is a link in a folder that others than root may write to" ;;
+        esac
+    fi
+    rb_at=$rb_at/$rb_part
+done
 if [ -L "$rb_path" ]; then rb_path=$(readlink -f -- "$rb_path") || rb_refuse "the link leads nowhere"; fi
 [ ! -d "$rb_path" ] || rb_refuse "$rb_path is a folder"
 rb_folder=$(dirname -- "$rb_path")
 [ -d "$rb_folder" ] || rb_refuse "there is no folder $rb_folder"
-rb_former=null
-if [ -e "$rb_path" ]; then
-    cp -p -- "$rb_path" "$RUNBOOK_JOB/former" || exit 1
-    rb_former="\"$RUNBOOK_JOB/former\""
-fi
-rb_tell() { printf '{"changed":%s,"former":%s}\n' "$1" "$rb_former"; }
+rb_folder=$(readlink -f -- "$rb_folder") || exit 1
+# From here on by where we are, not by names: whoever owns the folder may give them to something else.
+cd -- "$rb_folder" && [ "$(pwd -P)" = "$rb_folder" ] || rb_refuse "$rb_folder has changed just now"
+rb_name=$(basename -- "$rb_path")
+rb_tell() { printf '{"changed":%s}\n' "$1"; }
 if [ "$rb_there" = no ]; then
-    [ "$rb_former" != null ] || { rb_tell false; exit 0; }
-    rm -f -- "$rb_path" || exit 1
-    sync "$rb_folder" 2>/dev/null || sync
+    [ -e "./$rb_name" ] || { rb_tell false; exit 0; }
+    rm -f -- "./$rb_name" || exit 1
+    sync . 2>/dev/null || sync
     rb_tell true
     exit 0
 fi
-rb_part=$rb_folder/.$(basename -- "$rb_path").runbook.$$
-trap 'rm -f -- "$rb_part"' EXIT
-if [ "$rb_former" != null ]; then
-    # With its mode and owner, and what else cp -p keeps.
-    cp -p -- "$rb_path" "$rb_part" || exit 1
-    if command -v chcon >/dev/null 2>&1; then chcon --reference="$rb_path" -- "$rb_part" 2>/dev/null; fi
+rb_room=$(mktemp -d ./.runbook.XXXXXXXX) && cd -- "$rb_room" || exit 1
+trap 'rm -f ./part; cd .. && rmdir -- "$rb_room" 2>/dev/null' EXIT
+[ "$(rb_of '%u %a' .)" = "$(id -u) 700" ] || rb_refuse "$rb_folder has changed just now"
+rb_new=yes
+: >./part || exit 1
+if [ -f "../$rb_name" ] && [ ! -L "../$rb_name" ]; then
+    rb_new=no
+    # Its mode, its owner, and what else cp -p keeps.
+    cp -p --attributes-only -- "../$rb_name" ./part || exit 1
+    if command -v chcon >/dev/null 2>&1; then chcon --reference="../$rb_name" -- ./part 2>/dev/null; fi
 else
-    (umask 077; : >"$rb_part") && chmod 0644 "$rb_part" || exit 1
+    chmod 0644 ./part || exit 1
 fi
-printf '%s' "$rb_content" >"$rb_part" || exit 1
-[ -z "$rb_owner" ] || chown -- "$rb_owner" "$rb_part" || exit 1
+printf '%s' "$rb_content" >./part || exit 1
+[ -z "$rb_owner" ] || chown -h -- "$rb_owner" ./part || exit 1
 # After the owner: chown takes set-user-id bits away.
-[ -z "$rb_mode" ] || chmod -- "$rb_mode" "$rb_part" || exit 1
-if [ "$rb_former" != null ] && cmp -s -- "$rb_part" "$rb_path" &&
-    [ "$(ls -ldn -- "$rb_part" | cut -d ' ' -f 1-4)" = "$(ls -ldn -- "$rb_path" | cut -d ' ' -f 1-4)" ]; then
+[ -z "$rb_mode" ] || chmod -- "$rb_mode" ./part || exit 1
+if [ "$rb_new" = no ] && cmp -s -- ./part "../$rb_name" &&
+    [ "$(ls -ldn -- ./part | cut -d ' ' -f 1-4)" = "$(ls -ldn -- "../$rb_name" | cut -d ' ' -f 1-4)" ]; then
     rb_tell false
     exit 0
 fi
-sync "$rb_part" 2>/dev/null || sync
-mv -f -- "$rb_part" "$rb_path" || exit 1
-sync "$rb_folder" 2>/dev/null || sync
-if [ "$rb_former" = null ] && command -v restorecon >/dev/null 2>&1; then restorecon -- "$rb_path" 2>/dev/null; fi
+sync ./part 2>/dev/null || sync
+mv -f -T -- ./part "../$rb_name" || exit 1
+sync .. 2>/dev/null || sync
+if [ "$rb_new" = yes ] && command -v restorecon >/dev/null 2>&1; then restorecon -- "$rb_folder/$rb_name" 2>/dev/null; fi
 rb_tell true

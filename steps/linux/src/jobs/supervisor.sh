@@ -66,8 +66,22 @@ exec >>"$rb_own/out" 2>>"$rb_own/err" </dev/null
 rb_inner='umask 022; rb=$(cat); exec </dev/null; eval "$rb"'
 RUNBOOK_JOB=$rb_own
 export RUNBOOK_JOB
+# Root needs no leave to be somebody else: sudo may want a terminal, or not know root.
+rb_be() {
+    rb_login=$(getent passwd "$rb_user" 2>/dev/null) || rb_login=
+    rb_shell=${rb_login##*:} rb_login=${rb_login%:*}
+    set -- env -u RUNBOOK_JOB -u SUDO_USER -u SUDO_UID -u SUDO_GID -u SUDO_COMMAND -u MAIL HOME="${rb_login##*:}" \
+        USER="$rb_user" LOGNAME="$rb_user" SHELL="${rb_shell:-/bin/sh}" "$@"
+    if [ -n "$rb_login" ] && rb_has runuser; then
+        runuser -u "$rb_user" -- "$@"
+    elif [ -n "$rb_login" ] && rb_has setpriv; then
+        setpriv --reuid="$rb_user" --regid="$(id -g "$rb_user")" --init-groups -- "$@"
+    else
+        sudo -n -u "$rb_user" -- "$@"
+    fi
+}
 if [ -n "$rb_user" ]; then
-    printf '%s\n' "$rb_job" | sudo -n -u "$rb_user" -- /bin/sh -c "$rb_inner" "runbook-$rb_token" 9>&-
+    printf '%s\n' "$rb_job" | rb_be /bin/sh -c "$rb_inner" "runbook-$rb_token" 9>&-
 else
     printf '%s\n' "$rb_job" | /bin/sh -c "$rb_inner" "runbook-$rb_token" 9>&-
 fi

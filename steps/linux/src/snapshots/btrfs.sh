@@ -13,10 +13,10 @@ left_out() {
         case $below in *.runbook*) ;; *) tell left_out "$below" ;; esac
     done
 }
-by_name() { grep -Eqs '(^|[ ,])subvol(id)?=' /proc/cmdline || awk -v at="$path" '$2 == at && $4 ~ /subvol(id)?=/ { found = 1 } END { exit !found }' /etc/fstab 2>/dev/null; }
 capture() {
     there
-    if [ "$path" = / ] && by_name; then
+    whole
+    if is_root && by_name; then
         fail refused 'the root is mounted by the name of its subvolume (fstab or kernel command line): a new default subvolume would not be booted'
     fi
     if [ ! -d "$kept" ]; then
@@ -30,28 +30,41 @@ capture() {
     fi
     tell snapshot "$kept"
     tell path "$path"
+    tell_kernel
     left_out
 }
-# Where the snapshot is: what was put aside took it along.
+# Where the snapshot is: what was put aside took it along. The root that was left by a reboot is not mounted any more.
+top=
 find_kept() {
+    if is_root && [ ! -d "$kept" ]; then
+        below=$(btrfs subvolume list / 2>/dev/null | sed 's/^.* path //' | grep "\(^\|/\)\.runbook/$token\$" | head -n 1)
+        [ -n "$below" ] && top=$(mktemp -d) || return 1
+        run mount -o subvolid=5 "$(findmnt -n -o SOURCE / | sed 's/\[.*//')" "$top" || because 'the file system of the root cannot be mounted'
+        kept=$top/$below
+    fi
     for each in "$kept" "${path%/}.runbook-$short-"*/.runbook/"$token"; do
         [ ! -d "$each" ] || { kept=$each; return 0; }
     done
-    fail missing "$kept is not there any more"
+    return 1
 }
+id_of() { btrfs subvolume show "$1" 2>/dev/null | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p'; }
 ready() {
     needs btrfs
     former=${path%/}.runbook-$short-$turn
     # An earlier life may have put what was there aside, and no more.
-    [ "$path" != / ] && [ ! -e "$path" ] || there
-    find_kept
+    [ ! -e "$path" ] || there
+    find_kept || fail missing "$kept is not there any more"
+    startable
 }
+close() { [ -z "$top" ] || { umount "$top" && rmdir "$top"; top=; }; }
+trap 'close; over' EXIT
 revert() {
-    if [ "$path" = / ]; then
+    if is_root; then
         back=$kept-$turn
         if [ ! -d "$back" ]; then run btrfs subvolume snapshot "$kept" "$back" >/dev/null || because 'btrfs made no writable copy'; fi
-        id=$(btrfs subvolume show "$back" | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')
+        id=$(id_of "$back")
         [ -n "$id" ] || fail failed "btrfs does not tell the id of $back"
+        start_former
         run btrfs subvolume set-default "$id" / || because 'btrfs did not change the default subvolume'
         tell reboot yes
         return 0
@@ -59,7 +72,7 @@ revert() {
     # What is there now is not deleted: it lies beside its place. A repeated call finds its own work done.
     if [ ! -d "$former" ]; then
         [ ! -d "$path" ] || run mv "$path" "$former" || because "$path cannot be moved"
-        find_kept
+        find_kept || fail missing "$kept is not there any more"
         run btrfs subvolume snapshot "$kept" "$path" >/dev/null || { [ ! -d "$former" ] || mv "$former" "$path"; because 'btrfs made no writable copy'; }
     fi
     for each in "${path%/}.runbook-$short-"*; do [ ! -d "$each" ] || tell former "$each"; done
@@ -67,9 +80,12 @@ revert() {
 }
 discard() {
     needs btrfs
+    find_kept || :
+    # What is booted, or will be, stays.
+    stays=" $(id_of /) $(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }') "
     for one in "$kept"-* "$kept" "${path%/}.runbook-$short-"*/.runbook/"$token" "${path%/}.runbook-$short-"*; do
         [ -d "$one" ] || continue
-        [ "$(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }')" = "$(btrfs subvolume show "$one" 2>/dev/null | sed -n 's/^[[:space:]]*Subvolume ID:[[:space:]]*//p')" ] && continue
+        case $stays in *" $(id_of "$one") "*) continue ;; esac
         run btrfs subvolume delete "$one" >/dev/null || because "$one cannot be deleted"
     done
     tell gone yes

@@ -12,6 +12,7 @@ field() { lvs --noheadings -o "$1" "$vg/$name" 2>/dev/null | tr -d ' '; }
 capture() {
     needs lvcreate
     volume
+    whole
     if [ -z "$(field lv_name)" ]; then
         around
         if [ "$thin" = yes ]; then
@@ -26,6 +27,7 @@ capture() {
     fi
     tell snapshot "$vg/$name"
     tell origin "$vg/$lv"
+    tell_kernel
 }
 usable() {
     [ -n "$(field lv_name)" ] || fail missing "the snapshot $vg/$name is not there any more"
@@ -39,8 +41,10 @@ ready() {
     needs lvconvert
     volume
     merging || usable
+    startable
 }
 revert() {
+    start_former
     if merging; then
         tell reboot yes
         return 0

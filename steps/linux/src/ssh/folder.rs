@@ -3,9 +3,11 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 /// How its name begins.
@@ -43,14 +45,30 @@ impl Folder {
 fn clean(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        // One of another user, or not locked yet, cannot be opened.
+        // One that is not locked yet cannot be opened.
         if ours
-            && let Ok(lock) = File::open(entry.path().join(LOCK))
+            && let Ok(lock) = lock_of(&entry.path())
             && lock.try_lock().is_ok()
             && let Err(error) = fs::remove_dir_all(entry.path())
         {
             tracing::debug!(path = %entry.path().display(), %error, "a folder that was left behind stays");
         }
+    }
+}
+
+/// The lock of a folder of this user's: whatever else has such a name in a folder where everybody may write is left alone,
+/// and is not waited for.
+fn lock_of(folder: &Path) -> io::Result<File> {
+    let own = |metadata: &fs::Metadata| metadata.uid() == rustix::process::geteuid().as_raw();
+    if !fs::symlink_metadata(folder).is_ok_and(|it| it.is_dir() && own(&it)) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let lock = File::options().read(true).custom_flags(flags).open(folder.join(LOCK))?;
+    if lock.metadata().is_ok_and(|it| it.is_file() && own(&it)) {
+        Ok(lock)
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
     }
 }
 
@@ -68,5 +86,23 @@ mod tests {
         drop(_lock);
         let third = Folder::new(base.path()).expect("a third");
         assert!(first.path().exists() && third.path().exists() && !left.exists());
+    }
+
+    #[test]
+    fn what_others_have_put_there_is_not_waited_for() {
+        let base = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| base.path().join(format!("{PREFIX}{name}"));
+        for name in ["fifo", "theirs"] {
+            fs::create_dir(at(name)).expect("a folder");
+        }
+        let fifo = std::process::Command::new("mkfifo").arg(at("fifo").join(LOCK)).status();
+        assert!(fifo.expect("mkfifo runs").success());
+        std::os::unix::fs::symlink(at("fifo"), at("link")).expect("a link");
+        fs::write(at("theirs").join(LOCK), "").expect("a file");
+        // Whoever is not root cannot give it away, and need not: its folder counts.
+        let given = std::os::unix::fs::chown(at("theirs"), Some(65534), None).is_ok();
+        clean(base.path());
+        assert!(at("fifo").exists() && at("link").is_symlink());
+        assert_eq!(at("theirs").exists(), given);
     }
 }

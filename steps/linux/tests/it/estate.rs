@@ -217,3 +217,22 @@ async fn a_full_disk_refuses_a_job_and_keeps_the_end_of_one_that_runs() {
     hosts.start(&host, &job("second", script("exit 0", true))).await.expect("there is room");
     assert_eq!(ended(&hosts, &host, "second").await.code, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_the_users_needs_no_sudo_of_roots() {
+    let estate = Estate::new("ssh-tty");
+    let web = estate.debian("web1");
+    // As the hint advises where a terminal is required, and with a root whom sudo does not know.
+    web.run("printf 'Defaults requiretty\nDefaults:ops !requiretty\n' >/etc/sudoers.d/tty && sed -i '/^root/d' /etc/sudoers");
+    let (hosts, host) = (Hosts::new(), as_user(&estate, &web, "ops", None));
+    let asks =
+        "id -un; id -gn; id -Gn; echo \"$HOME $USER $LOGNAME $SHELL\"; env | grep -c '^SUDO\\|^RUNBOOK' || :";
+    let said = done(&hosts, &host, "who", script(asks, false)).await;
+    assert_eq!(said.stdout, "ops\nops\nops\n/home/ops ops ops /bin/bash\n0\n", "{said:?}");
+    // The same where there is no runuser.
+    web.run("mv /sbin/runuser /sbin/runuser.not");
+    let said = done(&hosts, &host, "again", script(asks, false)).await;
+    assert_eq!(said.stdout, "ops\nops\nops\n/home/ops ops ops /bin/bash\n0\n", "{said:?}");
+    let failed = done(&hosts, &host, "code", script("exit 7", false)).await;
+    assert_eq!((failed.code, failed.verdict), (7, Verdict::Failed));
+}

@@ -325,7 +325,7 @@ async fn a_full_disk_is_told_before_anything_is_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_put_in_its_place_and_the_former_one_is_kept() {
+async fn a_file_is_put_in_its_place_whole() {
     let sshd = Sshd::start();
     let path = sshd.at("work/motd");
     let file = |content: Option<&str>, mode: Option<&str>| {
@@ -337,14 +337,12 @@ async fn a_file_is_put_in_its_place_and_the_former_one_is_kept() {
         })
     };
     let first = done(&sshd, &job("f1", file(Some("it's\n$new\\n"), None))).await;
-    assert_eq!(first.told, serde_json::json!({ "changed": true, "former": null }), "{first:?}");
+    assert_eq!(first.told, serde_json::json!({ "changed": true }), "{first:?}");
     assert_eq!(sshd.text("work/motd"), "it's\n$new\\n");
     let again = done(&sshd, &job("f2", file(Some("it's\n$new\\n"), None))).await;
     assert_eq!(again.told["changed"], false);
     let second = done(&sshd, &job("f3", file(Some(""), Some("0600")))).await;
     assert_eq!(second.told["changed"], true);
-    let former = second.told["former"].as_str().expect("a path");
-    assert_eq!(fs::read_to_string(former).expect("the former file"), "it's\n$new\\n");
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("it").permissions());
     assert_eq!((sshd.text("work/motd").as_str(), mode & 0o7777), ("", 0o600));
     let gone = done(&sshd, &job("f4", file(None, None))).await;
@@ -359,4 +357,53 @@ async fn a_file_is_put_in_its_place_and_the_former_one_is_kept() {
     assert_eq!(refused.verdict, Verdict::Refused);
     assert!(refused.cause.contains("there is no folder"), "{}", refused.cause);
     assert_eq!(fs::read_dir(sshd.at("work")).expect("a folder").count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_goes_by_no_link_that_others_may_have_made() {
+    use std::os::unix::fs::{chown, symlink};
+    let sshd = Sshd::start();
+    let (theirs, target) = (sshd.at("work/theirs"), sshd.at("work/target"));
+    fs::create_dir(&theirs).expect("a folder");
+    fs::write(&target, "root's\n").expect("a file");
+    symlink(&target, theirs.join("conf")).expect("a link");
+    symlink(sshd.at("work"), theirs.join("folder")).expect("a link");
+    let file = |path: &str| {
+        let path = theirs.join(path).display().to_string();
+        let (content, owner) = (Some("ours\n".to_owned()), Some("nobody".to_owned()));
+        Deed::File(FileDeed { path, content, mode: None, owner })
+    };
+    chown(&theirs, Some(65534), None).expect("it is theirs");
+    for (token, path) in [("l1", "conf"), ("l2", "folder/target")] {
+        let refused = done(&sshd, &job(token, file(path))).await;
+        assert_eq!(refused.verdict, Verdict::Refused, "{refused:?}");
+        assert!(
+            refused.cause.contains("a link in a folder that others than root may write to"),
+            "{}",
+            refused.cause
+        );
+    }
+    assert_eq!(sshd.text("work/target"), "root's\n");
+    let plain = done(&sshd, &job("l3", file("plain"))).await;
+    assert_eq!(
+        (plain.verdict, sshd.text("work/theirs/plain").as_str()),
+        (Verdict::Done, "ours\n"),
+        "{plain:?}"
+    );
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(theirs.join("plain")).expect("it"));
+    assert_eq!(
+        (owner, fs::read_dir(&theirs).expect("a folder").count()),
+        (65534, 3),
+        "nothing is left beside it"
+    );
+
+    // Where the folder is root's its links are the administrator's.
+    chown(&theirs, Some(0), None).expect("it is root's");
+    let through = done(&sshd, &job("l4", file("conf"))).await;
+    assert_eq!(
+        (through.verdict, sshd.text("work/target").as_str()),
+        (Verdict::Done, "ours\n"),
+        "{through:?}"
+    );
+    assert!(theirs.join("conf").is_symlink());
 }

@@ -383,7 +383,9 @@ impl<'a> Decision<'a> {
         }
         let stock = if revert.method == "restic" { self.condition().stock.clone() } else { stock.clone() };
         decided.changes.push((at, Change::Reverted { stock: Box::new(stock), content }));
-        let reboot = matches!(revert.method.as_str(), "snapper" | "btrfs" | "lvm" | "lvm-thin");
+        let option = |key: &str| revert.options.get(key).and_then(Value::as_str);
+        let of_root = option("path").is_none_or(|path| path == "/") && option("mode") != Some("files");
+        let reboot = of_root && matches!(revert.method.as_str(), "snapper" | "btrfs" | "lvm" | "lvm-thin");
         let reboot = if reboot { "yes" } else { "no" };
         Came { told: json!({ "reboot": reboot }), ..Came::well(after) }
     }

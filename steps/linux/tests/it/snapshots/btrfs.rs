@@ -133,3 +133,121 @@ fn snapper_undoes_file_by_file_what_happened_since() {
         (Verdict::Missing, "snapper has no snapshot of ours in `test`: it was deleted")
     );
 }
+
+/// A host in a btrfs, whose root is its default subvolume: what follows runs in it, with the programs of this machine.
+struct Root {
+    volume: Volume,
+}
+
+impl Root {
+    fn new() -> Self {
+        let volume = Volume::new();
+        let root = Self { volume };
+        let lay = "btrfs -q subvolume create \"$1/root\"
+            btrfs subvolume set-default \"$1/root\"
+            cd \"$1/root\"
+            mkdir -p usr/bin usr/sbin usr/lib usr/lib64 usr/share usr/local/sbin etc/default dev proc sys var/lib/dpkg run tmp boot mnt
+            for each in bin sbin lib lib64; do ln -s usr/$each $each; done
+            cp -a /etc/snapper /etc/passwd /etc/group /etc/alternatives etc/
+            : >etc/default/snapper
+            echo old >state";
+        let made = Command::new("sh").args(["-euc", lay, "sh", &root.volume.at]).output().expect("sh runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        root
+    }
+
+    /// What makes a script run in it: it boots the default subvolume. `more` is run first, at its root.
+    fn before(&self, more: &str) -> String {
+        format!(
+            "set -e; mkdir -p '{0}.boot'; mount -o loop '{0}.img' '{0}.boot'; cd '{0}.boot'
+            for each in bin sbin lib lib64 share; do [ ! -d /usr/$each ] || mount --bind /usr/$each usr/$each; done
+            mount --bind /dev dev; mount -t proc proc proc; mount -t tmpfs tmp tmp; {more}
+            exec chroot . sh -s",
+            self.volume.at
+        )
+    }
+
+    /// What a file of it holds, by what it boots.
+    fn reads(&self, file: &str) -> String {
+        let boot = self.before("").replace("sh -s", &format!("cat {file}"));
+        let seen =
+            Command::new("unshare").args(["--mount", "sh", "-c", &boot]).output().expect("unshare runs");
+        String::from_utf8_lossy(&seen.stdout).into_owned()
+    }
+}
+
+#[test]
+fn a_root_goes_back_with_the_next_boot_and_once_more_with_the_one_after() {
+    let root = Root::new();
+    let script = capture(&to_capture("btrfs", TOKEN, Value::Null), "r1").expect("known");
+    let captured = done(&script, &root.before(""), &[]);
+    for job in [1, 2] {
+        let asked = to_revert("btrfs", TOKEN, &captured, Value::Null);
+        let told = done(&revert(&asked, job), &root.before("echo new >state"), &[]);
+        assert_eq!(told["reboot"], "yes");
+        assert_eq!(root.reads("/state"), "old\n", "the {job}. time");
+    }
+    let gone = discard(&to_revert("btrfs", TOKEN, &captured, Value::Null), "r1").expect("known");
+    done(&gone, &root.before(""), &[]);
+    assert_eq!(root.reads("/state"), "old\n");
+    let asked = to_revert("btrfs", TOKEN, &captured, Value::Null);
+    let (verdict, cause, ..) = run(&revert(&asked, 3), &root.before(""), &[]);
+    assert_eq!(verdict, Verdict::Missing, "{cause}");
+}
+
+#[test]
+fn snapper_rolls_a_root_back_with_the_next_boot() {
+    let root = Root::new();
+    let configured =
+        "[ -e etc/snapper/configs/root ] || chroot . snapper --no-dbus -c root create-config -f btrfs /";
+    let script = capture(&to_capture("snapper", TOKEN, Value::Null), "r1").expect("known");
+    let captured = done(&script, &root.before(configured), &[]);
+    assert_eq!(captured["mode"], "rollback");
+    let asked = to_revert("snapper", TOKEN, &captured, Value::Null);
+    let told = done(&revert(&asked, 1), &root.before("echo new >state"), &[]);
+    assert_eq!(told["reboot"], "yes");
+    assert_eq!(root.reads("/state"), "old\n");
+}
+
+#[test]
+fn a_root_without_its_packages_or_without_its_kernel_is_no_way_back() {
+    let root = Root::new();
+    let script = capture(&to_capture("btrfs", TOKEN, Value::Null), "r1").expect("known");
+    let (verdict, cause, ..) =
+        run(&script, &root.before("mount -t tmpfs var var; mkdir -p var/lib/dpkg"), &[]);
+    assert_eq!(verdict, Verdict::Refused);
+    assert!(cause.starts_with("/var/lib/dpkg is no part of the root's file system"), "{cause}");
+
+    // A /boot of its own outlives the boots, in a folder of the test.
+    let boot = root.volume.folder.path().join("boot");
+    let image = |kernel: &str| boot.join(format!("vmlinuz-{kernel}"));
+    let mounted = |more: &str| {
+        root.before(&format!(
+            "mount --bind '{}' boot; printf '#!/bin/sh\\necho \"$0 $*\" >>/boot/asked\\n' >tmp/update-grub; cp tmp/update-grub tmp/grubby; chmod 755 tmp/*; {more}",
+            boot.display()
+        ))
+    };
+    fs::create_dir(&boot).expect("made");
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").expect("there").trim().to_owned();
+    fs::write(image(&kernel), "").expect("written");
+    let tools =
+        |tool: &str| mounted(&format!("mount -t tmpfs local usr/local/sbin; cp tmp/{tool} usr/local/sbin/"));
+    let captured = done(&script, &tools("update-grub"), &[]);
+    assert_eq!(captured["kernel"], kernel.as_str());
+    fs::write(image("9.9.9"), "").expect("written");
+    let asked = to_revert("btrfs", TOKEN, &captured, Value::Null);
+    done(&revert(&asked, 1), &tools("update-grub"), &[]);
+    assert!(
+        image(&kernel).exists() && !image("9.9.9").exists(),
+        "the boot loader takes the newest that it sees"
+    );
+    assert_eq!(fs::read_to_string(boot.join("asked")).expect("asked"), "/usr/local/sbin/update-grub \n");
+    fs::remove_file(boot.join("asked")).expect("there");
+    done(&revert(&asked, 2), &tools("grubby"), &[]);
+    let said = fs::read_to_string(boot.join("asked")).expect("asked");
+    assert_eq!(said, format!("/usr/local/sbin/grubby --set-default /boot/vmlinuz-{kernel}\n"));
+    fs::remove_file(image(&kernel)).expect("there");
+    let (verdict, cause, ..) = run(&revert(&asked, 3), &tools("grubby"), &[]);
+    assert_eq!(verdict, Verdict::Refused);
+    assert!(cause.contains(&format!("has the kernel {kernel} no more")), "{cause}");
+}
