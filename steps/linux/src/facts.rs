@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use runbook_steps::ports::linux::{Facts, Manager};
 
-use crate::packages::Sections;
+use crate::packages::{Sections, rpm};
 
 /// Prints everything that [`read`] wants. It changes nothing, wants the rights of root for the whole answer (without
 /// them some of it is empty), and bounds each of its questions in time.
@@ -52,6 +52,8 @@ pub fn read(printed: &str) -> Result<Facts, String> {
         broken: distinct(said.lines("broken")),
         last_patched: last_patched(&said),
         snapshots: distinct(said.lines("snapshots")),
+        running: rpm::read_packages(said.lines("running")).unwrap_or_default(),
+        several: distinct(said.lines("several")),
     })
 }
 

@@ -138,6 +138,10 @@ pub struct Facts {
     pub last_patched: Option<Timestamp>,
     /// Ways to bring the host back that are to be had on it, best first: `snapper`, `btrfs`, `lvm-thin`, `lvm`, `restic`.
     pub snapshots: Vec<String>,
+    /// The packages that hold the kernel that it runs on, where the host can tell: those of rpm.
+    pub running: Vec<Package>,
+    /// Names of packages that are installed beside their former versions: kernels of rpm.
+    pub several: Vec<String>,
 }
 
 impl Facts {

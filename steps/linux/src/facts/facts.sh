@@ -103,6 +103,20 @@ zypper)
     ;;
 esac
 
+case $manager in
+dnf | dnf5 | yum | zypper)
+    section running
+    rpm -q --qf '%{NAME}\t%{ARCH}\t%{EPOCH}:%{VERSION}-%{RELEASE}\n' -f "/boot/vmlinuz-$(uname -r)" \
+        "/lib/modules/$(uname -r)" "/lib/modules/$(uname -r)/vmlinuz" 2>/dev/null | grep '	.*	' | sort -u
+    # What stands beside its former versions. What has no such package is told in a sentence.
+    section several
+    {
+        rpm -q --qf '%{NAME}\n' --whatprovides 'installonlypkg(kernel)' 'installonlypkg(kernel-module)' 'multiversion(kernel)'
+        rpm -q --qf '%{NAME}\n' kernel kernel-devel kernel-uek kernel-uek-devel
+    } 2>/dev/null | grep -v ' ' | sort -u
+    ;;
+esac
+
 section failed-units
 if [ -n "$systemd" ]; then
     within 10 systemctl list-units --state=failed --no-legend --plain --no-pager 2>/dev/null

@@ -2,7 +2,7 @@
 
 mod apt;
 mod dnf;
-mod rpm;
+pub(crate) mod rpm;
 mod sections;
 mod words;
 mod zypper;

@@ -134,7 +134,7 @@ struct Decided {
     platform: String,
     at: Timestamp,
     expires: Option<Timestamp>,
-    /// By packages: everything that is installed.
+    /// Everything that is installed, by packages and by snapshots of the root: that it came back is looked at.
     packages: Option<Manifest>,
     /// By packages: those whose files are put aside.
     keep: Vec<Package>,
@@ -167,6 +167,9 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
     let mut decided =
         Decided { method: wanted.to_owned(), platform, at, expires, packages: None, keep: Vec::new() };
     if !matches!(wanted, "auto" | PACKAGES) {
+        if is_of_root(wanted, host.inputs.text("path")) {
+            decided.packages = Some(manifest(host).await?);
+        }
         return Ok(decided);
     }
     // What is pending must be known as well as when it will be installed.
@@ -174,7 +177,6 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
     let pending = host.first(|| host.port().pending(&host.target)).await?;
     let method = if wanted == "auto" { choose(&facts, &pending)? } else { PACKAGES.to_owned() };
     if method == PACKAGES {
-        let packages = host.first(|| host.port().packages(&host.target)).await?;
         decided.keep = pending
             .iter()
             .filter_map(|update| {
@@ -182,10 +184,22 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
                 Some(Package { name: update.name.clone(), arch: update.arch.clone(), version })
             })
             .collect();
-        decided.packages = Some(Manifest::of(&packages));
+    }
+    if method == PACKAGES || is_of_root(&method, host.inputs.text("path")) {
+        decided.packages = Some(manifest(host).await?);
     }
     decided.method = method;
     Ok(decided)
+}
+
+async fn manifest(host: &Host) -> Result<Manifest, Failure> {
+    let packages = host.first(|| host.port().packages(&host.target)).await?;
+    Ok(Manifest::of(&packages))
+}
+
+/// Whether what is captured holds the packages of the host.
+fn is_of_root(method: &str, path: Option<&str>) -> bool {
+    matches!(method, "snapper" | "btrfs" | "lvm" | "lvm-thin") && path.is_none_or(|path| path == "/")
 }
 
 /// By packages, unless something is pending that may not go back.
@@ -284,7 +298,7 @@ async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
         method: decided.method,
         platform: decided.platform,
         token,
-        packages: None,
+        packages: decided.packages,
         kept: Vec::new(),
         bytes,
         captured: ended.told,

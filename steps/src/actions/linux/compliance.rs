@@ -18,6 +18,7 @@ use crate::{
     action::{Action, Failure, Work},
     context::Context,
     fanout::Done,
+    ports::linux::Update,
 };
 
 /// Its documentation.
@@ -40,8 +41,8 @@ pub fn doc() -> ActionDoc {
             "max_drift",
             InputKind::Integer,
             0,
-            "How many packages may differ from the policy, where one is stated: approved updates that are pending, and \
-             rejected packages that are installed.",
+            "How many packages may differ from the policy, where one is stated: approved updates that are pending and not \
+             held on the host, and rejected packages that are installed.",
         ),
     ];
     ActionDoc {
@@ -52,6 +53,7 @@ pub fn doc() -> ActionDoc {
             ("security", "how many of them are security updates"),
             ("pending_reboot", "why it should be rebooted, in the host's words"),
             ("drift", "the packages that differ from the policy: `name=version`"),
+            ("held", "the pending updates that the host itself holds back: `name=version`"),
             ("last_patched", "when its packages were changed last"),
         ],
         ..ActionDoc::new(
@@ -91,11 +93,14 @@ async fn course(host: &Host) -> Result<Done, Failure> {
     host.refresh(false, LOCK_WAIT).await?;
     let pending = host.first(|| host.port().pending(&host.target)).await?;
     let security = pending.iter().filter(|update| update.security).count();
+    let named = |update: &Update| format!("{}={}", update.name, update.to);
+    let held: Vec<_> = pending.iter().filter(|update| update.held).map(named).collect();
     let mut drift = Vec::new();
     if policy.is_stated() {
         let now = host.ctx.now();
-        let due = pending.iter().filter(|update| policy.holds_back(update, now).is_none());
-        drift.extend(due.map(|update| format!("{}={}", update.name, update.to)));
+        // What the host holds back is left out of an installation, too.
+        let due = pending.iter().filter(|update| !update.held && policy.holds_back(update, now).is_none());
+        drift.extend(due.map(named));
         let installed = host.first(|| host.port().packages(&host.target)).await?;
         let wrong = installed.iter().filter(|package| policy.forbids(&package.name, &package.version));
         drift.extend(wrong.map(|package| format!("{}={}", package.name, package.version)));
@@ -120,6 +125,7 @@ async fn course(host: &Host) -> Result<Done, Failure> {
         "security": security,
         "pending_reboot": facts.reboot_needed,
         "drift": drift,
+        "held": held,
         "last_patched": facts.last_patched,
     });
     Ok(Done { report, outputs: Some(outputs) })

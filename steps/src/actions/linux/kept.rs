@@ -18,7 +18,7 @@ pub struct Kept {
     pub platform: String,
     /// The marker of the snapshot, or of the package files that were put aside.
     pub token: String,
-    /// Every package that was installed, by `name:arch`; absent for snapshots.
+    /// Every package that was installed, by `name:arch`; absent where what is kept is not the root file system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packages: Option<Manifest>,
     /// Packages whose files were put aside.
@@ -51,7 +51,7 @@ impl Kept {
 
     /// Whether its way back is by packages.
     pub fn is_by_packages(&self) -> bool {
-        self.packages.is_some()
+        self.method == super::backup::PACKAGES && self.packages.is_some()
     }
 
     /// What a host is told to go back to, with what the step says besides. The hooks of the backup are none of the way

@@ -50,8 +50,11 @@ impl Manifest {
             let (before, after) = (self.versions(key), then.versions(key));
             let mut gone = before.difference(&after);
             let mut came = after.difference(&before);
+            // Of what may be there in several versions none becomes another.
+            let beside = before.len() > 1 || after.len() > 1;
             loop {
-                let (from, to) = (gone.next(), came.next());
+                let from = gone.next();
+                let to = if beside && from.is_some() { None } else { came.next() };
                 if from.is_none() && to.is_none() {
                     break;
                 }
@@ -139,5 +142,16 @@ mod tests {
         assert_eq!(before.rest(&changes), after.rest(&changes));
         assert_ne!(before.rest(&changes[1..]), after.rest(&changes[1..]));
         assert!(after.has("kernel", "x86_64", "5.14.0-2") && !before.has("kernel", "x86_64", "5.14.0-2"));
+    }
+    #[test]
+    fn of_what_is_there_in_several_versions_none_becomes_another() {
+        let of =
+            |versions: [&str; 2]| Manifest::of(&versions.map(|version| package("kernel-default", version)));
+        let changes = of(["6.4.0-1", "6.4.0-2"]).changes_to(&of(["6.4.0-2", "6.4.0-3"]));
+        let expected = [
+            change("kernel-default", Some("6.4.0-1"), None),
+            change("kernel-default", None, Some("6.4.0-3")),
+        ];
+        assert_eq!(changes, expected);
     }
 }

@@ -11,6 +11,7 @@ mod glob;
 mod host;
 mod job;
 pub mod kept;
+mod kernel;
 mod manifest;
 pub mod patch;
 mod permission;

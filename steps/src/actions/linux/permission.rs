@@ -98,7 +98,7 @@ impl Permission {
 
 /// Why a transaction has no way back by this backup; none where it has one, or is restored in another way.
 pub(super) fn no_way_back(backup: Option<&Kept>, manager: Manager, changes: &[Change]) -> Option<String> {
-    let backup = backup?;
+    let backup = backup.filter(|backup| backup.is_by_packages())?;
     let manifest = backup.packages.as_ref()?;
     changes.iter().find_map(|change| {
         let from = change.from.as_ref()?;

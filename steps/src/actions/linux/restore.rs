@@ -18,6 +18,7 @@ use super::{
     host::{Host, SILENCE, each},
     job::End,
     kept::Kept,
+    kernel,
     manifest::{Manifest, few, words},
     stages::{LOCK_WAIT, errand, failure},
 };
@@ -25,7 +26,7 @@ use crate::{
     action::{Action, Failure, Work},
     context::Context,
     fanout::Done,
-    ports::linux::{Change, ConfigFiles, Deed, Facts, Order, Verdict, Wanted},
+    ports::linux::{Change, ConfigFiles, Deed, Order, Verdict, Wanted},
 };
 
 /// Its documentation.
@@ -121,8 +122,8 @@ async fn course(host: &Host) -> Result<Done, Failure> {
     // A job that an earlier step began may still run, and must end before anything is looked at.
     host.barrier().await?;
     match &backup.packages {
-        Some(manifest) => by_packages(host, &backup, manifest).await,
-        None => by_snapshot(host, &backup).await,
+        Some(manifest) if backup.is_by_packages() => by_packages(host, &backup, manifest).await,
+        _ => by_snapshot(host, &backup).await,
     }
 }
 
@@ -172,13 +173,8 @@ async fn prepare(host: &Host, backup: &Kept, manifest: &Manifest) -> Result<Retu
         host.repair("repair-before", LOCK_WAIT).await?;
     }
     let now = host.manifest().await?;
-    let mut back = Return { boot_id: facts.boot_id.clone(), changes: Vec::new(), left: Vec::new() };
-    for change in now.changes_to(manifest) {
-        match runs_on(&facts, &change) {
-            true => back.left.push(change),
-            false => back.changes.push(change),
-        }
-    }
+    let (changes, left) = kernel::sort(&facts, backup, now.changes_to(manifest));
+    let back = Return { boot_id: facts.boot_id.clone(), changes, left };
     let cannot = back.changes.iter().find_map(|change| {
         let downgrade = change.from.is_some() && change.to.is_some();
         Some((change, forbidden(facts.manager, &change.name).filter(|_| downgrade)?))
@@ -224,18 +220,11 @@ fn order(backup: &Kept, back: &Return) -> Order {
     }
 }
 
-/// Whether this is the removal of the kernel that the host runs on: it stays, or the host would not start again.
-fn runs_on(facts: &Facts, change: &Change) -> bool {
-    let Some(from) = change.from.as_ref().filter(|_| change.to.is_none()) else { return false };
-    let rpm = format!("{}.{}", from.rsplit(':').next().unwrap_or(from), change.arch);
-    let apt = change.name.strip_prefix("linux-").is_some_and(|rest| rest.ends_with(facts.kernel.as_str()));
-    !facts.kernel.is_empty() && (rpm == facts.kernel || apt)
-}
-
 /// What is not as it was, but for what stays.
 fn differences(manifest: &Manifest, now: &Manifest, left: &[Change]) -> Vec<Change> {
     let mut open = now.changes_to(manifest);
-    open.retain(|change| !left.contains(change));
+    let left: Vec<Change> = left.iter().flat_map(kernel::halves).collect();
+    open.retain(|change| kernel::halves(change).iter().any(|half| !left.contains(half)));
     open
 }
 
@@ -259,7 +248,18 @@ async fn by_snapshot(host: &Host, backup: &Kept) -> Result<Done, Failure> {
     let outputs = json!({
         "strategy": backup.method, "changed": [], "left": [], "lost": lost, "former": told("former"),
     });
-    close(host, &before, reboots, outputs).await
+    let done = close(host, &before, reboots, outputs).await?;
+    // That the tool was content does not say that the host runs on what was put back.
+    if let Some(manifest) = &backup.packages {
+        let open = differences(manifest, &host.manifest().await?, &[]);
+        if !open.is_empty() {
+            let open = few(open.iter().map(words));
+            let cause =
+                format!("the snapshot was restored, and the host is not what it was at its backup: {open}");
+            return Err(Failure::failed(cause));
+        }
+    }
+    Ok(done)
 }
 
 /// Reboots where that is needed, and says how the host is.

@@ -239,5 +239,7 @@ fn facts(state: &State, machine: usize) -> Facts {
         broken: condition.stock.broken.clone(),
         last_patched: condition.stock.changed_at,
         snapshots,
+        running: Vec::new(),
+        several: Vec::new(),
     }
 }

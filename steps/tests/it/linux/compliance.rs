@@ -22,16 +22,21 @@ async fn security_updates_that_are_pending_are_too_many() {
 
 #[tokio::test(start_paused = true)]
 async fn drift_is_what_the_policy_says() {
-    let world =
-        world_of("packages: [{ name: app, version: '1', next: '2' }, { name: bad, version: '6' }]", "");
+    let world = world_of(
+        "packages: [{ name: app, version: '1', next: '2' }, { name: bad, version: '6' },
+                             { name: locked, version: '1', next: '2', held: true }]",
+        "",
+    );
     let inputs = json!({ "max_missing_security": 0, "max_pending_reboot": 0, "max_drift": 0,
-                         "approved": ["a*"], "rejected": ["bad=6"] });
+                         "approved": ["a*", "locked"], "rejected": ["bad=6"] });
     let make = attempt(&world, inputs);
     assert_eq!(
         run(&Compliance::default(), &make).await,
         ["failed: 2 packages differ from the policy, 0 may be"; 3]
     );
-    assert_eq!(make.journal.recorded().outputs["box-1"]["drift"], json!(["app=2", "bad=6"]));
+    let recorded = make.journal.recorded();
+    let outputs = &recorded.outputs["box-1"];
+    assert_eq!((&outputs["drift"], &outputs["held"]), (&json!(["app=2", "bad=6"]), &json!(["locked=2"])));
 }
 
 #[tokio::test(start_paused = true)]

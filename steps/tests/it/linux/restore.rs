@@ -167,6 +167,25 @@ async fn a_way_back_that_fails_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_that_did_not_bring_the_packages_back_is_no_way_back() {
+    let (world, mut backups) = patched(&format!("{BAD}, snapshots: [lvm]"), "", "lvm").await;
+    // As if the host had been merged with, or had booted, something else.
+    backups[1]["packages"]["shop:amd64"] = json!("0.9");
+    let back = back(&world, &backups, "auto");
+    let said = run(&Restore::default(), &back).await;
+    let cause =
+        "failed: the snapshot was restored, and the host is not what it was at its backup: shop 1 → 0.9";
+    assert_eq!(said, ["succeeded", cause, "succeeded"]);
+    // What is kept of another file system says nothing of packages.
+    let apart = attempt(
+        &world_of(&format!("{BAD}, snapshots: [lvm]"), ""),
+        json!({ "method": "lvm", "path": "/srv" }),
+    );
+    assert_eq!(run(&Backup::default(), &apart).await, ["succeeded"; 3]);
+    assert!(apart.journal.recorded().outputs["box-1"].get("packages").is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_strategy_that_the_backup_does_not_hold_is_refused() {
     let (world, backups) = patched(BAD, "", "packages").await;
     let back = back(&world, &backups, "snapshot");

@@ -18,7 +18,7 @@ pub(super) fn without_zero(version: &str) -> String {
 }
 
 /// Reads `name`, `arch`, `epoch:version-release`, one package a line; sorted. Keys for signatures are no packages.
-pub(super) fn read_packages<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Package>, String> {
+pub(crate) fn read_packages<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<Package>, String> {
     let mut packages = Vec::new();
     for line in lines.filter(|line| !line.trim().is_empty()) {
         let [name, arch, version] = line.split('\t').collect::<Vec<_>>()[..] else {

@@ -291,6 +291,12 @@ fn of_several_kernels_the_one_that_came_last_goes_and_never_the_one_that_runs() 
     );
     scratch.refresh();
     assert_eq!(scratch.install(&wanted(&["kernel-core=5.3-1"])), (Verdict::Done, String::new()));
+    let facts = facts::read(&scratch.run(facts::SCRIPT).stdout).expect("facts");
+    let running: Vec<_> = facts.running.iter().map(|one| format!("{}={}", one.name, one.version)).collect();
+    assert_eq!(
+        (running, facts.several),
+        (vec!["kernel-core=5.3-1".to_owned()], vec!["kernel-core".to_owned()])
+    );
     let why = (Verdict::Refused, "it would remove kernel-core-5.3-1.x86_64, the kernel that runs".to_owned());
     assert_eq!(scratch.rehearse(&order), Err(why.clone()));
     assert_eq!(scratch.install(&order), why);
