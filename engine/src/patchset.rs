@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ids::{StepPath, TargetId};
+use crate::ids::{ScopeName, StepPath, TargetId};
 
 /// What machines installed and verified, by platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,10 +119,29 @@ pub struct Carried {
     /// What was barred there, at its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub barred: Vec<Barred>,
+    /// How machines came out with what they installed, there and in the runs that it retried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// Machines that came out alike with the same versions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The outermost rollout in which they were installed; none where the task stands in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<ScopeName>,
+    /// What it had to do with the patchset.
+    pub part: Part,
+    /// They came out verified; else they failed.
+    pub verified: bool,
+    /// The machines.
+    pub machines: BTreeSet<TargetId>,
+    /// What they installed.
+    pub packages: BTreeSet<Version>,
 }
 
 /// What a task has to do with the patchset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// It installs what it finds: what comes out verified is tested.

@@ -258,7 +258,7 @@ impl Run {
                     out.push(Command::Record(Event::TaskCancelled { task: task.name.clone() }));
                 } else if *at > now {
                     wake.at(*at);
-                } else if task.patchset.is_some() && out.iter().any(may_stop) {
+                } else if task.patchset.is_some() && (out.iter().any(may_stop) || self.failures_are_due()) {
                     // What is being decided may bar what it would install.
                 } else if self.running < self.capacity || matches!(task.role, Role::Branch { .. }) {
                     out.push(Command::Record(Event::TaskStarted {
@@ -322,6 +322,14 @@ impl Run {
         } else {
             wake.at(deadline);
         }
+    }
+
+    /// Whether the failure of a machine is still to be decided, wherever its task stands in the order of tasks.
+    fn failures_are_due(&self) -> bool {
+        self.active.iter().any(|ix| {
+            let state = &self.tasks[ix.at()];
+            state.wait.is_none() && state.undecided > 0 && !self.sort_failures(*ix).0.is_empty()
+        })
     }
 
     /// Whether a cancel ends this task (a change in flight, a branch, a verification and `finally` end by themselves).

@@ -11,6 +11,7 @@ mod decide;
 mod ending;
 mod entry;
 pub mod event;
+mod evidence;
 mod find;
 mod gates;
 mod illegal;

@@ -15,13 +15,14 @@ use super::{
     apply::Applied,
     command::Command,
     event::Event,
+    evidence::Step,
     illegal::IllegalEvent,
     layout::{ScopeIx, TargetIx, TaskIx},
-    testing::{Bar, Installation, Standing, Tally, Testing},
+    testing::{Bar, Installation, Standing, Testing},
 };
 use crate::{
     ids::{ScopeName, TargetId, TaskName},
-    patchset::{Barred, Carried, Installed, Part, Tested, Version},
+    patchset::{Barred, Carried, Installed, Tested, Version},
     plan::ScopeKind,
 };
 
@@ -48,7 +49,8 @@ impl Run {
     pub fn carried_patchset(&self) -> Option<Carried> {
         let testing = self.testing.as_ref()?;
         let tested = testing.locked.as_ref().unwrap_or(&testing.tested_before).clone();
-        Some(Carried { tested, barred: self.barred_packages() })
+        let evidence = testing.evidence(|machine| self.target_name(machine));
+        Some(Carried { tested, barred: self.barred_packages(), evidence })
     }
 
     /// What an attempt that begins now is given.
@@ -68,8 +70,9 @@ impl Run {
                 cleared.push(package);
                 continue;
             }
-            let own = testing.tallies[*place].broke.first().map(|machine| self.target_name(*machine));
-            let broke = own.or_else(|| testing.barred_before.get(place)).cloned();
+            let own = testing.tallies[*place].broke().map(|machine| self.target_name(machine));
+            let before = || testing.barred_before.get(place).or_else(|| testing.before.broke(&package));
+            let broke = own.or_else(before).cloned();
             barred.extend(broke.map(|broke| Barred { package, broke }));
         }
         barred.sort();
@@ -151,6 +154,8 @@ impl Run {
     pub(super) fn installed(&mut self, ix: TaskIx, outputs: &BTreeMap<TargetId, Value>) {
         let Some(part) = self.plan.task_at(ix).patchset else { return };
         let rollout = self.layout.tasks[ix.at()].rollouts.last().copied();
+        let name = rollout.map(|rollout| self.plan.scopes[rollout.at()].name.clone());
+        let step = Step { part, name };
         for (id, value) in outputs {
             let (Some(machine), Some(new)) = (self.layout.target(id), Installed::read(value)) else {
                 continue;
@@ -161,8 +166,8 @@ impl Run {
             let at = list.iter().position(|one| one.rollout == rollout).unwrap_or_else(|| {
                 list.push(Installation {
                     rollout,
+                    step: step.clone(),
                     task: ix,
-                    tests: part == Part::Tests,
                     platform: String::new(),
                     versions: Vec::new(),
                     removed: BTreeSet::new(),
@@ -230,9 +235,7 @@ impl Run {
     /// What a full scan says otherwise of standings, tallies or what is due; for debug builds and tests.
     pub(super) fn patchset_disagreement(&self) -> Option<String> {
         let testing = self.testing.as_ref()?;
-        let mut again = testing.clone();
-        again.tallies.fill(Tally::default());
-        again.due = (0..again.versions.len()).filter(|place| again.is_due(*place)).collect();
+        let mut again = testing.forgotten(&self.layout);
         for (machine, list) in &testing.machines {
             for one in list {
                 if one.standing != self.standing(one, *machine) {

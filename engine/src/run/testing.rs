@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::layout::{Layout, ScopeIx, TargetIx, TaskIx};
+use super::{
+    evidence::{Before, Place, Step, Tally},
+    layout::{Layout, ScopeIx, TargetIx, TaskIx},
+};
 use crate::{
     ids::TargetId,
     patchset::{Barred, Installed, Part, Tested, Version},
@@ -27,15 +30,17 @@ pub(super) struct Testing {
     pub(super) told: u64,
     /// Every version that was met. Machines by the thousand have the same ones: they hold places in this list.
     pub(super) versions: Vec<Version>,
-    pub(super) places: BTreeMap<Version, usize>,
+    pub(super) places: BTreeMap<Version, Place>,
     /// How machines came out with each.
     pub(super) tallies: Vec<Tally>,
+    /// How machines came out in the runs that this one retries.
+    pub(super) before: Before,
     /// What was barred in the run that this one retries.
-    pub(super) barred_before: BTreeMap<usize, TargetId>,
+    pub(super) barred_before: BTreeMap<Place, TargetId>,
     /// What is barred, by events.
-    pub(super) barred: BTreeMap<usize, Bar>,
+    pub(super) barred: BTreeMap<Place, Bar>,
     /// Versions for which the events say something else than the tallies.
-    pub(super) due: BTreeSet<usize>,
+    pub(super) due: BTreeSet<Place>,
     pub(super) locked: Option<Tested>,
     /// What machines that test are given, and the others.
     pub(super) given: [Option<Arc<Value>>; 2],
@@ -45,12 +50,11 @@ pub(super) struct Testing {
 #[derive(Clone, Debug)]
 pub(super) struct Installation {
     pub(super) rollout: Option<ScopeIx>,
+    pub(super) step: Step,
     /// The last task that said so.
     pub(super) task: TaskIx,
-    pub(super) tests: bool,
     pub(super) platform: String,
-    /// By their places.
-    pub(super) versions: Vec<usize>,
+    pub(super) versions: Vec<Place>,
     /// Packages that went away.
     pub(super) removed: BTreeSet<String>,
     pub(super) told: u64,
@@ -63,21 +67,6 @@ pub(super) enum Standing {
     Open,
     Verified,
     Broke,
-}
-
-/// The machines that came out one way or the other with a version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) verified: u32,
-    pub(super) broke: BTreeSet<TargetIx>,
-}
-
-impl Tally {
-    /// Every package of a transaction is under suspicion when its machine fails. It is cleared when more machines came
-    /// out verified with it than failed with it.
-    pub(super) fn bars(&self) -> bool {
-        !self.broke.is_empty() && self.verified as usize <= self.broke.len()
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +88,7 @@ impl Testing {
             versions: Vec::new(),
             places: BTreeMap::new(),
             tallies: Vec::new(),
+            before: Before::default(),
             barred_before: BTreeMap::new(),
             barred: BTreeMap::new(),
             due: BTreeSet::new(),
@@ -110,10 +100,11 @@ impl Testing {
             testing.barred.insert(place, Bar { broke: broke.clone(), own: false });
             testing.barred_before.insert(place, broke);
         }
+        testing.take_over(carried.evidence, layout);
         Some(Box::new(testing))
     }
 
-    pub(super) fn place(&mut self, version: Version) -> usize {
+    pub(super) fn place(&mut self, version: Version) -> Place {
         if let Some(place) = self.places.get(&version) {
             return *place;
         }
@@ -127,13 +118,16 @@ impl Testing {
     /// Adds what a machine's standing says of the versions that it installed, or takes it away.
     pub(super) fn tally(&mut self, machine: TargetIx, installation: &Installation, counts: bool) {
         for place in &installation.versions {
+            let verified = match installation.standing {
+                Standing::Open => continue,
+                Standing::Verified => true,
+                Standing::Broke => false,
+            };
             let tally = &mut self.tallies[*place];
-            match (installation.standing, counts) {
-                (Standing::Open, _) => {}
-                (Standing::Verified, true) => tally.verified += 1,
-                (Standing::Verified, false) => tally.verified -= 1,
-                (Standing::Broke, true) => drop(tally.broke.insert(machine)),
-                (Standing::Broke, false) => drop(tally.broke.remove(&machine)),
+            tally.count(&installation.step, verified, Some(machine), counts);
+            // It was tried again: how it came out in an earlier run does not count besides.
+            if let Some(verified) = self.before.of(&installation.step, machine, *place) {
+                tally.count(&installation.step, verified, None, !counts);
             }
             self.judge(*place);
         }
@@ -159,7 +153,7 @@ impl Testing {
         to.platform = new.platform;
     }
 
-    pub(super) fn judge(&mut self, place: usize) {
+    pub(super) fn judge(&mut self, place: Place) {
         if self.is_due(place) {
             self.due.insert(place);
         } else {
@@ -167,16 +161,16 @@ impl Testing {
         }
     }
 
-    pub(super) fn is_due(&self, place: usize) -> bool {
+    pub(super) fn is_due(&self, place: Place) -> bool {
         match (self.is_to_be_barred(place), self.barred.get(&place)) {
-            (true, Some(bar)) => !bar.own && self.tallies[place].bars(),
+            (true, Some(bar)) => !bar.own && self.tallies[place].broke().is_some(),
             (to_be, recorded) => to_be != recorded.is_some(),
         }
     }
 
-    pub(super) fn is_to_be_barred(&self, place: usize) -> bool {
+    pub(super) fn is_to_be_barred(&self, place: Place) -> bool {
         match &self.tallies[place] {
-            // This run knows nothing of it.
+            // Nobody told how machines came out with it.
             tally if *tally == Tally::default() => self.barred_before.contains_key(&place),
             tally => tally.bars(),
         }
@@ -185,13 +179,13 @@ impl Testing {
     /// What came out verified on the machines that test, and is not barred.
     pub(super) fn tested(&self, restored: impl Fn(TargetIx, &Installation) -> bool) -> Tested {
         // By version: how many machines have it, and when the last of them said so.
-        let mut proofs: BTreeMap<usize, (usize, u64)> = BTreeMap::new();
+        let mut proofs: BTreeMap<Place, (usize, u64)> = BTreeMap::new();
         let mut tested = Tested::default();
         let all =
             self.machines.iter().flat_map(|(machine, list)| list.iter().map(move |one| (*machine, one)));
         let verified =
             all.filter(|(machine, one)| one.standing == Standing::Verified && !restored(*machine, one));
-        for (_, one) in verified.filter(|(_, one)| one.tests) {
+        for (_, one) in verified.filter(|(_, one)| one.step.part == Part::Tests) {
             for place in &one.versions {
                 let (machines, told) = proofs.entry(*place).or_default();
                 *machines += 1;
@@ -220,7 +214,7 @@ impl Testing {
         tested.removed.retain(|_, names| !names.is_empty());
         tested.join(&self.tested_before, |platform, name, version| {
             let place = self.places.get(&Version::new(platform, name, version));
-            place.is_none_or(|place| !self.tallies[*place].bars())
+            place.is_none_or(|place| self.tallies[*place].broke().is_none() || !self.tallies[*place].bars())
         });
         tested
     }

@@ -118,6 +118,54 @@ fn what_breaks_staging_is_barred_in_production() {
 }
 
 #[test]
+fn what_dev_verified_clears_nothing_that_breaks_production() {
+    let groups = [("dev", 10), ("staging", 1), ("production", 3)];
+    let sick = &[("production/wave-1/healthy", "production-001")];
+    let mut first = drive(plan(&text(STAGES), &groups), |_| vec![("nginx", "2")], sick);
+    first.finish();
+    let next = given(&first, "production/wave-2/patch", "production-002");
+    assert!(bars(next, DEBIAN, "nginx", "2"), "its own step has nobody that is well with it");
+
+    let stages = STAGES.replace("waves: [1, 100%]", "waves: [3, 100%]");
+    let groups = [("dev", 1), ("staging", 1), ("production", 4)];
+    let mut second = drive(plan(&text(&stages), &groups), |_| vec![("nginx", "2")], sick);
+    second.finish();
+    let next = given(&second, "production/wave-2/patch", "production-004");
+    assert!(!bars(next, DEBIAN, "nginx", "2"), "two of production were well with it");
+}
+
+/// A second attempt of staging would begin in the very reading in which production is found to be sick.
+#[test]
+fn a_retry_waits_for_what_is_just_being_decided() {
+    let groups = [("dev", 1), ("staging", 1), ("production", 1)];
+    let text = text(SIDE_BY_SIDE)
+        .replace("uses: linux/patch,", "uses: linux/patch, retry: { attempts: 2, delay: 60s },");
+    let mut drive = Drive::new(plan(&text, &groups))
+        .script(|task, _, attempt| match task.name.as_str() {
+            "staging/wave-1/patch" if attempt == 1 => Reply::failed(60, "it is busy"),
+            "production/wave-1/healthy" => Reply::failed(60, "it broke"),
+            _ => Reply::ok(60),
+        })
+        .packages(|task, target, given| match (task.patchset, target.as_str()) {
+            (Some(Part::Tests), _) => found(given, &[("nginx", "2")]),
+            _ => exactly(DEBIAN, given),
+        });
+    drive.finish();
+    let at = |wanted: &dyn Fn(&Event) -> bool| {
+        drive.journal.iter().find(|(_, event)| wanted(event)).expect("the event").0
+    };
+    let broke = at(
+        &|event| matches!(event, Event::TargetsFailed { task, .. } if task.as_str() == "production/wave-1/healthy"),
+    );
+    let again = at(
+        &|event| matches!(event, Event::TaskStarted { task, attempt: 2, .. } if task.as_str() == "staging/wave-1/patch"),
+    );
+    assert_eq!(again, broke, "both were due at the same time");
+    let key = ("staging/wave-1/patch".into(), 2, TargetId::new("staging-001"));
+    assert!(bars(&drive.installed[&key].given, DEBIAN, "nginx", "2"));
+}
+
+#[test]
 fn of_two_tested_versions_most_machines_decide_and_the_other_is_kept() {
     let groups = [("dev", 5), ("staging", 1), ("production", 1)];
     // The mirror moves between the waves: 3 machines have the old version, 2 the new one.
