@@ -2,7 +2,7 @@
 //! real ones are documented, or were seen, to print. A command line that they do not know ends them with code 64.
 
 use runbook_linux::{facts, packages::Work};
-use runbook_steps::ports::linux::{Manager, Severity, Verdict};
+use runbook_steps::ports::linux::{Manager, Order, Severity, Verdict};
 
 use super::scratch::{NO_WAIT, Scratch, lines, order};
 
@@ -201,6 +201,7 @@ fn yum_3_by_its_documents() {
 /// What it is to end with stands in /tmp/codes, a line for each time that it is asked to install; the last time it does.
 const ZYPPER: &str = r#"
 case "$*" in
+'help install') cat /tmp/help ;;
 *' install --auto-agree-with-licenses '*)
     echo "$*" >>/tmp/asked
     code=$(head -n 1 /tmp/codes)
@@ -237,4 +238,20 @@ fn what_the_codes_of_zypper_mean() {
     scratch.sh("printf 'ID=sles\\nVERSION_ID=15.6\\n' >/etc/os-release");
     let facts = facts::read(&scratch.run(facts::SCRIPT).stdout).expect("facts");
     assert_eq!(facts.reboot_needed, ["core libraries or services have been updated"]);
+}
+
+#[test]
+fn zypper_is_told_only_what_its_version_knows() {
+    let scratch = scratch(Manager::Zypper, "zypper", ZYPPER);
+    scratch.sh("mkdir -p /var/lib/runbook/kept/kept-1; cp /srv/rpm/app-1.1-1.x86_64.rpm /var/lib/runbook/kept/kept-1");
+    let repository = order("x86_64", &["app=1.1-1"]);
+    let kept = Order { kept: Some("kept-1".into()), back: true, ..repository.clone() };
+    let option = "    --allow-unsigned-rpm    Silently install unsigned rpm packages";
+    for (help, order, is_told) in [("", &kept, false), (option, &repository, false), (option, &kept, true)] {
+        scratch.sh(&format!("echo '{help}' >/tmp/help; echo 0 >/tmp/codes; rm -f /tmp/asked"));
+        scratch.install(order);
+        let asked = scratch.sh("cat /tmp/asked");
+        assert_eq!(asked.contains("--allow-unsigned-rpm"), is_told, "{help}: {asked}");
+        assert_eq!(asked.contains("/var/lib/runbook/kept/kept-1/app-1.1-1.x86_64.rpm"), order.kept.is_some());
+    }
 }
