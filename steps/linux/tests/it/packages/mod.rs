@@ -3,5 +3,7 @@
 mod apt;
 mod contract;
 mod dnf;
+mod family;
+mod rpm;
 mod scratch;
 mod zypper;
