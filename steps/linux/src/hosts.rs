@@ -16,7 +16,7 @@ use crate::{
     ssh::{Access, Answer, Call, Pool, Rights, fault},
 };
 
-/// How many connections are open at a time, unless said otherwise: each is a process of ours of about 6 MB.
+/// How many connections are open at a time, unless said otherwise: each is a process of ours of 2 MiB of its own.
 const MOST: usize = 64;
 
 /// How long a connected host may take to begin, unless said otherwise.

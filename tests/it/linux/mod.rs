@@ -7,6 +7,7 @@ mod gathering;
 mod interrupted;
 mod jobs;
 mod killed;
+mod large;
 mod rollout;
 mod stages;
 mod trouble;

@@ -108,15 +108,15 @@ impl Hosts {
                 master.suspect();
                 (FaultKind::NotSent, format!("{} took it too late, and did not begin it", host.name))
             }
-            ("full", _) => (
-                FaultKind::Capacity,
-                format!(
-                    "{} cannot note the job in {}: {}",
-                    host.name,
-                    self.places().state,
-                    last(&answer.stderr)
-                ),
-            ),
+            ("full", rest) => {
+                let (free, disk) = rest.split_once(' ').unwrap_or((rest, "its disk"));
+                let (name, folder) = (&host.name, &self.places().state);
+                let message = format!(
+                    "{name} has no room for the job in {folder}: {free} KiB are free on {disk}; see `df -h` and \
+                     `df -i` there"
+                );
+                (FaultKind::Capacity, message)
+            }
             ("noflock" | "nosetsid", _) => (
                 FaultKind::Target,
                 format!("{} has no `{}` (package util-linux)", host.name, said.trim_start_matches("no")),

@@ -3,7 +3,7 @@ umask 077
 rb_look "$rb_token"
 [ "$rb_is" = absent ] || { echo already; exit 0; }
 [ ! -e "$rb_home/forgotten/$rb_token" ] || { echo forgotten; exit 0; }
-mkdir -p "$rb_home/jobs" "$rb_home/forgotten" || { echo full; exit 0; }
+mkdir -p "$rb_home/jobs" "$rb_home/forgotten" || { rb_full; exit 0; }
 find "$rb_home/forgotten" -type f -mtime +1 -exec rm -f {} + 2>/dev/null
 # Ends when the supervisor has said how it stands, which it does before the job itself begins.
 rb_begin() {

@@ -73,3 +73,8 @@ rb_look() {
 }
 # What is in this file or folder outlives a crash of the host.
 rb_sync() { sync "$1" 2>/dev/null || sync; }
+# Says that nothing can be written, how many KiB are free, and on what.
+rb_full() {
+    set -- $(df -Pk "$rb_home" 2>/dev/null | tail -n 1)
+    (printf 'full %s %s\n' "${4:-?}" "${6:-$rb_home}") 2>/dev/null
+}

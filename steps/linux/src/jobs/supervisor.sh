@@ -13,7 +13,7 @@ umask 077
 rb_own=$rb_home/jobs/$rb_token
 if [ "$rb_only" = yes ]; then
     rb_has flock || { rb_say noflock; exit 0; }
-    exec 9>>"$rb_home/lock" || { rb_say full; exit 0; }
+    exec 9>>"$rb_home/lock" || { rb_full; exit 0; }
     rb_tries=0 rb_is=
     until flock -n 9; do
         rb_holder= rb_by=
@@ -33,7 +33,7 @@ if [ "$rb_only" = yes ]; then
         [ "$rb_is" = running ] && { rb_say "busy $rb_said"; exit 0; }
     fi
     printf '%s %s\n' "$rb_token" "$rb_run" >"$rb_home/holder.part" && mv -f "$rb_home/holder.part" "$rb_home/holder" || {
-        rb_say full
+        rb_full
         exit 0
     }
 fi
@@ -45,7 +45,7 @@ rb_claim=$rb_own/claim.$$
 mkdir -p "$rb_own" && : >>"$rb_own/out" && : >>"$rb_own/err" &&
     printf '%-40s\n' - >"$rb_own/room.$$" && { ln "$rb_own/room.$$" "$rb_own/code.part" 2>/dev/null; rm -f "$rb_own/room.$$"; } &&
     printf '%s\n%s %s\n%s\n%s\n' "$rb_booting" "$$" "$rb_born" "$rb_kinds" "$rb_run" >"$rb_claim" &&
-    rb_sync "$rb_claim" || { rm -f "$rb_claim"; rb_say full; exit 0; }
+    rb_sync "$rb_claim" || { rm -f "$rb_claim"; rb_full; exit 0; }
 # Who comes this late was given up by those who sent it.
 if read -r rb_up rb_rest 2>/dev/null </proc/uptime && [ "$rb_until" != - ] && [ "${rb_up%.*}" -gt "$rb_until" ]; then
     rm -f "$rb_claim"

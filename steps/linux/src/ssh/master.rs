@@ -21,17 +21,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
     io::AsyncReadExt,
-    process::{Child, ChildStdin, Command},
-    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::{OnceCell, Semaphore},
+    time::{Instant, timeout, timeout_at},
 };
 use uuid::Uuid;
 
-use super::{Access, fault, refusal};
+use super::{Access, fault, refusal, room::Place};
 
 /// How long a connection may take in all. `ConnectTimeout` ends with the exchange of keys; a host may fall silent later,
 /// and jump hosts take their own time.
 const CONNECTING: Duration = Duration::from_secs(45);
+
+/// How long a process that was told to end may take. Killed then, it leaves the end of those that it started for jump
+/// hosts to them: their input ends.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// How many sessions at a time: sshd allows 10 over one connection (`MaxSessions`), of which our lease is one.
 const SESSIONS: usize = 5;
@@ -52,26 +56,43 @@ pub(crate) struct Master {
     sessions: Semaphore,
     used: Mutex<Instant>,
     manager: OnceCell<Manager>,
-    // In this order: the process ends before its folder goes.
     _process: Process,
-    _folder: TempDir,
-    _place: OwnedSemaphorePermit,
 }
 
-/// The process, which is asked to end, and not killed, so that it ends those that it started for jump hosts.
+/// The process, which is asked to end, and not killed, so that it ends those that it started for jump hosts. Its folder
+/// and its place are free when it is gone.
 #[derive(Debug)]
 struct Process {
+    // Empty only while it is dropped.
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
     child: Child,
     _lease: Option<ChildStdin>,
+    // In this order: who gets the place finds the folder gone.
+    _folder: TempDir,
+    place: Place,
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
         // It was not waited for, so its number is still its own.
-        if let (Ok(None), Some(pid)) = (self.child.try_wait(), self.child.id())
+        if let (Ok(None), Some(pid)) = (running.child.try_wait(), running.child.id())
             && let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
         {
             let _ = kill_process(pid, Signal::TERM);
+            // Without a runtime we are ending ourselves, and nobody waits for a place.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                running.place.ends();
+                runtime.spawn(async move {
+                    if timeout(ENDING, running.child.wait()).await.is_err() {
+                        let _ = running.child.kill().await;
+                    }
+                });
+            }
         }
     }
 }
@@ -83,7 +104,7 @@ impl Master {
         access: Access,
         folder: &Path,
         withheld: &[String],
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Self, Fault> {
         let until = Instant::now() + CONNECTING;
         let unable = |what: &str, error: &dyn std::fmt::Display| {
@@ -108,13 +129,13 @@ impl Master {
         for name in withheld {
             command.env_remove(name);
         }
-        let child = command.spawn().map_err(|error| {
+        let mut child = command.spawn().map_err(|error| {
             unable("OpenSSH's client cannot be started (`apt-get install openssh-client`)", &error)
         })?;
-        let mut process = Process { child, _lease: None };
-        process._lease = process.child.stdin.take();
+        let (lease, stdout) = (child.stdin.take(), child.stdout.take());
+        let mut process = Process { running: Some(Running { child, _lease: lease, _folder: folder, place }) };
         let hello = format!("\n{word} up ");
-        let told = timeout_at(until, greeted(&mut process.child, &hello)).await;
+        let told = timeout_at(until, greeted(&mut process, stdout, &hello)).await;
         let words =
             || std::fs::read(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
         let line = match told {
@@ -148,8 +169,6 @@ impl Master {
             used: Mutex::new(Instant::now()),
             manager: OnceCell::new(),
             _process: process,
-            _folder: folder,
-            _place: place,
         })
     }
 
@@ -208,15 +227,17 @@ impl Master {
 }
 
 /// Reads until the lease says that it is there; what it tells. An error: what came instead.
-async fn greeted(child: &mut Child, hello: &str) -> Result<String, String> {
-    let Some(mut stdout) = child.stdout.take() else { return Err(String::new()) };
+async fn greeted(process: &mut Process, stdout: Option<ChildStdout>, hello: &str) -> Result<String, String> {
+    let Some(mut stdout) = stdout else { return Err(String::new()) };
     let mut said = Vec::new();
     let mut bytes = [0; 4_096];
     loop {
         match stdout.read(&mut bytes).await {
             Ok(0) | Err(_) => {
                 // What it wrote to its log is complete only when it ended.
-                let _ = child.wait().await;
+                if let Some(running) = &mut process.running {
+                    let _ = running.child.wait().await;
+                }
                 return Err(String::from_utf8_lossy(&said).into_owned());
             }
             Ok(count) => said.extend_from_slice(&bytes[..count]),

@@ -14,6 +14,7 @@ mod heard;
 mod master;
 mod pool;
 mod refusal;
+mod room;
 
 pub(crate) use access::Access;
 pub(crate) use call::{Answer, Call, Rights};

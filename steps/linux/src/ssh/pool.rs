@@ -8,12 +8,9 @@ use std::{
 };
 
 use runbook_steps::ports::fault::{Fault, FaultKind};
-use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Access, Answer, Call, Master, call::Unanswered, fault, folder::Folder};
+use super::{Access, Answer, Call, Master, call::Unanswered, fault, folder::Folder, room::Room};
 
 /// How many connections are made at a time: each takes a processor of ours and of a jump host for the exchange of keys,
 /// and sshd begins to drop more than 10 that have not logged in (`MaxStartups`).
@@ -32,9 +29,8 @@ pub(crate) struct Pool {
     base: Vec<PathBuf>,
     withheld: Vec<String>,
     hosts: Mutex<HashMap<Access, Arc<Host>>>,
-    places: Arc<Semaphore>,
+    room: Arc<Room>,
     connects: Semaphore,
-    freed: Notify,
     patience: Duration,
 }
 
@@ -45,11 +41,11 @@ struct Host {
 }
 
 /// Wakes those who wait for a place.
-struct Freed<'a>(&'a Notify);
+struct Freed<'a>(&'a Room);
 
 impl Drop for Freed<'_> {
     fn drop(&mut self) {
-        self.0.notify_waiters();
+        self.0.look_again();
     }
 }
 
@@ -62,9 +58,8 @@ impl Pool {
             base,
             withheld,
             hosts: Mutex::default(),
-            places: Arc::new(Semaphore::new(most.max(1))),
+            room: Arc::new(Room::new(most)),
             connects: Semaphore::new(CONNECTS),
-            freed: Notify::new(),
             patience,
         }
     }
@@ -80,7 +75,7 @@ impl Pool {
         let mut until = None;
         loop {
             // Whoever waits for a place may find this one idle afterwards, also where this call is given up.
-            let _freed = Freed(&self.freed);
+            let _freed = Freed(&self.room);
             let master = self.master(access).await?;
             let answer = {
                 let _turn = master.turn().await;
@@ -116,33 +111,18 @@ impl Pool {
         }
         // Calls that still use the old one end with it by their own deadlines.
         *master = None;
-        let place = self.place().await;
+        // If all are taken, the one that was not used for the longest time is closed.
+        let place = self.room.place(|| self.close_idle(|_| true, 1)).await;
         let folder = self.folder()?;
         let _turn = self.connects.acquire().await;
-        let _freed = Freed(&self.freed);
+        let _freed = Freed(&self.room);
         let open = Arc::new(Master::connect(access.clone(), folder.path(), &self.withheld, place).await?);
         *master = Some(Arc::clone(&open));
         Ok(open)
     }
 
-    /// A place for one more connection. If all are taken, the one that was not used for the longest time is closed; if
-    /// all are in use, this waits.
-    async fn place(&self) -> OwnedSemaphorePermit {
-        loop {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                return place;
-            }
-            if !self.close_idle(|_| true, 1) {
-                freed.await;
-            }
-        }
-    }
-
-    /// Closes idle connections, the one first that was not used for the longest time; whether there was one.
-    fn close_idle(&self, old: impl Fn(&Master) -> bool, most: usize) -> bool {
+    /// Closes idle connections, the one first that was not used for the longest time.
+    fn close_idle(&self, old: impl Fn(&Master) -> bool, most: usize) {
         let hosts: Vec<_> = self.lock().values().cloned().collect();
         let mut idle: Vec<_> = hosts
             .iter()
@@ -152,11 +132,9 @@ impl Pool {
             .collect();
         idle.sort_by_key(|slot| slot.as_ref().map(|open| open.used()));
         idle.truncate(most);
-        let any = !idle.is_empty();
         for mut slot in idle {
             *slot = None;
         }
-        any
     }
 
     /// The private folder of the control sockets.
@@ -197,8 +175,6 @@ async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(IDLE / 4).await;
         let Some(pool) = pool.upgrade() else { return };
-        if pool.close_idle(|open| open.used().elapsed() > IDLE, usize::MAX) {
-            pool.freed.notify_waiters();
-        }
+        pool.close_idle(|open| open.used().elapsed() > IDLE, usize::MAX);
     }
 }

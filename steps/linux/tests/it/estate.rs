@@ -210,6 +210,7 @@ async fn a_full_disk_refuses_a_job_and_keeps_the_end_of_one_that_runs() {
     web.fill_var();
     let fault = hosts.start(&host, &job("second", script("exit 0", true))).await.expect_err("no room");
     assert_eq!(fault.kind, FaultKind::Capacity, "{}", fault.message);
+    assert!(fault.message.contains(": 0 KiB are free on /var; see `df -h`"), "{}", fault.message);
     assert_eq!(hosts.progress(&host, "second").await, Ok(Progress::Absent));
     web.run("touch /run/go");
     assert_eq!(ended(&hosts, &host, "first").await.code, 7);
