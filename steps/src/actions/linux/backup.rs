@@ -138,6 +138,9 @@ struct Decided {
     packages: Option<Manifest>,
     /// By packages: those whose files are put aside.
     keep: Vec<Package>,
+    /// Those that the host itself holds back: a patch leaves them as they are, unless it is told not to.
+    #[serde(default)]
+    held: Vec<Package>,
 }
 
 async fn course(host: &Host) -> Result<Done, Failure> {
@@ -164,8 +167,15 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
     let at = host.ctx.now();
     let expires = host.inputs.span("keep").and_then(|keep| at.checked_add(keep.get()).ok());
     let platform = facts.platform();
-    let mut decided =
-        Decided { method: wanted.to_owned(), platform, at, expires, packages: None, keep: Vec::new() };
+    let mut decided = Decided {
+        method: wanted.to_owned(),
+        platform,
+        at,
+        expires,
+        packages: None,
+        keep: Vec::new(),
+        held: Vec::new(),
+    };
     if !matches!(wanted, "auto" | PACKAGES) {
         if is_of_root(wanted, host.inputs.text("path")) {
             decided.packages = Some(manifest(host).await?);
@@ -177,13 +187,13 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
     let pending = host.first(|| host.port().pending(&host.target)).await?;
     let method = if wanted == "auto" { choose(&facts, &pending)? } else { PACKAGES.to_owned() };
     if method == PACKAGES {
-        decided.keep = pending
-            .iter()
-            .filter_map(|update| {
-                let version = update.from.clone()?;
-                Some(Package { name: update.name.clone(), arch: update.arch.clone(), version })
-            })
-            .collect();
+        let installed = |update: &Update| {
+            let version = update.from.clone()?;
+            Some(Package { name: update.name.clone(), arch: update.arch.clone(), version })
+        };
+        let (held, free): (Vec<_>, Vec<_>) = pending.iter().partition(|update| update.held);
+        decided.keep = free.into_iter().filter_map(installed).collect();
+        decided.held = held.into_iter().filter_map(installed).collect();
     }
     if method == PACKAGES || is_of_root(&method, host.inputs.text("path")) {
         decided.packages = Some(manifest(host).await?);
@@ -202,9 +212,11 @@ fn is_of_root(method: &str, path: Option<&str>) -> bool {
     matches!(method, "snapper" | "btrfs" | "lvm" | "lvm-thin") && path.is_none_or(|path| path == "/")
 }
 
-/// By packages, unless something is pending that may not go back.
+/// By packages, unless something is pending that may not go back. What the host holds back does not come: where a step
+/// takes it all the same, it is refused there.
 fn choose(facts: &Facts, pending: &[Update]) -> Result<String, Failure> {
-    let cannot = pending.iter().find_map(|update| Some((update, forbidden(facts.manager, &update.name)?)));
+    let free = pending.iter().filter(|update| !update.held);
+    let cannot = free.filter_map(|update| Some((update, forbidden(facts.manager, &update.name)?))).next();
     let Some((update, why)) = cannot else { return Ok(PACKAGES.to_owned()) };
     let snapshot = facts.snapshots.iter().find(|method| *method != "restic");
     snapshot.cloned().ok_or_else(|| {
@@ -231,14 +243,16 @@ async fn keep(host: &Host, decided: Decided) -> Result<Kept, Failure> {
         at: decided.at,
         expires: decided.expires,
     };
-    if decided.keep.is_empty() {
+    let asked: Vec<Package> = decided.keep.iter().chain(&decided.held).cloned().collect();
+    if asked.is_empty() {
         return Ok(kept);
     }
-    let deed = || Deed::Keep { packages: decided.keep.clone(), until: decided.expires };
+    let deed = || Deed::Keep { packages: asked.clone(), until: decided.expires };
     let makes = Some(Makes { kind: ArtifactKind::PackageFiles, expires: decided.expires });
     let errand = Errand { makes, ..errand("keep", "the copy of package files", true) };
     let ended = match host.job(errand, deed).await? {
-        End::Ended(ended) if ended.verdict == Verdict::Done => ended,
+        // Of what files are missing is looked at below.
+        End::Ended(ended) if matches!(ended.verdict, Verdict::Done | Verdict::Missing) => ended,
         End::Ended(ended) => return Err(failure("the package files could not be kept", &ended)),
         End::Stopped | End::Lost { .. } => {
             return Err(Failure::failed("the copy of package files was interrupted on the host"));

@@ -294,7 +294,14 @@ impl<'a> Decision<'a> {
         let files = kept.iter().map(|package| (package.name.clone(), package.version.clone()));
         decided.keeps = Some(Keeps::Packages(files.collect()));
         let bytes = 1_500_000 * kept.len() as u64;
-        Came { told: json!({ "kept": kept, "missing": missing, "bytes": bytes }), ..Came::well(after) }
+        let came = match missing.first() {
+            None => Came::well(after),
+            Some(one) => {
+                let cause = format!("the package file of {} {} is not to be had", one.name, one.version);
+                Came::badly(after, Verdict::Missing, 1, cause)
+            }
+        };
+        Came { told: json!({ "kept": kept, "missing": missing, "bytes": bytes }), ..came }
     }
 
     /// A script: it succeeds on a host that is well. Faults that name no step are about patches, not about scripts.

@@ -42,6 +42,36 @@ async fn a_file_that_is_not_to_be_had_is_no_way_back() {
     assert_eq!(attempt.journal.recorded().artifacts.len(), 2);
 }
 
+/// A patch leaves it alone, so that nothing has to bring it back; the mirror may have lost its version years ago.
+#[tokio::test(start_paused = true)]
+async fn a_file_of_what_the_host_holds_back_may_be_missing() {
+    let packages =
+        "{ name: app, version: '1', next: '2' }, { name: old, version: '1', next: '9', held: true }";
+    for packages in [packages, "{ name: old, version: '1', next: '9', held: true }"] {
+        let world = world_of(&format!("packages: [{packages}]"), "{ kind: package_lost, targets: [box-1] }");
+        let attempt = attempt(&world, json!({ "method": "auto" }));
+        // The world loses the first of them: `app`, where there is one.
+        let lost = if packages.contains("app") {
+            "failed: there is no proven way back: the package files of app=1 are not to be had"
+        } else {
+            "succeeded"
+        };
+        assert_eq!(run(&Backup::default(), &attempt).await, [lost, "succeeded", "succeeded"]);
+        let kept = &attempt.journal.recorded().outputs["box-2"]["kept"];
+        assert!(kept.to_string().contains("\"old\""), "it is kept where it is to be had: {kept}");
+    }
+}
+
+/// It will not be changed, so that it need not go back.
+#[tokio::test(start_paused = true)]
+async fn what_the_host_holds_back_needs_no_snapshot() {
+    let packages = "os: rocky-9.4, packages: [{ name: glibc, version: '1', next: '2', held: true },
+                                              { name: app, version: '1', next: '2' }]";
+    let attempt = attempt(&world_of(packages, ""), json!({ "method": "auto" }));
+    assert_eq!(run(&Backup::default(), &attempt).await, ["succeeded"; 3]);
+    assert_eq!(attempt.journal.recorded().outputs["box-1"]["method"], "packages");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_is_made_once() {
     let make = || {

@@ -1,7 +1,11 @@
 
 fetch() {
     case $tool in
-    dnf) do_it -y reinstall --downloadonly --destdir="$coming" "$@" ;;
+    dnf)
+        # What is locked or excluded is listed as pending, too.
+        over="--disableplugin=versionlock --disableexcludes=all"
+        do_it -y reinstall --downloadonly --destdir="$coming" "$@"
+        ;;
     dnf5) do_it -y download --destdir="$coming" "$@" ;;
     yum)
         if has yumdownloader; then yumdownloader --destdir="$coming" "$@"

@@ -25,6 +25,7 @@ cases! {
     exact_versions_are_installed_and_what_comes_along_is_rehearsed
     kept_files_bring_former_versions_back_when_no_repository_has_them
     a_file_that_is_not_to_be_had_is_missing_and_the_others_are_kept
+    a_file_of_what_is_held_is_kept_too
     what_is_refused_is_told_before_anything_is_done
     what_is_held_stays_unless_the_order_passes_it_over
     nothing_goes_down_unless_that_is_asked_for
@@ -129,6 +130,14 @@ fn a_file_that_is_not_to_be_had_is_missing_and_the_others_are_kept(family: &Fami
         scratch.sh("cd /var/lib/runbook/kept/kept-2; ls -A"),
         "app-1.0-1.x86_64.rpm\nother-1.0-1.x86_64.rpm\n"
     );
+}
+
+fn a_file_of_what_is_held_is_kept_too(family: &Family) {
+    let scratch = family.scratch();
+    scratch.sh(&format!("{} other; {}", family.hold, family.clean));
+    let (verdict, cause, told) = scratch.keep(&scratch.packages(), "kept-3");
+    assert_eq!((verdict, cause.as_str()), (Verdict::Done, ""));
+    assert_eq!(told["kept"][2]["name"], "other");
 }
 
 fn what_is_refused_is_told_before_anything_is_done(family: &Family) {
