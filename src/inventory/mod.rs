@@ -12,6 +12,7 @@ mod path;
 mod program;
 mod ssh_arguments;
 mod template;
+mod twins;
 
 use std::{
     collections::BTreeMap,
@@ -46,7 +47,7 @@ pub struct Inventories {
 pub struct Opened {
     /// Its hosts.
     pub register: Register,
-    /// What was not taken over, one lower-case sentence each; no secret is in them.
+    /// What was not taken over, and which hosts may be one machine; one lower-case sentence each, without secrets.
     pub notes: Vec<String>,
 }
 
@@ -63,7 +64,7 @@ impl Inventories {
         self.folder.join(file)
     }
 
-    /// What of the inventories that were asked so far was not taken over, with the inventory that it stands in.
+    /// What is to be said of the inventories that were asked so far, with the inventory that it stands in.
     pub async fn notes(&self) -> Vec<String> {
         let opened = self.opened.lock().await;
         let told = |(path, opened): (&PathBuf, &Arc<Opened>)| {
@@ -139,5 +140,7 @@ fn read(asker: &Asker, path: &Path) -> Result<Opened, InventoryError> {
         }
         InventoryError::Invalid { path: name.clone(), sources, diagnostics }
     })?;
-    Ok(Opened { register, notes: notes.unwrap_or_default() })
+    let mut notes = notes.unwrap_or_default();
+    notes.extend(twins::notes(&register));
+    Ok(Opened { register, notes })
 }

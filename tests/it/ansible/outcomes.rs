@@ -1,7 +1,9 @@
 //! How each host of a playbook comes out, whatever else happens.
 
 use std::{
-    process::Stdio,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -115,6 +117,66 @@ fn killed_in_the_middle_of_a_playbook_it_runs_once() {
     let show = playing.run(&["show", "--json"]).exits(0).json();
     let outputs = &show["tasks"][0]["outputs"];
     assert_eq!(outputs["box-2"]["changes"], json!(["begin", "wait", "install"]), "{show:#}");
+}
+
+/// Ansible itself is killed while its modules run on: nobody knows what became of the hosts, and a person is asked.
+#[test]
+fn a_playbook_that_is_killed_leaves_unknown_hosts_and_is_not_run_again() {
+    let playing = Playing::new();
+    let folder = playing.place.path("").display().to_string();
+    playing.place.write(
+        "killed.yml",
+        &format!(
+            "- hosts: all
+  gather_facts: false
+  tasks:
+    - name: wait
+      ansible.builtin.shell: 'echo {{{{ inventory_hostname }}}} >>{folder}began; until [ -e {folder}go ]; do sleep 0.05; done'
+    - name: install
+      ansible.builtin.shell: 'echo {{{{ inventory_hostname }}}} >>{folder}installed'
+"
+        ),
+    );
+    let text =
+        runbook("{ playbook: killed.yml }").replace("    effect:", "    resolve_within: 1s\n    effect:");
+    playing.place.write("play.yaml", &text);
+    let run = playing
+        .command(&["run", "play.yaml"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    until("the first task", || playing.lines("began").len() == 2);
+    kill_ansible(&playing.place.path(""));
+    let ended = crate::program::Done::from(run.wait_with_output().expect("an end")).exits(11);
+    playing.place.write("go", "");
+    let show = playing.run(&["show", "--json"]).exits(0).json();
+    for host in ["box-1", "box-2"] {
+        let target = &show["targets"][host];
+        assert_eq!(target["outcome"], "unknown", "{show:#}\n{}", ended.stderr);
+        let cause = target["cause"].as_str().unwrap_or_default();
+        assert!(cause.contains("killed.yml ended early"), "{cause}");
+        assert!(cause.contains("the task `wait` may run on"), "{cause}");
+    }
+    assert_eq!(playing.lines("began").len(), 2);
+    assert!(!playing.place.path("installed").exists());
+}
+
+/// Kills every process of `ansible-playbook` that works in this folder, the way the kernel does when memory is out.
+fn kill_ansible(folder: &Path) {
+    let folder = fs::canonicalize(folder).expect("a folder");
+    let is_ours = |process: &PathBuf| {
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        let is_program = words.nth(1).is_some_and(|word| word.ends_with(b"/ansible-playbook"));
+        is_program && fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == folder)
+    };
+    let processes = fs::read_dir("/proc").expect("/proc").flatten().map(|entry| entry.path());
+    let found: Vec<_> = processes.filter(is_ours).collect();
+    assert!(!found.is_empty(), "Ansible is not at work");
+    let ids = found.iter().filter_map(|process| process.file_name());
+    // Those that the first one started may be gone before it is their turn.
+    let _ = Command::new("kill").arg("-9").args(ids).output().expect("kill starts");
 }
 
 #[test]

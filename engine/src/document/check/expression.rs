@@ -347,7 +347,7 @@ impl<'r> Check<'r> {
         } else if !around.secret {
             self.report(
                 Diagnostic::error("secret-not-allowed", "a secret cannot stand here", place).hint(
-                    "secrets go only where they are masked: `url`, `headers` and `body` of notifications, `env` of `local/command`, `headers` of `check/http`; let a script fetch its secret itself",
+                    "secrets go only where they are masked: `url`, `headers` and `body` of notifications, `env` of `local/command`, `linux/script` and `ansible/playbook`, `content` of `linux/file`, `headers` of `check/http`; let a script fetch its secret itself",
                 ),
             );
         }
