@@ -23,6 +23,7 @@ use super::{
     delete::{self, Deletion},
     held::{self, Held, Survey, Unasked},
     orphan::{self, Why},
+    snapshots::Snapshots,
 };
 use crate::coordinator::refused::Refused;
 
@@ -41,6 +42,8 @@ pub struct Wishes {
     pub done: BTreeSet<Name>,
     /// What AWS held when it was asked: [`gc`] keeps it.
     pub survey: Option<(BTreeSet<Home>, Survey)>,
+    /// What deletes the snapshots of hosts: [`gc`] keeps it.
+    pub snapshots: Snapshots,
 }
 
 /// What finds a thing again: run, token and id.
@@ -138,9 +141,17 @@ pub async fn gc(
     let mut report = Report { unasked, more: candidates.len() > most, collected: Vec::new() };
     candidates.truncate(most);
     wishes.done.extend(candidates.iter().map(Candidate::name));
-    for (home, batch) in by_home(candidates) {
-        let wanted: Vec<Deletion> = batch.iter().filter_map(Candidate::deletion).collect();
-        let ends = delete::all(ports, &home, &wanted).await;
+    let of_hosts = candidates.iter().filter(|each| each.row.kind == ArtifactKind::HostSnapshot);
+    wishes.snapshots.read(store, of_hosts.map(|each| &each.row.run))?;
+    // Each place takes its time, a host as long as its disks do.
+    let places = by_home(candidates).into_iter().map(|(home, batch)| {
+        let wanted: Vec<_> = batch.iter().filter_map(|each| each.deletion(&wishes.snapshots)).collect();
+        let ports = ports.clone();
+        let ends = tokio::spawn(async move { delete::all(&ports, &home, &wanted).await });
+        (batch, ends)
+    });
+    for (batch, ends) in places.collect::<Vec<_>>() {
+        let ends = ends.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         for candidate in batch {
             let end = candidate.row.id.as_ref().map_or(delete::End::never_made(), |id| {
                 ends.get(&(candidate.row.kind, id.clone())).cloned().unwrap_or(delete::End::gone())
@@ -182,13 +193,14 @@ impl Candidate {
         (self.row.run.clone(), Some(self.row.token.clone()), self.row.id.clone())
     }
 
-    fn deletion(&self) -> Option<Deletion> {
+    fn deletion(&self, snapshots: &Snapshots) -> Option<Deletion> {
         Some(Deletion {
             kind: self.row.kind,
             id: self.row.id.clone()?,
             vault: self.row.vault.clone(),
             run: self.row.run.clone(),
             token: self.row.token.clone(),
+            snapshot: snapshots.of(&self.row.run, &self.row.token).cloned(),
         })
     }
 
@@ -250,13 +262,12 @@ async fn candidates(
     wishes.survey = Some((homes, survey.clone()));
     let Survey { held, unasked } = survey;
     for row in unheard {
-        match (&row.home, row.kind) {
+        match &row.home {
             // Their marker is their name: a host deletes them if they are there.
-            (Some(home @ Home::Host { .. }), ArtifactKind::PackageFiles) => {
+            Some(home @ Home::Host { .. }) => {
                 let row = ArtifactRow { id: Some(row.token.clone()), ..row.clone() };
                 found.push(Candidate { row, reason: Reason::Intended, home: home.clone() });
             }
-            (Some(Home::Host { .. }), _) => {}
             _ => found.extend(heard_of(row, &held, &unasked)),
         }
     }

@@ -10,6 +10,7 @@ use runbook_steps::ports::{
     clock::Clock,
     ec2::Which,
     fault::{Fault, FaultKind},
+    linux::Revert,
 };
 
 use super::{
@@ -27,6 +28,8 @@ pub(super) struct Deletion {
     pub run: RunId,
     /// The token that its tags must name, if they name one.
     pub token: String,
+    /// What deletes the snapshot of a host.
+    pub snapshot: Option<Revert>,
 }
 
 /// What came of it.

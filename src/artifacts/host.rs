@@ -23,29 +23,41 @@ const LOOKS: u32 = 60;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Deletes package files that a host keeps. What its snapshots are deleted with is not in the ledger.
+/// Deletes what a host keeps.
 pub(super) async fn discard(ports: &Ports, home: &Home, deletion: &Deletion) -> End {
-    if deletion.kind != ArtifactKind::PackageFiles {
-        return End::left(format!("it is deleted on its host: the marker is {}", deletion.token));
-    }
-    match done(ports, &target(home), deletion).await {
+    let revert = match (&deletion.snapshot, deletion.kind) {
+        (Some(snapshot), _) => snapshot.clone(),
+        (None, ArtifactKind::PackageFiles) => Revert {
+            method: "packages".to_owned(),
+            token: deletion.token.clone(),
+            captured: Value::Null,
+            options: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        },
+        (None, _) => {
+            return End::failed(format!(
+                "the journal of its run does not say how it was made: its marker is {}",
+                deletion.token
+            ));
+        }
+    };
+    match done(ports, &target(home), deletion, revert).await {
         Ok(end) => end,
         Err(fault) => End::failed(fault.to_string()),
     }
 }
 
-async fn done(ports: &Ports, host: &Target, deletion: &Deletion) -> Result<End, Fault> {
-    // One name for as long as anybody tries: it is deleted once.
-    let token = Uuid::new_v5(&Uuid::NAMESPACE_OID, deletion.token.as_bytes()).to_string();
-    let revert = Revert {
-        method: "packages".to_owned(),
-        token: deletion.token.clone(),
-        captured: Value::Null,
-        options: BTreeMap::new(),
-        secrets: BTreeMap::new(),
+async fn done(ports: &Ports, host: &Target, deletion: &Deletion, revert: Revert) -> Result<End, Fault> {
+    // A name of its own for every try: what is gone may be deleted again, and a job that was forgotten is not begun
+    // again.
+    let token = Uuid::new_v4().to_string();
+    let job = Job {
+        token: token.clone(),
+        run: deletion.run.to_string(),
+        // Nobody may be going back to a snapshot meanwhile.
+        exclusive: deletion.kind == ArtifactKind::HostSnapshot,
+        deed: Deed::Discard(revert),
     };
-    let run = deletion.run.to_string();
-    let job = Job { token: token.clone(), run, exclusive: false, deed: Deed::Discard(revert) };
     match ports.linux.start(host, &job).await {
         Err(fault) if fault.kind != FaultKind::Ambiguous => return Err(fault),
         _ => {}
@@ -56,8 +68,11 @@ async fn done(ports: &Ports, host: &Target, deletion: &Deletion) -> Result<End, 
                 ports.clock.sleep(EVERY).await;
                 continue;
             }
-            Progress::Ended(ended) if ended.verdict == Verdict::Done => End::deleted(),
-            Progress::Ended(ended) if ended.verdict == Verdict::Missing => End::gone(),
+            Progress::Ended(ended) if ended.verdict == Verdict::Done => {
+                let none = ended.told.get("found").and_then(Value::as_str) == Some("no");
+                if none { End::gone() } else { End::deleted() }
+            }
+            // Where the tool, the repository or the file system is missing, nobody knows what it still holds.
             Progress::Ended(ended) => End::failed(ended.cause),
             Progress::Absent | Progress::Lost { .. } => {
                 End::failed("the host went down while it was deleted".to_owned())

@@ -1,6 +1,7 @@
 //! What is found and collected.
 
 mod examples;
+mod hosts;
 mod laws;
 mod runs;
 mod scene;

@@ -113,6 +113,8 @@ fn rows_and_files_come_back_as_they_were_and_what_was_written_since_is_named() {
     let text = std::fs::read_to_string(root().join("runbooks/change-database.yaml")).expect("it is shipped");
     // A test does not wait two minutes for a service that is sick.
     let text = text.replace("within: 2m, for: 1m, every: 10s", "within: 2s, for: 1s, every: 1s");
+    // Nor a month until its backup may go.
+    let text = text.replace("keep: 30d", "keep: 1s");
     let runbook = place.write("change-database.yaml", &text).display().to_string();
 
     let planned = with_secret(&place, &["plan", &runbook]).exits(0).stdout;
@@ -178,4 +180,24 @@ fn rows_and_files_come_back_as_they_were_and_what_was_written_since_is_named() {
         "Katherine"
     );
     assert_eq!(host.run("cat /srv/shop.runbook-*/receipt-3.txt"), "paid by card");
+    // The time of the backup is over. It is in a repository that opens with its password only.
+    let backups = |host: &Host| {
+        host.run(
+            "RESTIC_PASSWORD='open sesame' restic -r /srv/restic snapshots --json | grep -c short_id || :",
+        )
+    };
+    assert_eq!(backups(&host), "1");
+    let locked = place.run(&["artifacts", "gc"]).exits(10).stdout;
+    assert!(locked.contains("set RUNBOOK_SECRET_RESTIC_PASSWORD"), "{locked}");
+    assert_eq!(backups(&host), "1");
+    let gone = with_secret(&place, &["artifacts", "gc", "--json"]).exits(0).json();
+    let end = &gone["collected"][0];
+    assert_eq!(
+        (&end["kind"], &end["target"], &end["end"]),
+        (&"host_snapshot".into(), &"db1".into(), &"deleted".into())
+    );
+    assert_eq!((backups(&host), host.run("ls -d /srv/shop*")), ("0".to_owned(), "/srv/shop".to_owned()));
+    let again = with_secret(&place, &["artifacts", "gc", "--json"]).exits(0).json();
+    assert_eq!(again["collected"], serde_json::json!([]));
+    assert!(answer(&host).contains("200 OK"), "{}", answer(&host));
 }

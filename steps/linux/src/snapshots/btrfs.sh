@@ -80,7 +80,7 @@ revert() {
 }
 discard() {
     needs btrfs
-    find_kept || :
+    find_kept || tell found no
     # What is booted, or will be, stays.
     stays=" $(id_of /) $(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }') "
     for one in "$kept"-* "$kept" "${path%/}.runbook-$short-"*/.runbook/"$token" "${path%/}.runbook-$short-"*; do

@@ -7,14 +7,16 @@ some() {
 # fail KIND WORDS: why nothing came of it. Kinds: missing, refused, full, locked, partly, failed.
 fail() { printf '@fail %s %s\n' "$1" "$(printf %s "$2" | tr '\n\r' '  ')"; exit 90; }
 needs() { has "$1" || fail missing "$1 is not installed"; }
-# run COMMAND...: its output goes where the job's goes; its last line of errors is kept in $words.
+# run COMMAND...: its output goes where the job's goes; its last line of errors is kept in $words, or the one that says that
+# something is locked: advice may follow it.
 run() {
     words=''
     errors=$(mktemp) || fail full 'no room for a temporary file'
     "$@" 2>"$errors"
     code=$?
     cat "$errors" >&2
-    words=$(grep -v '^[[:space:]]*$' "$errors" | tail -n 1)
+    words=$(grep 'is already locked' "$errors" | tail -n 1)
+    [ -n "$words" ] || words=$(grep -v '^[[:space:]]*$' "$errors" | tail -n 1)
     rm -f "$errors"
     return "$code"
 }

@@ -30,6 +30,7 @@ revert() {
 }
 discard() {
     there
+    listed || tell found no
     ! listed || run v snapshot-delete "$domain" --snapshotname "$name" || because 'libvirt did not delete the snapshot'
     tell gone yes
 }

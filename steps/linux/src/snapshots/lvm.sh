@@ -65,6 +65,8 @@ revert() {
 discard() {
     needs lvremove
     volume
-    [ -z "$(field lv_name)" ] || run lvremove --yes "$vg/$name" || because 'lvremove did not delete the snapshot'
+    there=$(field lv_name)
+    [ -n "$there" ] || tell found no
+    [ -z "$there" ] || run lvremove --yes "$vg/$name" || because 'lvremove did not delete the snapshot'
     tell gone yes
 }

@@ -5,16 +5,36 @@
 there() {
     needs restic
     [ -n "${RESTIC_REPOSITORY:-}${RESTIC_REPOSITORY_FILE:-}" ] || fail refused 'no repository is stated: `repository:`, or a secret RESTIC_REPOSITORY'
-    run restic cat config >/dev/null || {
+    # Only what writes, or reads what another one could take away, needs a lock.
+    run restic cat config --no-lock >/dev/null || {
         case $words in
             *'wrong password'* | *'no key found'*) fail refused 'the repository does not open with this password' ;;
             *) fail missing "there is no repository that can be opened; create one with \`restic init\`${words:+: $words}" ;;
         esac
     }
 }
-# of_snapshot SED: of what restic says of the backup with our token, cut at braces and commas.
-of_snapshot() { restic snapshots --json --tag "runbook=$token" 2>/dev/null | tr '{},' '\n\n\n' | sed -n "$1" | tail -n 1; }
-snapshot() { of_snapshot 's/^"id":"\([0-9a-f]*\)"$/\1/p'; }
+# What restic says of the backup with our token, cut at braces and commas: its id, empty where there is none.
+find_backup() {
+    json=$(mktemp) || fail full 'no room for a temporary file'
+    run restic snapshots --no-lock --json --tag "runbook=$token" >"$json" || { rm -f "$json"; because 'restic does not say which backups it has'; }
+    said=$(tr '{},' '\n\n\n' <"$json")
+    rm -f "$json"
+    id=$(printf '%s\n' "$said" | sed -n 's/^"id":"\([0-9a-f]*\)"$/\1/p' | tail -n 1)
+}
+# unlocked TIMES COMMAND...: others use the repository as well, come and go. What is left of processes that are gone is
+# taken away, which restic does only where it can be seen.
+unlocked() {
+    left=$1
+    shift
+    until run restic "$@"; do
+        code=$?
+        case $words in *'already locked'*) ;; *) return "$code" ;; esac
+        [ "$left" -gt 0 ] || return "$code"
+        left=$((left - 1))
+        restic unlock >/dev/null 2>&1
+        sleep 9
+    done
+}
 # The paths, each written in one way only.
 words_of() { printf '%s\n' "$paths" | sed -e 's,//*,/,g' -e ':again' -e 's,/\./,/,' -e 't again' -e 's,/\.$,,' -e 's,\(.\)/$,\1,' | grep -v '^$'; }
 # The first file system that is mounted below a path.
@@ -56,7 +76,7 @@ capture() {
     [ -n "$(words_of)" ] || fail refused 'no path is stated that is to be backed up'
     usable
     [ -n "$before" ] || all_there
-    id=$(snapshot)
+    find_backup
     if [ -z "$id" ]; then
         list=$(mktemp) || fail full 'no room for a temporary file'
         words_of >"$list"
@@ -67,7 +87,7 @@ capture() {
         usable
         all_there
         # What earlier ways back have put aside is none of it.
-        run restic backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list" \
+        unlocked 66 backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list" \
             --exclude .runbook --exclude '.runbook-????????-*' --exclude '*.runbook-????????-????????'
         code=$?
         rm -f "$list"
@@ -76,23 +96,24 @@ capture() {
             # restic: 3 means that some source files could not be read.
             3)
                 why=$words
-                run restic forget "$(snapshot)"
+                find_backup
+                [ -z "$id" ] || unlocked 5 forget "$id"
                 fail partly "restic could not read everything${why:+: $why}"
                 ;;
             *) because 'restic made no backup' ;;
         esac
         over
-        id=$(snapshot)
+        find_backup
         [ -n "$id" ] || fail failed 'restic made a backup, and does not list it'
     fi
     # A backup that cannot be read, or lacks a path, is none.
     listed=$(mktemp) || fail full 'no room for a temporary file'
     words_of | while read -r one; do
-        run restic ls "$id" "$one" >"$listed" || because 'the backup cannot be read'
+        run restic ls --no-lock "$id" "$one" >"$listed" || because 'the backup cannot be read'
         grep -qxF -- "$one" "$listed" || fail missing "$one is not in the backup"
     done || { rm -f "$listed"; exit 90; }
     rm -f "$listed"
-    tell at "$(of_snapshot 's/^"*\(tags":\[\)*"at=\([^"]*\)".*/\2/p')"
+    tell at "$(printf '%s\n' "$said" | sed -n 's/^"*\(tags":\[\)*"at=\([^"]*\)".*/\2/p' | tail -n 1)"
     tell snapshot "$id"
     words_of | while read -r one; do tell paths "$one"; done
 }
@@ -116,12 +137,12 @@ formers() {
 }
 ready() {
     there
-    id=$(snapshot)
+    find_backup
     [ -n "$id" ] || fail missing 'the repository has no such backup any more'
     RUNBOOK_BACKUP_AT=$at; export RUNBOOK_BACKUP_AT
     if [ -n "$into" ]; then
         mkdir -p "$into" || fail failed "$into cannot be made"
-        run restic restore "$id" --target "$into" --verify || because 'restic did not restore'
+        unlocked 66 restore "$id" --target "$into" --verify || because 'restic did not restore'
         return 0
     fi
     # Everything is fetched before anything is stopped or moved.
@@ -129,7 +150,7 @@ ready() {
         [ ! -e "$(former_of "$one")" ] || continue
         stage=$(stage_of "$one")
         mkdir -p "$(parent "$one")" && rm -rf "$stage" || fail failed "there is no room beside $one"
-        run restic restore "$id" --target "$stage" --include "$(pattern "$one")" --verify || { rm -rf "$stage"; because 'restic did not restore'; }
+        unlocked 66 restore "$id" --target "$stage" --include "$(pattern "$one")" --verify || { rm -rf "$stage"; because 'restic did not restore'; }
         [ -e "$stage$one" ] || { rm -rf "$stage"; fail missing "$one is not in the backup"; }
     done || exit 90
     # A database answers as long as it is not stopped. What cannot be told holds nothing up: all of it is put aside.
@@ -183,9 +204,9 @@ revert() {
 }
 discard() {
     there
-    id=$(snapshot)
-    # Only locks of processes that are gone.
-    [ -z "$id" ] || { restic unlock >/dev/null 2>&1; run restic forget "$id"; } || because 'restic did not forget the backup'
+    find_backup
+    [ -n "$id" ] || tell found no
+    [ -z "$id" ] || unlocked 5 forget "$id" || because 'restic did not forget the backup'
     words_of | while read -r one; do rm -rf "$one.runbook-$short-"* "$one/.runbook-$short-"* "$(parent "$one")/.runbook-$short-"*; done
     tell gone yes
 }

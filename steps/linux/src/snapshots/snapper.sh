@@ -77,6 +77,7 @@ revert() {
 discard() {
     there
     n=$(number)
+    [ -n "$n" ] || tell found no
     [ -z "$n" ] || run sn delete "$n" || because 'snapper could not delete the snapshot'
     tell gone yes
 }

@@ -28,7 +28,7 @@ use crate::{
     action::{Action, Failure, Work},
     context::Context,
     fanout::Done,
-    ports::linux::{Capture, Deed, Facts, Package, Update, Verdict},
+    ports::linux::{Capture, Deed, Facts, Package, Revert, Update, Verdict},
 };
 
 /// The method that goes by packages.
@@ -141,6 +141,15 @@ struct Decided {
     /// Those that the host itself holds back: a patch leaves them as they are, unless it is told not to.
     #[serde(default)]
     held: Vec<Package>,
+    /// By a snapshot: what deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<Revert>,
+}
+
+/// What deletes the snapshot that a backup was about to make, where this checkpoint of a journal speaks of one: also when
+/// nobody heard whether it was made.
+pub fn about_to_make(checkpoint: &Value) -> Option<Revert> {
+    serde_json::from_value(checkpoint.get("snapshot")?.clone()).ok()
 }
 
 async fn course(host: &Host) -> Result<Done, Failure> {
@@ -175,11 +184,13 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
         packages: None,
         keep: Vec::new(),
         held: Vec::new(),
+        snapshot: None,
     };
     if !matches!(wanted, "auto" | PACKAGES) {
         if is_of_root(wanted, host.inputs.text("path")) {
             decided.packages = Some(manifest(host).await?);
         }
+        decided.snapshot = Some(about(host, &decided).revert(BTreeMap::new()));
         return Ok(decided);
     }
     // What is pending must be known as well as when it will be installed.
@@ -199,6 +210,9 @@ async fn decide(host: &Host) -> Result<Decided, Failure> {
         decided.packages = Some(manifest(host).await?);
     }
     decided.method = method;
+    if decided.method != PACKAGES {
+        decided.snapshot = Some(about(host, &decided).revert(BTreeMap::new()));
+    }
     Ok(decided)
 }
 
@@ -275,25 +289,40 @@ async fn keep(host: &Host, decided: Decided) -> Result<Kept, Failure> {
     )))
 }
 
-async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
-    let token = host.token("capture");
+/// A snapshot as it is known before it is made.
+fn about(host: &Host, decided: &Decided) -> Kept {
     let inputs = &host.inputs;
     let given =
         ["paths", "repository", "path", "size", "domain", "before", "after"].iter().filter_map(|name| {
             let value = inputs.values.get(*name).filter(|value| !value.is_null())?;
             Some(((*name).to_owned(), value.clone()))
         });
-    let options: BTreeMap<String, Value> = given.collect();
     let secret = inputs.text("password").map(|name| ("RESTIC_PASSWORD".to_owned(), name.to_owned()));
-    let secrets: BTreeMap<String, String> = secret.into_iter().collect();
+    Kept {
+        method: decided.method.clone(),
+        platform: decided.platform.clone(),
+        token: host.token("capture"),
+        packages: decided.packages.clone(),
+        kept: Vec::new(),
+        bytes: None,
+        captured: Value::Null,
+        options: given.collect(),
+        secrets: secret.into_iter().collect(),
+        at: decided.at,
+        expires: decided.expires,
+    }
+}
+
+async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
+    let kept = about(host, &decided);
     let deed = || {
         Deed::Capture(Capture {
-            method: decided.method.clone(),
-            token: token.clone(),
+            method: kept.method.clone(),
+            token: kept.token.clone(),
             description: format!("runbook {} {}", host.ctx.run, host.ctx.task),
-            until: decided.expires,
-            options: options.clone(),
-            secrets: secrets.clone(),
+            until: kept.expires,
+            options: kept.options.clone(),
+            secrets: kept.secrets.clone(),
         })
     };
     let makes = Some(Makes { kind: ArtifactKind::HostSnapshot, expires: decided.expires });
@@ -306,21 +335,9 @@ async fn capture(host: &Host, decided: Decided) -> Result<Kept, Failure> {
         }
     };
     let bytes = ended.told.get("bytes").and_then(Value::as_u64);
-    let id = ended.told.get("snapshot").and_then(Value::as_str).unwrap_or(&token).to_owned();
-    made(host, ArtifactKind::HostSnapshot, &id, &token, bytes, decided.expires).await?;
-    Ok(Kept {
-        method: decided.method,
-        platform: decided.platform,
-        token,
-        packages: decided.packages,
-        kept: Vec::new(),
-        bytes,
-        captured: ended.told,
-        options,
-        secrets,
-        at: decided.at,
-        expires: decided.expires,
-    })
+    let id = ended.told.get("snapshot").and_then(Value::as_str).unwrap_or(&kept.token).to_owned();
+    made(host, ArtifactKind::HostSnapshot, &id, &kept.token, bytes, kept.expires).await?;
+    Ok(Kept { bytes, captured: ended.told, ..kept })
 }
 
 /// Puts it into the ledger of artifacts. Told twice, it is one entry.

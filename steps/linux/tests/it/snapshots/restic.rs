@@ -271,3 +271,109 @@ fn a_wrong_password_a_missing_repository_and_a_failing_hook_are_told_apart() {
     let (verdict, cause) = tell(json!({ "paths": [data] }), &[PASSWORD]);
     assert_eq!(verdict, Verdict::Refused, "{cause}");
 }
+
+/// Somebody else who uses the repository, until this is dropped; then nobody is there any more, and the lock is.
+struct Other(std::process::Child);
+
+impl Other {
+    /// `restic`, with these arguments: it waits for what nobody tells it.
+    fn with(repository: &str, arguments: &[&str]) -> Self {
+        let child = Command::new("restic")
+            .args(["--repo", repository])
+            .args(arguments)
+            .env(PASSWORD.0, PASSWORD.1)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("restic starts");
+        while fs::read_dir(format!("{repository}/locks")).expect("there").count() == 0 {
+            std::thread::yield_now();
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What puts a program of ours, which runs this, before the system's.
+fn tool(folder: &TempDir, name: &str, script: &str) -> String {
+    let tools = folder.path().join("tools");
+    fs::create_dir(&tools).expect("made");
+    fs::write(tools.join(name), format!("#!/bin/sh\n{script}")).expect("written");
+    fs::set_permissions(tools.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("a program");
+    format!("mount --bind '{}' /usr/local/sbin", tools.display())
+}
+
+#[test]
+fn a_repository_that_somebody_else_uses_is_waited_for_and_then_told_to_be_locked() {
+    let (folder, data, repository) = scene();
+    // Time does not pass here.
+    let timeless = tool(&folder, "sleep", "");
+    let env = [PASSWORD];
+    let given = json!({ "repository": repository, "paths": [data] });
+    let whole = capture(&to_capture("restic", TOKEN, given), "r1").expect("known");
+    let captured = done(&whole, &timeless, &env);
+    fs::write(format!("{data}/kept.txt"), "changed\n").expect("written");
+    let asked = to_revert("restic", TOKEN, &captured, json!({ "repository": repository }));
+    let gone = discard(&asked, "r1").expect("known");
+
+    // A backup of another host holds what deletes up, and nothing else.
+    let other = Other::with(&repository, &["backup", "--stdin"]);
+    let (verdict, cause, ..) = run(&gone, &timeless, &env);
+    assert_eq!(verdict, Verdict::Locked, "{cause}");
+    assert!(cause.contains("already locked"), "{cause}");
+    assert_eq!(done(&whole, &timeless, &env), captured, "it is found without a lock");
+    done(&revert(&asked, 1), &timeless, &env);
+    assert_eq!(fs::read_to_string(format!("{data}/kept.txt")).expect("there"), "as it was\n");
+
+    // That host went down: nobody waits for the dead.
+    drop(other);
+    assert_eq!(done(&gone, &timeless, &env)["gone"], "yes");
+    assert_eq!(done(&gone, &timeless, &env)["found"], "no");
+}
+
+#[test]
+fn a_repository_without_room_is_told_and_the_service_runs_again() {
+    let (folder, data, repository) = scene();
+    let at = folder.path().display();
+    let small = format!(
+        "set -e; cp -a '{repository}' '{at}/copy'; mount -t tmpfs -o size=300k small '{repository}'; cp -a '{at}/copy/.' '{repository}'; \
+         head -c 3000000 /dev/urandom >'{data}/big'; set +e"
+    );
+    let given = json!({
+        "repository": repository, "paths": [data], "before": format!("echo stopped >>'{at}/log'"),
+        "after": format!("echo started >>'{at}/log'"),
+    });
+    let whole = capture(&to_capture("restic", TOKEN, given), "r1").expect("known");
+    let (verdict, cause, told, _) = run(&whole, &small, &[PASSWORD]);
+    assert_eq!(verdict, Verdict::DiskFull, "{cause}");
+    assert_eq!(told, Value::Null);
+    assert_eq!(fs::read_to_string(format!("{at}/log")).expect("they ran"), "stopped\nstarted\n");
+}
+
+#[test]
+fn a_way_back_that_was_killed_between_its_two_moves_is_gone_by_the_next_one() {
+    let (folder, data, repository) = scene();
+    let given = json!({ "repository": repository, "paths": [data] });
+    let captured = done(&capture(&to_capture("restic", TOKEN, given), "r1").expect("known"), "", &[PASSWORD]);
+    fs::write(format!("{data}/kept.txt"), "changed\n").expect("written");
+    let asked = to_revert("restic", TOKEN, &captured, json!({ "repository": repository }));
+    // The second move is never made.
+    let once = folder.path().join("once").display().to_string();
+    let cut =
+        format!("[ ! -e '{once}' ] || {{ kill -9 $PPID; exit 1; }}\n: >'{once}'\nexec /usr/bin/mv \"$@\"\n");
+    let (verdict, ..) = run(&revert(&asked, 1), &tool(&folder, "mv", &cut), &[PASSWORD]);
+    assert_ne!(verdict, Verdict::Done);
+    assert!(!Path::new(&data).exists(), "it was cut where it hurts");
+    let told = done(&revert(&asked, 2), "", &[PASSWORD]);
+    assert_eq!(fs::read_to_string(format!("{data}/kept.txt")).expect("there"), "as it was\n");
+    let former = told["former"][0].as_str().expect("a path").to_owned();
+    assert_eq!(fs::read_to_string(format!("{former}/kept.txt")).expect("there"), "changed\n");
+}

@@ -1,0 +1,44 @@
+//! How the snapshots of hosts are deleted: the ledger knows that they are there, the journals of their runs how they were
+//! made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use runbook_engine::{ids::RunId, run::event::Event};
+use runbook_state::{error::StoreError, store::RunStore};
+use runbook_steps::{actions::linux::backup, ports::linux::Revert};
+
+/// What deletes each, by run and token.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshots {
+    read: BTreeSet<RunId>,
+    known: BTreeMap<RunId, BTreeMap<String, Revert>>,
+}
+
+impl Snapshots {
+    /// Reads the journals of these runs, each once.
+    pub(super) fn read<'a>(
+        &mut self,
+        store: &dyn RunStore,
+        runs: impl Iterator<Item = &'a RunId>,
+    ) -> Result<(), StoreError> {
+        for run in runs {
+            if !self.read.insert(run.clone()) {
+                continue;
+            }
+            let known = self.known.entry(run.clone()).or_default();
+            store.each(run, 1, &mut |entry| {
+                if let Event::CheckpointRecorded { value, .. } = &entry.event
+                    && let Some(snapshot) = backup::about_to_make(value)
+                {
+                    known.insert(snapshot.token.clone(), snapshot);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What deletes this one, where the journal says so.
+    pub(super) fn of(&self, run: &RunId, token: &str) -> Option<&Revert> {
+        self.known.get(run)?.get(token)
+    }
+}
