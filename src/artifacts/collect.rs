@@ -200,6 +200,7 @@ impl Candidate {
             vault: self.row.vault.clone(),
             run: self.row.run.clone(),
             token: self.row.token.clone(),
+            heard_of: self.reason != Reason::Intended,
             snapshot: snapshots.of(&self.row.run, &self.row.token).cloned(),
         })
     }

@@ -28,6 +28,8 @@ pub(super) struct Deletion {
     pub run: RunId,
     /// The token that its tags must name, if they name one.
     pub token: String,
+    /// Its run heard that it was made.
+    pub heard_of: bool,
     /// What deletes the snapshot of a host.
     pub snapshot: Option<Revert>,
 }

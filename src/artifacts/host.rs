@@ -10,7 +10,7 @@ use runbook_engine::{
 use runbook_steps::ports::{
     Ports,
     fault::{Fault, FaultKind},
-    linux::{Deed, Job, Progress, Revert, Verdict},
+    linux::{Deed, Ended, Job, Progress, Revert, Verdict},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -68,12 +68,7 @@ async fn done(ports: &Ports, host: &Target, deletion: &Deletion, revert: Revert)
                 ports.clock.sleep(EVERY).await;
                 continue;
             }
-            Progress::Ended(ended) if ended.verdict == Verdict::Done => {
-                let none = ended.told.get("found").and_then(Value::as_str) == Some("no");
-                if none { End::gone() } else { End::deleted() }
-            }
-            // Where the tool, the repository or the file system is missing, nobody knows what it still holds.
-            Progress::Ended(ended) => End::failed(ended.cause),
+            Progress::Ended(ended) => end_of(ended, deletion.heard_of),
             Progress::Absent | Progress::Lost { .. } => {
                 End::failed("the host went down while it was deleted".to_owned())
             }
@@ -84,6 +79,20 @@ async fn done(ports: &Ports, host: &Target, deletion: &Deletion, revert: Revert)
         return Ok(end);
     }
     Ok(End::failed("it is still being deleted".to_owned()))
+}
+
+/// What the end of the job means for something that was made, or of which that is not known.
+fn end_of(ended: Ended, heard_of: bool) -> End {
+    let none = ended.told.get("found").and_then(Value::as_str) == Some("no");
+    match (ended.verdict, heard_of) {
+        (Verdict::Done, true) if none => End::gone(),
+        (Verdict::Done, false) if none => End::never_made(),
+        (Verdict::Done, _) => End::deleted(),
+        // Its backup ended there, too: without the tool, the repository or the file system none was made.
+        (Verdict::Missing, false) => End::never_made(),
+        // Here nobody knows what they still hold.
+        _ => End::failed(ended.cause),
+    }
 }
 
 /// The host at this place, as far as it must be known to reach it.
@@ -106,5 +115,31 @@ fn target(home: &Home) -> Target {
         environment: None,
         owner: None,
         home: home.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_state::artifact::CollectionEnd::{Deleted, Gone, Kept, NeverMade};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_was_never_made_unless_it_is_known_to_have_been() {
+        let told = |verdict: Verdict, told: Value, heard_of: bool| {
+            let cause = "restic is not installed".to_owned();
+            let (stdout, stderr) = (String::new(), String::new());
+            let ended = Ended { code: 0, verdict, cause, told, stdout, stderr, ended_at: None };
+            let end = end_of(ended, heard_of);
+            (end.end, end.failed)
+        };
+        let none = || json!({ "found": "no", "gone": "yes" });
+        assert_eq!(told(Verdict::Done, none(), true), (Gone, false));
+        assert_eq!(told(Verdict::Done, none(), false), (NeverMade, false));
+        assert_eq!(told(Verdict::Done, json!({ "gone": "yes" }), false), (Deleted, false));
+        assert_eq!(told(Verdict::Missing, Value::Null, false), (NeverMade, false));
+        assert_eq!(told(Verdict::Missing, Value::Null, true), (Kept, true));
+        assert_eq!(told(Verdict::Refused, Value::Null, false), (Kept, true));
     }
 }
