@@ -50,7 +50,7 @@ pub fn list(books: &Books, of: Option<&RunId>, all: bool, paint: Paint) -> Strin
                 row.target.as_ref().map(ToString::to_string).unwrap_or_default(),
                 row.home.as_ref().map(place).unwrap_or_default(),
                 size(row.size_gib),
-                usd(monthly_usd(row.kind, row.size_gib)),
+                usd(price(row.kind, row.size_gib)),
                 moment(row.made_at),
                 row.expires.map_or_else(|| "never".to_owned(), moment),
                 row.state.as_str().to_owned(),
@@ -82,7 +82,7 @@ pub fn orphans(orphans: &[Orphan], paint: Paint) -> String {
             paint.bold(&held.id),
             place(&held.home),
             size(held.size_gib),
-            usd(monthly_usd(held.kind, held.size_gib)),
+            usd(price(held.kind, held.size_gib)),
             held.made_at.map(moment).unwrap_or_default(),
             held.run.to_string(),
             held.expires.map_or_else(|| "never".to_owned(), moment),
@@ -107,7 +107,7 @@ pub fn collected(report: &Report, paint: Paint) -> String {
             row.id.clone().unwrap_or_default(),
             row.home.as_ref().map(place).unwrap_or_default(),
             size(row.size_gib),
-            usd(monthly_usd(row.kind, row.size_gib)),
+            usd(price(row.kind, row.size_gib)),
             reason.words().to_owned(),
             if *failed { paint.red(&end) } else { end },
         ]
@@ -124,13 +124,18 @@ pub fn unasked(unasked: &[Unasked]) -> String {
 /// So many, so large, so expensive.
 pub fn total(sizes: &[(ArtifactKind, Option<u64>)]) -> String {
     let gib: u64 = sizes.iter().filter_map(|(_, size)| *size).sum();
-    let usd: f64 =
-        sizes.iter().filter_map(|(kind, size)| monthly_usd(*kind, *size)).fold(0.0, |sum, usd| sum + usd);
+    let prices: Vec<f64> = sizes.iter().filter_map(|(kind, size)| price(*kind, *size)).collect();
+    let cost = match prices.iter().sum::<f64>() {
+        _ if prices.is_empty() => String::new(),
+        usd => format!(", at most about {usd:.2} USD a month (list prices of us-east-1)"),
+    };
     let unknown = sizes.iter().filter(|(_, size)| size.is_none()).count();
     let unknown =
         if unknown > 0 { format!(", {unknown} of a size that is not known") } else { String::new() };
     let count = count(sizes.len(), "artifact");
-    format!("{count}, {gib} GiB, at most about {usd:.2} USD a month (list prices of us-east-1){unknown}")
+    let any = sizes.iter().any(|(_, size)| size.is_some());
+    let size = if any { format!(", {}", size_words(gib)) } else { String::new() };
+    format!("{count}{size}{cost}{unknown}")
 }
 
 /// Account, Region and role, as far as they are known.
@@ -150,9 +155,40 @@ fn kind(kind: ArtifactKind) -> String {
 }
 
 fn size(gib: Option<u64>) -> String {
-    gib.map(|gib| format!("{gib} GiB")).unwrap_or_default()
+    gib.map(size_words).unwrap_or_default()
+}
+
+/// Package files are small: they take some room all the same.
+fn size_words(gib: u64) -> String {
+    if gib == 0 { "under 1 GiB".to_owned() } else { format!("{gib} GiB") }
+}
+
+/// What it costs in a month; nothing is said of what lies on disks of one's own.
+fn price(kind: ArtifactKind, gib: Option<u64>) -> Option<f64> {
+    match kind {
+        ArtifactKind::HostSnapshot | ArtifactKind::PackageFiles => None,
+        ArtifactKind::Snapshot | ArtifactKind::Image | ArtifactKind::Volume | ArtifactKind::RecoveryPoint => {
+            monthly_usd(kind, gib)
+        }
+    }
 }
 
 fn usd(usd: Option<f64>) -> String {
     usd.map(|usd| format!("{usd:.2} USD")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_engine::artifact::ArtifactKind;
+
+    use super::total;
+
+    #[test]
+    fn what_lies_on_disks_of_ones_own_has_no_price() {
+        let files = (ArtifactKind::PackageFiles, Some(0));
+        assert_eq!(total(&[files, files]), "2 artifacts, under 1 GiB");
+        let both = total(&[files, (ArtifactKind::Volume, Some(100))]);
+        assert_eq!(both, "2 artifacts, 100 GiB, at most about 8.00 USD a month (list prices of us-east-1)");
+        assert_eq!(total(&[(ArtifactKind::HostSnapshot, None)]), "1 artifact, 1 of a size that is not known");
+    }
 }

@@ -27,7 +27,7 @@ pub fn page(roll: &Roll, name: &str, now: Timestamp) -> String {
         alike.entry(traits(roll.groups_of(id), answer)).or_default().push(id);
     }
     let mut text = format!(
-        "# The hosts of {name} as they were on {}. Write down what is known of them besides: `services` that they run,\n\
+        "# The hosts of `{name}` as they were on {}. Write down what is known of them besides: `services` that they run,\n\
          # `reboot: true` at packages that need one, `bad: true` at a version that breaks them, `faults`.\n\
          fleet: {}\nstart: {}\ngroups:\n",
         moment(now),
