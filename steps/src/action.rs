@@ -171,4 +171,20 @@ impl Failure {
     pub fn unknown(cause: impl Into<String>) -> Self {
         Self::Failed { outcome: Outcome::Unknown, class: ErrorClass::Failed, cause: cause.into() }
     }
+
+    /// Whether nobody can say whether it was applied.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Failed { outcome: Outcome::Unknown, .. })
+    }
+
+    /// The same after something was applied, in these words: its class does not prove the contrary any more.
+    #[must_use]
+    pub fn applied(self, what: &str) -> Self {
+        match self {
+            Self::Failed { outcome, class, cause } if class.proves_nothing_applied() => {
+                Self::Failed { outcome, class: ErrorClass::Failed, cause: format!("{what}: {cause}") }
+            }
+            other => other,
+        }
+    }
 }

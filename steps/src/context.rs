@@ -23,7 +23,8 @@ pub trait Ledger: Send + Sync {
     /// Journals what a call made that stays until it is collected (or what it left behind): it is in the artifact
     /// ledger from then on. Told twice, it is one entry.
     async fn made(&self, artifacts: Vec<Artifact>) -> Result<(), Failure>;
-    /// Journals what a later life of this attempt must know, by machine, chunk or `""`.
+    /// Journals what a later life of this attempt must know, by machine, chunk or `""`. Its field `log`, under a key
+    /// `machine/what`, is what `runbook logs` shows of the machine.
     async fn checkpoint(&self, key: &str, value: Value) -> Result<(), Failure>;
     /// Journals how machines came out (in groups: one call for many).
     async fn report(&self, targets: Vec<TargetId>, report: Report) -> Result<(), Failure>;
@@ -35,6 +36,8 @@ pub trait Ledger: Send + Sync {
     /// Says when the remote side of a task without machines finished: what `execute` returns is then judged by that
     /// time, as a machine is by the `finished_at` of its report. Not journaled before `execute` returns.
     fn finished_at(&self, _at: Timestamp) {}
+    /// Shows a line that a machine printed just now to whoever watches. It is not journaled, and may be lost.
+    fn heard(&self, _target: &TargetId, _line: &str) {}
 }
 
 /// A call that is about to be made.

@@ -6,7 +6,7 @@ use runbook_engine::outcome::{ErrorClass, Outcome};
 use serde_json::Value;
 
 use super::{
-    host::{Host, PATIENCE, SILENCE, passed, passes, pause, said},
+    host::{Host, PATIENCE, Patience, SILENCE, passed, passes, pause, said},
     job::{End, Errand, clock},
 };
 use crate::{
@@ -73,6 +73,7 @@ impl Host {
     async fn back(&self, before: &str) -> Result<String, Failure> {
         let began = self.ctx.now();
         let mut known = StopReason::None;
+        let mut patience = Patience::after(&self.ctx);
         loop {
             let seen = match self.port().boot(&self.target).await {
                 Ok(boot) if boot != before => return Ok(boot),
@@ -80,8 +81,13 @@ impl Host {
                     let cause = "it still answers, on the boot of before: it did not reboot";
                     return Err(Failure::failed(cause));
                 }
-                Ok(_) => "it answers on the boot of before".to_owned(),
-                Err(fault) if !passes(fault.kind) => return Err(Failure::failed(said(&fault))),
+                Ok(_) => {
+                    patience.answered(&self.ctx);
+                    "it answers on the boot of before".to_owned()
+                }
+                Err(fault) if !patience.bears(&self.ctx, &fault) && !passes(fault.kind) => {
+                    return Err(Failure::failed(said(&fault)));
+                }
                 Err(fault) => fault.message,
             };
             if passed(&self.ctx, began) >= SILENCE || known == StopReason::TimedOut {

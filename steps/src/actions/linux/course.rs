@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     choice::{Choice, KeptBack, Wishes, choose},
-    host::{Host, left_alone},
+    host::{Host, Patience, left_alone, not_begun},
     job::End,
     kept::Kept,
     manifest::{Manifest, few, words},
@@ -22,6 +22,12 @@ use crate::{
         linux::{Change, Deed, Ended, Facts, Order, Update, Verdict, Wanted},
     },
 };
+
+/// The installation, as the journal calls it.
+const INSTALL: &str = "install";
+
+/// The repair of what was found half done.
+const REPAIR_BEFORE: &str = "repair-before";
 
 /// What is installed, as the journal keeps it from before the installation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +50,16 @@ impl Transaction {
             version: change.to.clone(),
         });
         order(wishes, wanted.collect())
+    }
+
+    /// What is told of a host on which these of its changes took place, or may have.
+    fn told(&self, changed: &[Change]) -> Value {
+        json!({
+            "platform": self.platform,
+            "changed": changed,
+            "kept_back": self.kept_back,
+            "automatic": self.automatic,
+        })
     }
 }
 
@@ -99,26 +115,49 @@ async fn look(
 /// Installs, or takes up what an earlier life began.
 pub(super) async fn install(host: &Host) -> Result<Done, Failure> {
     let wishes = Wishes::of(&host.inputs);
+    let decided = decided(host, &wishes).await;
+    let (transaction, before) = decided.map_err(|failure| after_repair(host, failure))?;
+    if transaction.changes.is_empty() {
+        return close(host, &transaction, before.as_ref(), None).await.map_err(|why| after_repair(host, why));
+    }
+    let deed = || Deed::Install(transaction.order(&wishes));
+    let end = match host.job(errand(INSTALL, "the installation", true), deed).await {
+        // What was not begun broke with nothing.
+        Err(failure) if !failure.is_unknown() => return Err(after_repair(host, failure)),
+        end => end,
+    };
+    let course = async {
+        let installed = came_out(host, &wishes, end?).await?;
+        close(host, &transaction, before.as_ref(), Some(installed)).await
+    };
+    match course.await {
+        // Nobody could look at it any more. What it fell silent with is known all the same, and can be barred.
+        Err(failure) => failed(failure, transaction.told(&transaction.changes)),
+        done => done,
+    }
+}
+
+/// What is installed: as an earlier life decided it, or as it is decided now, with what was installed before.
+async fn decided(host: &Host, wishes: &Wishes) -> Result<(Transaction, Option<Manifest>), Failure> {
     let key = host.key("transaction");
     let known = host.ctx.recall(&key).and_then(|kept| serde_json::from_value(kept.clone()).ok());
-    let (transaction, before) = match known {
-        Some(transaction) => {
-            still_the_same(host, &wishes, &transaction).await?;
-            (transaction, None)
-        }
-        None => {
-            let (transaction, before) = prepare(host, &wishes).await?;
-            let kept =
-                serde_json::to_value(&transaction).map_err(|error| Failure::failed(error.to_string()))?;
-            host.ctx.ledger.checkpoint(&key, kept).await?;
-            (transaction, Some(before))
-        }
-    };
-    let installed = match transaction.changes.is_empty() {
-        true => None,
-        false => Some(carry_out(host, &wishes, &transaction).await?),
-    };
-    close(host, &transaction, before.as_ref(), installed).await
+    if let Some(transaction) = known {
+        still_the_same(host, wishes, &transaction).await?;
+        return Ok((transaction, None));
+    }
+    let (transaction, before) = prepare(host, wishes).await?;
+    let kept = serde_json::to_value(&transaction).map_err(|error| Failure::failed(error.to_string()))?;
+    host.ctx.ledger.checkpoint(&key, kept).await?;
+    Ok((transaction, Some(before)))
+}
+
+/// Ending an interrupted transaction changes packages: whatever is refused afterwards, something was applied.
+fn after_repair(host: &Host, failure: Failure) -> Failure {
+    if host.past.began(REPAIR_BEFORE) {
+        failure.applied("what an interrupted transaction had left was ended, and nothing else was installed")
+    } else {
+        failure
+    }
 }
 
 /// Decides what is installed. Everything that is refused is refused here, where nothing was changed yet.
@@ -129,8 +168,9 @@ async fn prepare(host: &Host, wishes: &Wishes) -> Result<(Transaction, Manifest)
             "its root is read-only and is patched by transactional-update, which this action does not use";
         return Err(left_alone(cause));
     }
-    if !facts.broken.is_empty() {
-        host.repair("repair-before", wishes.lock_wait).await?;
+    // One that an earlier life began may have ended since.
+    if !facts.broken.is_empty() || host.ctx.memory.intents.contains_key(&host.key(REPAIR_BEFORE)) {
+        host.repair(REPAIR_BEFORE, wishes.lock_wait).await?;
     }
     host.refresh(true, wishes.lock_wait).await?;
     let (_, choice, manifest) = look(host, wishes, &facts).await?;
@@ -168,9 +208,10 @@ async fn rehearse(host: &Host, order: &Order) -> Result<Vec<Change>, Failure> {
         FaultKind::NotFound | FaultKind::Invalid | FaultKind::Target if fault.call != "ssh:connect" => {
             left_alone(format!("the package manager refuses: {}", fault.message))
         }
-        _ => super::host::not_begun(&fault),
+        _ => not_begun(&fault),
     };
-    let rehearsed = host.ask(super::host::PATIENCE, || host.port().rehearse(&host.target, order)).await?;
+    let rehearsed =
+        host.ask(Patience::before(&host.ctx), || host.port().rehearse(&host.target, order)).await?;
     let mut changes = rehearsed.map_err(refused)?;
     changes.sort();
     Ok(changes)
@@ -178,7 +219,7 @@ async fn rehearse(host: &Host, order: &Order) -> Result<Vec<Change>, Failure> {
 
 /// Whether an installation that was decided in an earlier life, and not begun, would still be the same.
 async fn still_the_same(host: &Host, wishes: &Wishes, transaction: &Transaction) -> Result<(), Failure> {
-    let begun = host.ctx.memory.intents.contains_key(&host.key("install"));
+    let begun = host.ctx.memory.intents.contains_key(&host.key(INSTALL));
     if begun || transaction.changes.is_empty() {
         return Ok(());
     }
@@ -200,9 +241,7 @@ enum Installed {
     Not(Failure),
 }
 
-async fn carry_out(host: &Host, wishes: &Wishes, transaction: &Transaction) -> Result<Installed, Failure> {
-    let deed = || Deed::Install(transaction.order(wishes));
-    let end = host.job(errand("install", "the installation", true), deed).await?;
+async fn came_out(host: &Host, wishes: &Wishes, end: End) -> Result<Installed, Failure> {
     let failed = |ended: &Ended| failure("the installation failed", ended);
     let (interrupted, not) = match end {
         End::Ended(ended) => match ended.verdict {
@@ -240,46 +279,55 @@ async fn close(
     installed: Option<Installed>,
 ) -> Result<Done, Failure> {
     let after = host.manifest().await?;
-    let mut facts = host.then(|| host.port().facts(&host.target)).await?;
+    let facts = host.then(|| host.port().facts(&host.target)).await?;
     let (changed, open) = compare(transaction, &after);
     let verdict = judge(transaction, before, &after, &facts, installed, &changed, &open);
-    let mut outputs = json!({
-        "platform": transaction.platform,
-        "changed": changed,
-        "kept_back": transaction.kept_back,
-        "pending_reboot": facts.reboot_needed,
-        "rebooted": facts.boot_id != transaction.boot_id,
-        "boot_id": facts.boot_id,
-        "failed_units": facts.failed_units,
-        "automatic": transaction.automatic,
-    });
+    let mut outputs = transaction.told(&changed);
+    merge(&mut outputs, stands(transaction, &facts));
     if let Some(failure) = verdict {
         return failed(failure, outputs);
     }
+    match settle(host, transaction, facts, &outputs).await {
+        Ok(later) => merge(&mut outputs, later),
+        Err(failure) if transaction.changes.is_empty() => return Err(failure),
+        Err(failure) => {
+            return failed(failure.applied("the packages are installed, the reboot was not begun"), outputs);
+        }
+    }
+    Ok(Done { outputs: Some(outputs), ..Done::succeeded() })
+}
+
+/// Reboots where that is needed, and looks at what is still pending.
+async fn settle(
+    host: &Host,
+    transaction: &Transaction,
+    mut facts: Facts,
+    outputs: &Value,
+) -> Result<Value, Failure> {
     let may_reboot = host.inputs.text("reboot") != Some("NoReboot");
     let is_asked = host.ctx.memory.intents.contains_key(&host.key("reboot"));
     if may_reboot && (is_asked || !facts.reboot_needed.is_empty()) {
         // Known before it goes down: a host that never comes back has broken with these packages.
         let told = [(host.target.id.clone(), outputs.clone())].into();
         host.ctx.ledger.outputs(told).await?;
-        match host.reboot().await {
-            Ok(_) => {}
-            Err(failure @ Failure::Failed { .. }) => return failed(failure, outputs),
-            Err(other) => return Err(other),
-        }
+        host.reboot().await?;
         facts = host.then(|| host.port().facts(&host.target)).await?;
     }
     let pending = host.then(|| host.port().pending(&host.target)).await?;
-    let later = json!({
-        "missing": pending.len(),
-        "security": pending.iter().filter(|update| update.security).count(),
+    let mut later = stands(transaction, &facts);
+    let security = pending.iter().filter(|update| update.security).count();
+    merge(&mut later, json!({ "missing": pending.len(), "security": security }));
+    Ok(later)
+}
+
+/// How a host stands, for its outputs.
+fn stands(transaction: &Transaction, facts: &Facts) -> Value {
+    json!({
         "pending_reboot": facts.reboot_needed,
         "rebooted": facts.boot_id != transaction.boot_id,
         "boot_id": facts.boot_id,
         "failed_units": facts.failed_units,
-    });
-    merge(&mut outputs, later);
-    Ok(Done { outputs: Some(outputs), ..Done::succeeded() })
+    })
 }
 
 /// What of a transaction took place, and what did not.

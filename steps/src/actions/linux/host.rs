@@ -2,11 +2,13 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use runbook_engine::{
     outcome::{ErrorClass, Outcome},
     target::Target,
 };
 
+use super::past::Past;
 use crate::{
     action::{Failure, Inputs},
     context::{Context, StopReason},
@@ -24,6 +26,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2 * 60);
 /// with all checks of file systems may last.
 pub(super) const SILENCE: Duration = Duration::from_secs(30 * 60);
 
+/// A host that was spoken to, and lets nobody in or refuses sudo, is asked again for so long: while PAM, sudo or sssd are
+/// replaced, or right after a boot, both come and go.
+const REFUSED: Duration = Duration::from_secs(5 * 60);
+
 /// Pauses between two questions: a tenth of what has passed, within these bounds.
 const ASK_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
@@ -33,9 +39,16 @@ pub(super) struct Host {
     pub ctx: Context,
     pub target: Arc<Target>,
     pub inputs: Arc<Inputs>,
+    pub past: Arc<Past>,
 }
 
 impl Host {
+    /// A host of an attempt.
+    pub fn new(ctx: &Context, target: Arc<Target>, inputs: Arc<Inputs>) -> Self {
+        let past = Arc::new(Past::of(ctx, &target));
+        Self { ctx: ctx.clone(), target, inputs, past }
+    }
+
     pub fn port(&self) -> &dyn Linux {
         &*self.ctx.ports.linux
     }
@@ -45,13 +58,13 @@ impl Host {
         format!("{}/{what}", self.target.id)
     }
 
-    /// Asks something that only reads; again while it may be answered later, for at most `within`.
+    /// Asks something that only reads; again while it may be answered later, as long as that is borne.
     ///
     /// # Errors
     /// [`Failure::Detached`]. The last fault where it was not answered, or where the attempt must stop.
     pub async fn ask<T, F>(
         &self,
-        within: Duration,
+        mut patience: Patience,
         mut call: impl FnMut() -> F,
     ) -> Result<Result<T, Fault>, Failure>
     where
@@ -61,15 +74,13 @@ impl Host {
         loop {
             let fault = match call().await {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(fault) if !passes(fault.kind) => return Ok(Err(fault)),
                 Err(fault) => fault,
             };
-            let passed = passed(&self.ctx, began);
-            if passed >= within || self.ctx.stopping() != StopReason::None {
+            if !patience.bears(&self.ctx, &fault) || self.ctx.stopping() != StopReason::None {
                 return Ok(Err(fault));
             }
             tracing::debug!(host = %self.target.id, call = fault.call, "asking again later");
-            self.ctx.sleep(pause(passed)).await;
+            self.ctx.sleep(pause(passed(&self.ctx, began))).await;
             if self.ctx.stopping() == StopReason::Detach {
                 return Err(Failure::Detached);
             }
@@ -84,7 +95,7 @@ impl Host {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.ask(PATIENCE, call).await?.map_err(|fault| not_begun(&fault))
+        self.ask(Patience::before(&self.ctx), call).await?.map_err(|fault| not_begun(&fault))
     }
 
     /// The same after something was done to it.
@@ -95,7 +106,7 @@ impl Host {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.ask(SILENCE, call).await?.map_err(|fault| match passes(fault.kind) {
+        self.ask(Patience::after(&self.ctx), call).await?.map_err(|fault| match passes(fault.kind) {
             true => Failure::Failed {
                 outcome: Outcome::Unreachable,
                 class: ErrorClass::Failed,
@@ -103,6 +114,60 @@ impl Host {
             },
             false => Failure::failed(said(&fault)),
         })
+    }
+}
+
+/// How long faults in a row are borne.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Of a host that does not answer.
+    silence: Duration,
+    /// Of one that lets nobody in.
+    refusal: Duration,
+    heard: Timestamp,
+    refused: Option<Timestamp>,
+}
+
+impl Patience {
+    /// With a host that nothing was done to.
+    pub fn before(ctx: &Context) -> Self {
+        Self { silence: PATIENCE, refusal: Duration::ZERO, heard: ctx.now(), refused: None }
+    }
+
+    /// With one that something was done to.
+    pub fn after(ctx: &Context) -> Self {
+        Self { silence: SILENCE, refusal: REFUSED, heard: ctx.now(), refused: None }
+    }
+
+    /// The host answered.
+    pub fn answered(&mut self, ctx: &Context) {
+        (self.heard, self.refused) = (ctx.now(), None);
+    }
+
+    /// When it answered last, or was asked first.
+    pub fn heard(&self) -> Timestamp {
+        self.heard
+    }
+
+    /// What is over is waited for no longer than a refusal is.
+    pub fn hurry(&mut self) {
+        self.silence = self.silence.min(REFUSED);
+    }
+
+    /// Whether it is worth asking again after this fault.
+    pub fn bears(&mut self, ctx: &Context, fault: &Fault) -> bool {
+        let heard = passed(ctx, self.heard) < self.silence;
+        if passes(fault.kind) {
+            self.refused = None;
+            return heard;
+        }
+        // What the host itself cannot do, it cannot do later either.
+        let elsewhere = fault.kind == FaultKind::Target && fault.call == CONNECT;
+        if fault.kind != FaultKind::Denied && !elsewhere {
+            return false;
+        }
+        let since = *self.refused.get_or_insert(ctx.now());
+        heard && passed(ctx, since) < self.refusal
     }
 }
 
@@ -142,8 +207,8 @@ pub(super) fn left_alone(cause: impl Into<String>) -> Failure {
 pub(super) fn not_stopping(ctx: &Context) -> Result<(), Failure> {
     match ctx.stopping() {
         StopReason::None => Ok(()),
-        StopReason::TimedOut => Err(left_alone("the time was over before anything was begun")),
-        StopReason::Cancelled => Err(left_alone("the run was cancelled before anything was begun")),
+        StopReason::TimedOut => Err(left_alone("the time was over before it was begun")),
+        StopReason::Cancelled => Err(left_alone("the run was cancelled before it was begun")),
         StopReason::Detach => Err(Failure::Detached),
     }
 }
@@ -154,7 +219,7 @@ pub(super) fn passes(kind: FaultKind) -> bool {
 }
 
 /// How long it has been.
-pub(super) fn passed(ctx: &Context, since: jiff::Timestamp) -> Duration {
+pub(super) fn passed(ctx: &Context, since: Timestamp) -> Duration {
     Duration::try_from(ctx.now().duration_since(since)).unwrap_or_default()
 }
 
@@ -181,7 +246,17 @@ where
         ctx.ledger.looked_up().await?;
     }
     fan_out(ctx, work.targets, ctx.settings.concurrency, |target, inputs| {
-        course(Host { ctx: ctx.clone(), target, inputs })
+        let host = Host::new(ctx, target, inputs);
+        let past = Arc::clone(&host.past);
+        let course = course(host);
+        async move {
+            let mut done = course.await?;
+            // Whatever came after its last job only looked at it.
+            if done.report.outcome == Outcome::Succeeded {
+                done.report.finished_at = done.report.finished_at.or(past.ended());
+            }
+            Ok(done)
+        }
     })
     .await?;
     Ok(serde_json::Value::Null)

@@ -11,9 +11,13 @@ use runbook_engine::{
     outcome::{ErrorClass, Outcome},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::host::{Host, PATIENCE, SILENCE, left_alone, not_begun, not_stopping, passed, passes, pause};
+use super::{
+    host::{Host, Patience, left_alone, not_begun, not_stopping, passed, pause},
+    log::{self, Heard},
+};
 use crate::{
     action::{Failure, Work},
     context::{Context, Intent, StopReason},
@@ -67,6 +71,23 @@ pub(super) enum End {
     },
 }
 
+/// What the journal keeps of a job that came to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// How.
+    pub end: End,
+    /// What it printed: `runbook logs` shows it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub log: String,
+}
+
+impl Kept {
+    /// Reads a checkpoint; none where it is something else.
+    pub fn read(checkpoint: &Value) -> Option<Self> {
+        Self::deserialize(checkpoint).ok()
+    }
+}
+
 impl Host {
     /// Does something on the host, or takes up what an earlier life began. How it ended is in the journal then, and
     /// nowhere else.
@@ -76,22 +97,30 @@ impl Host {
     pub async fn job(&self, errand: Errand, deed: impl FnOnce() -> Deed + Send) -> Result<End, Failure> {
         let key = self.key(errand.what);
         let token = self.token(errand.what);
-        let kept = self.ctx.recall(&key).and_then(|kept| serde_json::from_value(kept.clone()).ok());
-        let end = match kept {
-            Some(end) => end,
+        let kept = match self.ctx.recall(&key).and_then(Kept::read) {
+            Some(kept) => kept,
             None => {
+                let intent = self.ctx.memory.intents.get(&key);
+                let since = intent.map_or_else(|| self.ctx.now(), |intent| intent.at);
                 self.begin(errand, &key, &token, deed).await?;
-                let end = self.wait(errand, &token).await?;
-                let kept = serde_json::to_value(&end).map_err(|error| Failure::failed(error.to_string()))?;
-                self.ctx.ledger.checkpoint(&key, kept).await?;
-                end
+                self.past.has_begun(errand.what);
+                let mut kept = self.wait(errand, &token).await?;
+                if let End::Ended(ended) = &mut kept.end {
+                    // By the host's clock, which may be wrong: it ended after it was begun, and before we heard of it.
+                    ended.ended_at = ended.ended_at.map(|at| at.max(since).min(self.ctx.now()));
+                }
+                let value =
+                    serde_json::to_value(&kept).map_err(|error| Failure::failed(error.to_string()))?;
+                self.ctx.ledger.checkpoint(&key, value).await?;
+                self.past.has_ended(&kept.end);
+                kept
             }
         };
         if let Err(why) = self.port().forget(&self.target, &token).await {
             // Nobody will ask for it again.
             tracing::debug!(%why, "the traces of a job could not be deleted");
         }
-        Ok(end)
+        Ok(kept.end)
     }
 
     /// The token of a job of this attempt.
@@ -110,10 +139,14 @@ impl Host {
         let ctx = &self.ctx;
         // A first life need not ask: the token is its own.
         let known = ctx.memory.intents.contains_key(key);
+        // When a start was sent whose answer nobody has; one of an earlier life, before this one.
+        let mut sent = known.then(|| ctx.now());
         if known && self.is_there(errand, token).await? {
             return Ok(());
         }
-        not_stopping(ctx)?;
+        if let Err(left) = not_stopping(ctx) {
+            return self.unless_it_arrives(errand, token, sent, left).await;
+        }
         let job = linux::Job {
             token: token.to_owned(),
             run: ctx.run.to_string(),
@@ -126,35 +159,68 @@ impl Host {
             ctx.ledger.intent(Intent { key, call: CALL, token, targets, makes: errand.makes }).await?;
         }
         let began = ctx.now();
+        let mut patience = if self.past.changed_it() { Patience::after(ctx) } else { Patience::before(ctx) };
         loop {
             let fault = match self.port().start(&self.target, &job).await {
                 Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
-            match fault.kind {
-                FaultKind::Ambiguous if self.is_there(errand, token).await? => return Ok(()),
-                FaultKind::Ambiguous | FaultKind::Throttled => {}
-                FaultKind::NotSent if passed(ctx, began) < PATIENCE => {}
-                FaultKind::Busy if passed(ctx, began) < errand.waits => {}
-                FaultKind::Busy => return Err(busy(&fault)),
-                _ => return Err(not_begun(&fault)),
+            let not = match fault.kind {
+                FaultKind::Ambiguous => {
+                    sent = Some(ctx.now());
+                    if self.is_there(errand, token).await? {
+                        return Ok(());
+                    }
+                    None
+                }
+                FaultKind::Throttled => None,
+                FaultKind::Busy if passed(ctx, began) < errand.waits => {
+                    patience.answered(ctx);
+                    None
+                }
+                FaultKind::Busy => Some(busy(&fault)),
+                _ if patience.bears(ctx, &fault) => None,
+                _ => Some(not_begun(&fault)),
+            };
+            if let Some(not) = not {
+                return self.unless_it_arrives(errand, token, sent, not).await;
             }
             let time = if fault.kind == FaultKind::Busy { pause(passed(ctx, began)) } else { PAUSE };
             ctx.sleep(time).await;
-            match ctx.stopping() {
-                StopReason::None => {}
-                StopReason::Detach => return Err(Failure::Detached),
-                _ if fault.kind == FaultKind::Busy => return Err(busy(&fault)),
-                StopReason::TimedOut => return Err(not_begun(&fault)),
-                StopReason::Cancelled => return Err(left_alone("the run was cancelled before it was begun")),
-            }
+            let not = match ctx.stopping() {
+                StopReason::None => continue,
+                StopReason::Detach => Failure::Detached,
+                _ if fault.kind == FaultKind::Busy => busy(&fault),
+                StopReason::TimedOut => not_begun(&fault),
+                StopReason::Cancelled => left_alone("the run was cancelled before it was begun"),
+            };
+            return self.unless_it_arrives(errand, token, sent, not).await;
         }
+    }
+
+    /// A start whose answer nobody has may still be on its way: only when it would have arrived, and is not there, the
+    /// job was not begun.
+    async fn unless_it_arrives(
+        &self,
+        errand: Errand,
+        token: &str,
+        sent: Option<Timestamp>,
+        not: Failure,
+    ) -> Result<(), Failure> {
+        let (Some(sent), Failure::Failed { .. }) = (sent, &not) else { return Err(not) };
+        let settle = self.ctx.settings.settle;
+        while passed(&self.ctx, sent) < settle {
+            let left = settle - passed(&self.ctx, sent);
+            self.rest(left, self.ctx.stopping()).await?;
+        }
+        if self.is_there(errand, token).await? { Ok(()) } else { Err(not) }
     }
 
     /// Whether the job was started.
     async fn is_there(&self, errand: Errand, token: &str) -> Result<bool, Failure> {
         let began = self.ctx.now();
-        match self.ask(SILENCE, || self.port().progress(&self.target, token)).await? {
+        let patience = Patience::after(&self.ctx);
+        match self.ask(patience, || self.port().progress(&self.target, token)).await? {
             Ok(Progress::Absent) => Ok(false),
             Ok(_) => Ok(true),
             Err(fault) => Err(self.silent(errand, began, &fault)),
@@ -162,22 +228,26 @@ impl Host {
     }
 
     /// Waits until a started job ended. When the run is cancelled it goes on: a change ends by itself.
-    async fn wait(&self, errand: Errand, token: &str) -> Result<End, Failure> {
+    async fn wait(&self, errand: Errand, token: &str) -> Result<Kept, Failure> {
         let ctx = &self.ctx;
         let began = ctx.now();
-        let (mut heard, mut known) = (began, StopReason::None);
+        let mut patience = Patience::after(ctx);
+        let mut known = StopReason::None;
         let mut over: Option<Timestamp> = None;
-        let mut ending = false;
+        let (mut ending, mut asked_to_end) = (false, false);
+        let mut heard = Heard::default();
         loop {
             match self.port().progress(&self.target, token).await {
-                Ok(Progress::Ended(_)) if ending => return Ok(End::Stopped),
-                Ok(Progress::Ended(ended)) => return Ok(End::Ended(told(errand, ended))),
-                Ok(Progress::Lost { .. }) if ending => return Ok(End::Stopped),
-                Ok(Progress::Lost { rebooted }) => return Ok(End::Lost { rebooted }),
+                Ok(Progress::Ended(ended)) => return Ok(kept(errand, ended, ending)),
+                Ok(Progress::Lost { .. }) if ending => return Ok(heard.kept(End::Stopped)),
+                Ok(Progress::Lost { rebooted }) => return Ok(heard.kept(End::Lost { rebooted })),
                 // It was started, so its traces have been deleted from outside.
-                Ok(Progress::Absent) => return Ok(End::Lost { rebooted: false }),
-                Ok(Progress::Running { .. }) => {
-                    heard = ctx.now();
+                Ok(Progress::Absent) => return Ok(heard.kept(End::Lost { rebooted: false })),
+                Ok(Progress::Running { last }) => {
+                    patience.answered(ctx);
+                    if let Some(line) = last.filter(|line| heard.is_new(line)) {
+                        ctx.ledger.heard(&self.target.id, &line);
+                    }
                     if let Some(since) = over {
                         let limit = if errand.may_be_ended { ENDING } else { GRACE };
                         if passed(ctx, since) >= limit {
@@ -186,22 +256,25 @@ impl Host {
                     }
                 }
                 Err(fault) => {
-                    let silent = passed(ctx, heard) >= SILENCE || over.is_some() || !passes(fault.kind);
-                    if silent {
-                        return Err(self.silent(errand, heard, &fault));
+                    if !patience.bears(ctx, &fault) {
+                        return Err(self.silent(errand, patience.heard(), &fault));
                     }
                 }
             }
-            if over.is_some() && errand.may_be_ended && !ending {
+            if over.is_some() && errand.may_be_ended && !asked_to_end {
                 ending = true;
-                if let Err(why) = self.port().end(&self.target, token).await {
-                    tracing::warn!(%why, "a job whose time is over could not be ended");
+                match self.port().end(&self.target, token).await {
+                    Ok(()) => {
+                        asked_to_end = true;
+                        continue;
+                    }
+                    Err(why) => tracing::warn!(%why, "a job whose time is over could not be ended"),
                 }
-                continue;
             }
             known = self.rest(pause(passed(ctx, began)), known).await?;
             if known == StopReason::TimedOut && over.is_none() {
                 over = Some(ctx.now());
+                patience.hurry();
             }
         }
     }
@@ -241,12 +314,14 @@ pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }
 
-/// What the journal keeps of an end. What a package manager prints is much, and said in its cause.
-fn told(errand: Errand, mut ended: Ended) -> Ended {
+/// What the journal keeps of a job that ended. What it prints for later steps is no part of its log.
+fn kept(errand: Errand, mut ended: Ended, stopped: bool) -> Kept {
+    let stdout = if errand.talks { "" } else { ended.stdout.as_str() };
+    let log = log::of(stdout, &ended.stderr);
     if !errand.talks {
         (ended.stdout, ended.stderr) = (String::new(), String::new());
     }
-    ended
+    Kept { end: if stopped { End::Stopped } else { End::Ended(ended) }, log }
 }
 
 /// Asks for everything that earlier lives may have started, each host beside the others. A host that does not answer is
@@ -265,10 +340,12 @@ pub(super) async fn look_up(ctx: &Context, work: &Work) -> Result<(), Failure> {
         if tokens.is_empty() {
             continue;
         }
-        let host = Host { ctx: ctx.clone(), target: target.clone(), inputs: inputs.clone() };
+        let host = Host::new(ctx, target.clone(), inputs.clone());
         asking.spawn(async move {
             for token in tokens {
-                host.ask(PATIENCE, || host.port().progress(&host.target, &token)).await?.ok();
+                host.ask(Patience::before(&host.ctx), || host.port().progress(&host.target, &token))
+                    .await?
+                    .ok();
             }
             Ok(())
         });

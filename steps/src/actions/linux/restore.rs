@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     backup::{PACKAGES, planned_method},
     forbidden::forbidden,
-    host::{Host, SILENCE, each},
+    host::{Host, Patience, each},
     job::End,
     kept::Kept,
     kernel,
@@ -121,11 +121,18 @@ async fn course(host: &Host) -> Result<Done, Failure> {
     }
     // A job that an earlier step began may still run, and must end before anything is looked at.
     host.barrier().await?;
-    match &backup.packages {
+    let done = match &backup.packages {
         Some(manifest) if backup.is_by_packages() => by_packages(host, &backup, manifest).await,
         _ => by_snapshot(host, &backup).await,
-    }
+    };
+    done.map_err(|failure| match BACK.iter().any(|what| host.past.began(what)) {
+        true => failure.applied("it was on its way back"),
+        false => failure,
+    })
 }
+
+/// The jobs that bring a host back.
+const BACK: [&str; 3] = ["back", "revert", "repair-before"];
 
 /// What goes back, as the journal keeps it from before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -187,7 +194,8 @@ async fn prepare(host: &Host, backup: &Kept, manifest: &Manifest) -> Result<Retu
         return Ok(back);
     }
     let order = order(backup, &back);
-    let rehearsed = host.ask(SILENCE, || host.port().rehearse(&host.target, &order)).await?;
+    let rehearsed =
+        host.ask(Patience::after(&host.ctx), || host.port().rehearse(&host.target, &order)).await?;
     let rehearsed = rehearsed.map_err(|fault| {
         Failure::failed(format!(
             "nothing was done: the package manager refuses to go back: {}",

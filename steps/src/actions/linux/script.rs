@@ -116,7 +116,7 @@ async fn course(host: &Host) -> Result<Done, Failure> {
             return Err(Failure::unknown("the script was killed on the host, and nobody saw its end"));
         }
     };
-    let mut report = if ended.code == 0 {
+    let report = if ended.code == 0 {
         Report::succeeded()
     } else {
         let words = last_words(&ended.stderr, &ended.cause);
@@ -124,7 +124,6 @@ async fn course(host: &Host) -> Result<Done, Failure> {
         let cause = format!("the script exited with {}{words}", ended.code);
         Report::failed(Outcome::Failed, ErrorClass::Failed, cause)
     };
-    report.finished_at = ended.ended_at;
     let outputs = json!({ "stdout": ended.stdout.trim(), "exit_code": ended.code });
     Ok(Done { report, outputs: Some(outputs) })
 }

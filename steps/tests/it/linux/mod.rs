@@ -1,8 +1,11 @@
 //! The actions on hosts of our own, in the simulated world: straight on, with faults, and crashed at every point.
 
 mod backup;
+mod between;
 mod compliance;
+mod late;
 mod patch;
+mod patch_broken_off;
 mod patchset;
 mod reboot;
 mod restore;

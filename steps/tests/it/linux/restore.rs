@@ -186,6 +186,21 @@ async fn a_snapshot_that_did_not_bring_the_packages_back_is_no_way_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_counts_is_when_the_host_was_back() {
+    let (world, backups) = patched(BAD, "{ kind: cut_off, job: install-back, after: 20m }", "packages").await;
+    let began = world.ports().clock.now();
+    let back = back(&world, &backups, "auto");
+    assert_eq!(run(&Restore::default(), &back).await, ["succeeded"; 3]);
+    assert!(world.ports().clock.now().duration_since(began).as_mins() >= 20);
+    // It reboots then: that is its last job.
+    let reboot =
+        |job: &str| world.calls().effects("ssh:start").any(|call| call.resource.as_deref() == Some(job));
+    assert!(reboot("reboot"));
+    let ended = back.journal.recorded().reports["box-1"].finished_at.expect("a time");
+    assert!(ended <= world.ports().clock.now());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_strategy_that_the_backup_does_not_hold_is_refused() {
     let (world, backups) = patched(BAD, "", "packages").await;
     let back = back(&world, &backups, "snapshot");
