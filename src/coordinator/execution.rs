@@ -96,6 +96,7 @@ pub(super) fn begin(
     facts: &mut Vec<Event>,
 ) -> Result<Execution, NoInputs> {
     let task = live.task(&attempt.task);
+    let effect = task.effect;
     let work = match task.targets {
         Some(_) => targets_work(live, task, attempt, &around.secrets, facts),
         None => whole_work(live, task, attempt, &around.secrets, facts),
@@ -111,6 +112,7 @@ pub(super) fn begin(
         attempt: attempt.number,
         resumed: attempt.resumed,
         stage: attempt.task.stage().to_owned(),
+        effect,
         stage_began: live.stage_began(attempt.task.stage(), around.outside.ports().clock.now()),
         store: Arc::clone(&around.store),
         deadline: attempt.deadline,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use runbook_engine::{ids::TaskName, run::RenderError};
+use runbook_engine::{ids::TaskName, outcome::Effect, run::RenderError};
 use runbook_steps::{
     action::{Action, Failure, Inputs, Work},
     catalog::Actions,
@@ -92,6 +92,7 @@ fn context(live: &Live, notice: &Notice, around: &Surroundings) -> Context {
         attempt: 1,
         resumed: false,
         stage: "notify".to_owned(),
+        effect: Effect::Reads,
         stage_began: live.last_at,
         store: Arc::clone(&around.store),
         deadline: Timestamp::MAX,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     artifact::{Artifact, Makes},
     ids::{RunId, TargetId, TaskName},
+    outcome::Effect,
     run::event::Report,
 };
 use serde_json::Value;
@@ -82,6 +83,8 @@ pub struct Context {
     pub resumed: bool,
     /// The stage: the first part of the task's name.
     pub stage: String,
+    /// What the step does to machines, by its action or by its author.
+    pub effect: Effect,
     /// When the first task of the stage began, as the journal has it.
     pub stage_began: Timestamp,
     /// The id of the state folder: the tag `runbook:store`.

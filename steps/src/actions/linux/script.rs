@@ -10,8 +10,9 @@ use runbook_engine::{
 use serde_json::{Value, json};
 
 use super::{
-    host::{Host, PATIENCE, each},
+    host::{Host, each},
     job::{End, Errand},
+    stages::errand,
 };
 use crate::{
     action::{Action, Failure, Work},
@@ -87,15 +88,9 @@ impl Action for Script {
 }
 
 async fn course(host: &Host) -> Result<Done, Failure> {
-    let errand = Errand {
-        what: "script",
-        words: "the script",
-        exclusive: false,
-        may_be_ended: true,
-        talks: true,
-        waits: PATIENCE,
-        makes: None,
-    };
+    // What may change the host is one job at a time there: a restore waits for its end, however long it is not heard of.
+    let exclusive = host.ctx.effect.may_change();
+    let errand = Errand { may_be_ended: true, talks: true, ..errand("script", "the script", exclusive) };
     let inputs = &host.inputs;
     let script = inputs.required_text("script")?.to_owned();
     let deed = || Deed::Script {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     connection::Connection,
     ids::{GroupName, RunId, TargetId, TaskName},
+    outcome::Effect,
     target::{Home, Target},
 };
 use runbook_steps::{
@@ -35,6 +36,8 @@ pub struct Attempt {
     pub settings: Settings,
     /// How long it may take.
     pub timeout: Duration,
+    /// What its step does to machines.
+    pub effect: Effect,
     /// The how manieth of its task it is.
     pub number: u32,
     /// Its journal.
@@ -55,6 +58,7 @@ impl Attempt {
             ports,
             settings: Settings { settle: Duration::from_secs(1), ..Settings::default() },
             timeout: Duration::from_secs(3600),
+            effect: Effect::Unknown,
             number: 1,
             journal: Arc::default(),
             stop: watch::Sender::new(StopReason::None),
@@ -127,6 +131,7 @@ impl Attempt {
             attempt: self.number,
             resumed,
             stage: "production".into(),
+            effect: self.effect,
             stage_began: self.began,
             store: "store".into(),
             deadline: self.ports.clock.now().checked_add(self.timeout).expect("a deadline"),

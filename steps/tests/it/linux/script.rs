@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use runbook_engine::outcome::{ErrorClass, Outcome};
-use runbook_steps::{actions::linux::script::Script, context::StopReason};
+use runbook_engine::outcome::{Effect, ErrorClass, Outcome};
+use runbook_steps::{
+    actions::linux::script::Script,
+    context::StopReason,
+    ports::linux::{Deed, Job},
+};
 use serde_json::json;
 
 use super::{attempt, jobs, run, survives, world};
@@ -41,6 +45,33 @@ async fn hosts_that_are_not_reached_were_not_begun() {
     assert_eq!(said[2], "failed: sudo wants a password on box-3");
     let recorded = attempt.journal.recorded();
     assert!(recorded.reports.values().all(|report| report.class == Some(ErrorClass::Undeliverable)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_change_a_host_is_not_done_beside_another_job() {
+    let runs = |token: &str| Job {
+        token: token.to_owned(),
+        run: "9z9z".into(),
+        exclusive: true,
+        deed: Deed::Refresh { lock_wait: Duration::from_secs(1) },
+    };
+    for (effect, waits) in [(Effect::Unknown, true), (Effect::Changes, true), (Effect::Reads, false)] {
+        let world = super::world_of("durations: { scan: 30m }", "");
+        for target in super::hosts() {
+            world
+                .ports()
+                .linux
+                .start(&target, &runs(&format!("other-{}", target.name)))
+                .await
+                .expect("it starts");
+        }
+        let mut attempt = attempt(&world, json!({ "script": "true" }));
+        attempt.effect = effect;
+        let began = world.ports().clock.now();
+        assert_eq!(run(&Script::default(), &attempt).await, ["succeeded"; 3]);
+        let took = world.ports().clock.now().duration_since(began).as_mins();
+        assert_eq!(took >= 30, waits, "{effect:?} took {took} minutes");
+    }
 }
 
 #[tokio::test(start_paused = true)]
