@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use runbook::view::{
-    estimate,
-    paint::Paint,
-    stages::{Stage, Stages},
-    waits,
-    words::moment,
+use runbook::{
+    coordinator::observer::Heard,
+    view::{
+        estimate,
+        logs::visible,
+        paint::Paint,
+        stages::{Stage, Stages},
+        waits,
+        words::moment,
+    },
 };
 use runbook_engine::run::Run;
 
@@ -22,6 +26,7 @@ pub struct Progress {
     stages: Stages,
     bars: Vec<ProgressBar>,
     waiting: ProgressBar,
+    heard: ProgressBar,
     paint: Paint,
     drawn: Option<Instant>,
 }
@@ -49,7 +54,10 @@ impl Progress {
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let waiting = all.add(ProgressBar::new_spinner().with_style(style));
         waiting.enable_steady_tick(Duration::from_millis(120));
-        Self { all, stages, bars, waiting, paint, drawn: None }
+        let style =
+            ProgressStyle::with_template("  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let heard = all.add(ProgressBar::new_spinner().with_style(style));
+        Self { all, stages, bars, waiting, heard, paint, drawn: None }
     }
 
     /// Prints something above the bars.
@@ -71,9 +79,16 @@ impl Progress {
         self.waiting.set_message(waiting(run, now));
     }
 
+    /// Shows what a machine printed last.
+    pub fn heard(&mut self, heard: &Heard) {
+        let line = visible(&format!("{} on {}: {}", heard.task, heard.target, heard.line));
+        self.heard.set_message(self.paint.dim(&line));
+    }
+
     /// Takes the bars away: the last page says more.
     pub fn finish(self) {
         self.waiting.finish_and_clear();
+        self.heard.finish_and_clear();
         for bar in self.bars {
             bar.finish_and_clear();
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use runbook::{
-    coordinator::observer::Observer,
+    coordinator::observer::{Heard, Observer},
     view::{
         event_line::{Teller, Weight},
         paint::Paint,
@@ -61,6 +61,12 @@ impl Observer for Watch<'_> {
             progress.above(|| self.screen.data(&text));
         }
         progress.update(run, at);
+    }
+
+    fn heard(&mut self, heard: &Heard) {
+        if let Some(progress) = &mut self.progress {
+            progress.heard(heard);
+        }
     }
 
     fn notice(&mut self, text: &str) {

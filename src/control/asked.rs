@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use runbook_engine::{ids::RunId, plan::Plan};
 use runbook_state::store::{Entry, RunRow};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{
     order::{Order, Told},
     peer::Peer,
 };
 use crate::artifacts::books::Books;
-use crate::coordinator::{live::Progress, refused::Refused};
+use crate::coordinator::{live::Progress, observer::Heard, refused::Refused};
 
 /// What a client asks, as it goes through the socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub(crate) enum Answered {
         entries: Vec<Entry>,
         /// How far it gets, while this process advances it.
         progress: Option<watch::Receiver<Progress>>,
+        /// What machines print meanwhile.
+        heard: Option<broadcast::Receiver<Heard>>,
     },
     /// It is durable.
     Told(Told),

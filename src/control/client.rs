@@ -269,7 +269,7 @@ impl Holder {
     }
 
     fn ask(&mut self, ask: Ask, follow: bool) -> Result<(), Refused> {
-        let mut bytes = serde_json::to_vec(&Request { version: VERSION, ask, follow })
+        let mut bytes = serde_json::to_vec(&Request { version: VERSION, ask, follow, hear: follow })
             .map_err(|error| broken(error.into()))?;
         bytes.push(b'\n');
         self.out.write_all(&bytes).map_err(broken)
@@ -377,6 +377,7 @@ fn watch(
                 watched = Some(Watched::new(row.run.clone(), Arc::new(*plan), from)?);
             }
             (Some(Line::Entry { entry }), Some(watched)) => watched.entry(&entry, observer)?,
+            (Some(Line::Heard { heard }), _) => observer.heard(&heard),
             (Some(Line::Report { report }), _) => return Ok(Watch::Ended(report)),
             (None, Some(watched)) => return Ok(Watch::Ended(watched.abandoned())),
             (None, None) => return Err(Refused::Stopping),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{asked::Ask, order::Told};
 use crate::artifacts::books::Books;
-use crate::coordinator::{exit::ExitReport, refused::RefusedLine};
+use crate::coordinator::{exit::ExitReport, observer::Heard, refused::RefusedLine};
 
 /// The version of what follows. A client of another one is refused.
 pub(super) const VERSION: u32 = 1;
@@ -25,6 +25,9 @@ pub(super) struct Request {
     /// Journals: go on sending entries until this process is done with the run.
     #[serde(default)]
     pub follow: bool,
+    /// And what machines print meanwhile.
+    #[serde(default)]
+    pub hear: bool,
 }
 
 /// A line of an answer. Each answer ends with [`Line::End`], [`Line::Refused`], or the end of the connection.
@@ -39,6 +42,8 @@ pub(super) enum Line {
     Plan { plan: Box<Plan> },
     /// An entry of the journal.
     Entry { entry: Box<Entry> },
+    /// A machine printed this; only for those who asked to hear it.
+    Heard { heard: Heard },
     /// The order is durable.
     Told { told: Told },
     /// The process advances the run.

@@ -16,7 +16,7 @@ use tokio::{
         UnixListener, UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::{mpsc::UnboundedSender, oneshot},
+    sync::{broadcast, mpsc::UnboundedSender, oneshot},
     task::AbortHandle,
 };
 
@@ -27,7 +27,9 @@ use super::{
     protocol::{LONGEST_PLAN, LONGEST_REQUEST, Line, Request, VERSION},
 };
 use crate::coordinator::{
+    live::Progress,
     message::Message,
+    observer::Heard,
     refused::{Refused, RefusedLine},
 };
 
@@ -161,7 +163,9 @@ impl Client {
                 return self.refuse(&bad_request("the two programs are of different versions")).await;
             }
             match request.ask {
-                Ask::Journal { run, from, plan } => self.journal(run, from, plan, request.follow).await?,
+                Ask::Journal { run, from, plan } => {
+                    self.journal(run, from, plan, request.follow, request.hear).await?;
+                }
                 ask => match self.ask(ask).await {
                     Ok(answered) => self.answer(answered).await?,
                     Err(refused) => self.refuse(&refused).await?,
@@ -194,14 +198,25 @@ impl Client {
         self.send(&Line::End).await
     }
 
-    async fn journal(&mut self, run: Option<String>, from: u64, plan: bool, follow: bool) -> io::Result<()> {
+    async fn journal(
+        &mut self,
+        run: Option<String>,
+        from: u64,
+        plan: bool,
+        follow: bool,
+        hear: bool,
+    ) -> io::Result<()> {
         let mut next = from.max(1);
+        let mut hearing: Option<broadcast::Receiver<Heard>> = None;
         let mut first = true;
         let mut run = run;
         loop {
             let ask = Ask::Journal { run: run.clone(), from: next, plan: plan && first };
             let (row, plan, entries, progress) = match self.ask(ask).await {
-                Ok(Answered::Journal { row, plan, entries, progress }) => (row, plan, entries, progress),
+                Ok(Answered::Journal { row, plan, entries, progress, heard }) => {
+                    hearing = hearing.or(heard.filter(|_| hear));
+                    (row, plan, entries, progress)
+                }
                 Ok(_) => return Ok(()),
                 Err(refused) => return self.refuse(&refused).await,
             };
@@ -218,9 +233,19 @@ impl Client {
             }
             first = false;
             let Some(mut progress) = progress.filter(|_| follow) else { return self.send(&Line::End).await };
-            let known = progress.wait_for(|progress| progress.seq >= next || progress.report.is_some()).await;
+            let known = loop {
+                let further = async {
+                    let is_further = |known: &Progress| known.seq >= next || known.report.is_some();
+                    progress.wait_for(is_further).await.map(|known| known.clone())
+                };
+                tokio::select! {
+                    biased;
+                    known = further => break known,
+                    heard = line_of(&mut hearing) => self.send(&Line::Heard { heard }).await?,
+                }
+            };
             // The coordinator is gone: so is the rest.
-            let Ok(known) = known.map(|progress| progress.clone()) else { return Ok(()) };
+            let Ok(known) = known else { return Ok(()) };
             if let Some(report) = known.report.filter(|_| known.seq < next) {
                 self.send(&Line::Report { report }).await?;
                 return self.send(&Line::End).await;
@@ -237,6 +262,19 @@ impl Client {
         bytes.push(b'\n');
         self.out.write_all(&bytes).await
     }
+}
+
+/// The next line of a machine; never one where nobody hears.
+async fn line_of(hearing: &mut Option<broadcast::Receiver<Heard>>) -> Heard {
+    while let Some(lines) = hearing {
+        match lines.recv().await {
+            Ok(heard) => return heard,
+            // Some are lost.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => *hearing = None,
+        }
+    }
+    std::future::pending().await
 }
 
 fn bad_request(why: &str) -> Refused {

@@ -105,6 +105,14 @@ impl Coordinator<'_> {
                     }));
                 }
             }
+            Message::Heard(run, mut heard) => {
+                if let Some(live) = self.runs.get(&run) {
+                    self.around.secrets.mask().text(&mut heard.line);
+                    self.observer.heard(&heard);
+                    // Nobody may follow.
+                    let _ = live.heard.send(heard);
+                }
+            }
             Message::Asked(asked) => self.hear(asked),
             Message::Close => self.closed = true,
         }

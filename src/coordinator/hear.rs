@@ -88,6 +88,7 @@ impl Coordinator<'_> {
             plan: if plan { Some(Box::new(self.store.plan(&row.run)?)) } else { None },
             entries: self.store.entries(&row.run, from)?,
             progress: self.runs.get(&row.run).map(|live| live.progress.subscribe()),
+            heard: self.runs.get(&row.run).map(|live| live.heard.subscribe()),
             row: Box::new(row.clone()),
         })
     }

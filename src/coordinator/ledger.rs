@@ -19,7 +19,10 @@ use runbook_steps::{
 use serde_json::Value;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use super::message::{Answer, Fact, Message};
+use super::{
+    message::{Answer, Fact, Message},
+    observer::Heard,
+};
 
 /// The ledger of one attempt.
 pub(super) struct AttemptLedger {
@@ -102,6 +105,13 @@ impl Ledger for AttemptLedger {
 
     fn finished_at(&self, at: Timestamp) {
         let _ = self.finished_at.set(at);
+    }
+
+    fn heard(&self, target: &TargetId, line: &str) {
+        let (task, target) = (self.task.clone(), self.planned(target.clone()));
+        let heard = Heard { task, target, line: line.to_owned() };
+        // A coordinator that is gone shows nothing any more.
+        let _ = self.queue.send(Message::Heard(self.run.clone(), heard));
     }
 }
 

@@ -13,9 +13,11 @@ use runbook_engine::{
     target::Target,
 };
 use runbook_state::store::RunRow;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
-use super::{execution::Execution, exit::ExitReport, holds, message::Fact, way_back::WaysBack};
+use super::{
+    execution::Execution, exit::ExitReport, holds, message::Fact, observer::Heard, way_back::WaysBack,
+};
 
 /// How far the journal of a run has got, for those who follow it.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,9 @@ pub(crate) struct Progress {
     /// This process is done with the run.
     pub report: Option<ExitReport>,
 }
+
+/// So many lines of machines wait for a follower who is slow; older ones are lost to it.
+const LINES: usize = 256;
 
 /// A run that is being advanced.
 pub(super) struct Live {
@@ -56,6 +61,8 @@ pub(super) struct Live {
     /// `--no-wait`.
     pub no_wait: bool,
     pub progress: watch::Sender<Progress>,
+    /// What machines print, for those who follow the run.
+    pub heard: broadcast::Sender<Heard>,
     /// Whether the latest reading of the core wanted anything done.
     pub idle: bool,
     /// When the first task of each stage began, as far as it was asked for.
@@ -86,6 +93,7 @@ impl Live {
             dirty: true,
             no_wait: false,
             progress: watch::Sender::new(Progress { seq, report: None }),
+            heard: broadcast::Sender::new(LINES),
             idle: false,
             stages: HashMap::new(),
         }

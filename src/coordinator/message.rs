@@ -8,7 +8,7 @@ use runbook_steps::action::Failure;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::{inspection::Inspection, refused::Refused};
+use super::{inspection::Inspection, observer::Heard, refused::Refused};
 use crate::control::{
     asked::{Answered, Asked},
     order::Told,
@@ -25,6 +25,8 @@ pub(crate) enum Message {
     Inspected { run: RunId, scope: ScopeName, seen: Inspection },
     /// A notification is done with; the cause if it could not be delivered.
     Notified { run: RunId, number: u64, failure: Option<String> },
+    /// A machine printed a line.
+    Heard(RunId, Heard),
     /// A client asks.
     Asked(Asked),
     /// Followers had their time to read what was last written.

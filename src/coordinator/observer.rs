@@ -1,8 +1,12 @@
 //! Somebody who watches runs.
 
 use jiff::Timestamp;
-use runbook_engine::run::{Run, event::Event};
+use runbook_engine::{
+    ids::{TargetId, TaskName},
+    run::{Run, event::Event},
+};
 use runbook_state::store::Entry;
+use serde::{Deserialize, Serialize};
 
 /// Somebody who watches runs: progress lines, a live display.
 pub trait Observer {
@@ -14,9 +18,23 @@ pub trait Observer {
     /// another process are told.
     fn entry(&mut self, _entry: &Entry) {}
 
+    /// A machine printed this just now. It is not journaled, and some of it may be lost.
+    fn heard(&mut self, _heard: &Heard) {}
+
     /// Something that a person should know and that is no event: a socket that could not be made, an interruption
     /// that is being waited for.
     fn notice(&mut self, text: &str);
+}
+
+/// A line that a machine printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The task that works on it.
+    pub task: TaskName,
+    /// The machine.
+    pub target: TargetId,
+    /// What it printed, without secrets.
+    pub line: String,
 }
 
 /// Nobody.

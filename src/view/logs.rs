@@ -1,4 +1,4 @@
-//! What steps put out.
+//! What steps put out, and what machines printed.
 
 use std::fmt::Write as _;
 
@@ -38,28 +38,42 @@ pub struct Output {
     pub outputs: Value,
 }
 
-/// The outputs in a journal, oldest first.
-pub fn outputs(plan: &Plan, entries: &[Entry], wanted: Wanted<'_>) -> Vec<Output> {
-    let mut found = Vec::new();
-    for entry in entries {
-        let Event::OutputsRecorded { task, outputs } = &entry.event else { continue };
-        if wanted.task.is_some_and(|wanted| !is_below(task.as_str(), wanted)) {
-            continue;
-        }
-        for (id, outputs) in outputs {
-            let target = (!id.as_str().is_empty()).then(|| id.clone());
-            let is_wanted = wanted.target.is_none_or(|wanted| {
-                target.as_ref().is_some_and(|id| {
-                    id.as_str() == wanted
-                        || plan.targets.get(id).is_some_and(|machine| machine.name == wanted)
-                })
-            });
-            if is_wanted && !outputs.is_null() {
-                found.push(Output { at: entry.at, task: task.clone(), target, outputs: outputs.clone() });
-            }
-        }
+impl Wanted<'_> {
+    /// Whether what a task puts out about a machine, or about none, is wanted.
+    pub fn has(&self, plan: &Plan, task: &TaskName, target: Option<&TargetId>) -> bool {
+        let is_called = |id: &TargetId, wanted: &str| {
+            id.as_str() == wanted || plan.targets.get(id).is_some_and(|machine| machine.name == wanted)
+        };
+        self.task.is_none_or(|wanted| is_below(task.as_str(), wanted))
+            && self.target.is_none_or(|wanted| target.is_some_and(|id| is_called(id, wanted)))
     }
-    found
+}
+
+/// The outputs in a journal, oldest first, and what jobs on hosts printed.
+pub fn outputs(plan: &Plan, entries: &[Entry], wanted: Wanted<'_>) -> Vec<Output> {
+    entries.iter().flat_map(|entry| of_entry(plan, entry, wanted)).collect()
+}
+
+/// Those of one entry.
+pub fn of_entry(plan: &Plan, entry: &Entry, wanted: Wanted<'_>) -> Vec<Output> {
+    let output = |task: &TaskName, target: Option<TargetId>, outputs: Value| {
+        let is_wanted = wanted.has(plan, task, target.as_ref()) && !outputs.is_null();
+        is_wanted.then(|| Output { at: entry.at, task: task.clone(), target, outputs })
+    };
+    match &entry.event {
+        Event::OutputsRecorded { task, outputs } => {
+            let named = |id: &TargetId| (!id.as_str().is_empty()).then(|| id.clone());
+            outputs.iter().filter_map(|(id, value)| output(task, named(id), value.clone())).collect()
+        }
+        Event::CheckpointRecorded { task, key, value, .. } => {
+            let log = value.get("log").and_then(Value::as_str).filter(|log| !log.is_empty());
+            let machine = key.rsplit_once('/').map(|(id, job)| (TargetId::from(id), job));
+            let machine = machine.filter(|(id, _)| plan.targets.contains_key(id));
+            let (Some(log), Some((id, job))) = (log, machine) else { return Vec::new() };
+            output(task, Some(id), json!({ "job": job, "log": log })).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn is_below(task: &str, wanted: &str) -> bool {
@@ -84,7 +98,7 @@ impl Output {
             let _ = writeln!(text, "{}\n", plain(&self.outputs));
             return text;
         };
-        let is_stream = |name: &str| matches!(name, "stdout" | "stderr");
+        let is_stream = |name: &str| matches!(name, "stdout" | "stderr" | "log");
         for (name, value) in values.iter().filter(|(name, _)| !is_stream(name)) {
             let _ = writeln!(text, "  {name}: {}", plain(value));
         }
@@ -104,6 +118,6 @@ fn plain(value: &Value) -> String {
 }
 
 /// A machine's output must not steer the terminal of the person who reads it.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

@@ -8,6 +8,7 @@ mod interrupted;
 mod jobs;
 mod killed;
 mod large;
+mod output;
 mod rollout;
 mod stages;
 mod trouble;

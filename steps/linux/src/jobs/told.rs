@@ -16,6 +16,9 @@ use crate::{
     ssh::{Answer, fault},
 };
 
+/// So many bytes of a job's last line are read at most, as `progress.sh` says.
+const LAST: usize = 2_000;
+
 /// Reads what `progress.sh` printed.
 pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
     let mut lines = answer.stdout.splitn(4, '\n');
@@ -23,11 +26,7 @@ pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
     let (is, kind, result, said) = (line(), line(), line(), line());
     match is {
         "absent" => Ok(Progress::Absent),
-        "running" => {
-            // Of a line that was written over and over, what one would see.
-            let last = said.trim_end().rsplit('\r').next().unwrap_or_default();
-            Ok(Progress::Running { last: (!last.is_empty()).then(|| last.to_owned()) })
-        }
+        "running" => Ok(Progress::Running { last: last_line(said) }),
         "lost" => Ok(Progress::Lost { rebooted: false }),
         "rebooted" => Ok(Progress::Lost { rebooted: true }),
         "ended" => {
@@ -47,9 +46,32 @@ pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
     }
 }
 
+/// The last line that is whole: one that is still being written may end in the middle of a secret, and one that is longer
+/// than what is read begins there. Of a line that was written over and over, what one would see.
+fn last_line(said: &str) -> Option<String> {
+    let whole = said.rfind(['\n', '\r']).map(|end| said[..end].trim_end())?;
+    let last = whole.rsplit(['\n', '\r']).next().unwrap_or_default();
+    (!last.is_empty() && said.len() < LAST).then(|| last.to_owned())
+}
+
 fn ended(kind: &str, code: i32, stdout: &str, stderr: &str, ended_at: Option<Timestamp>) -> Ended {
     let (verdict, cause, told) = judged(kind, code, stdout, stderr);
-    Ended { code, verdict, cause, told, stdout: head(stdout, STDOUT), stderr: head(stderr, STDERR), ended_at }
+    // What a script prints is for later steps. What tools print is for people, and says last what went wrong.
+    let (stdout, stderr) = match kind {
+        "script" => (head(stdout, STDOUT), head(stderr, STDERR)),
+        _ => (ends(stdout, STDOUT), ends(stderr, STDERR)),
+    };
+    Ended { code, verdict, cause, told, stdout, stderr, ended_at }
+}
+
+/// A text, or its beginning and its end.
+fn ends(text: &str, most: usize) -> String {
+    let all = text.chars().count();
+    if all <= most {
+        return text.to_owned();
+    }
+    let end: String = text.chars().skip(all - most / 2).collect();
+    format!("{}\n[...]\n{end}", head(text, most / 2))
 }
 
 fn judged(kind: &str, code: i32, stdout: &str, stderr: &str) -> (Verdict, String, Value) {
@@ -101,6 +123,11 @@ mod tests {
         let running = Progress::Running { last: Some("Unpacking nginx".to_owned()) };
         assert_eq!(said("running\nscript\n \nUnpacking nginx\n", ""), running);
         assert_eq!(said("running\nscript\n \n10%\r20%\rUnpacking nginx\r\n", ""), running);
+        assert_eq!(said("running\nscript\n \n10%\rUnpacking nginx\r20", ""), running);
+        // Half a line may be half a secret.
+        assert_eq!(said("running\nscript\n \nUnpacki", ""), Progress::Running { last: None });
+        let long = format!("running\nscript\n \n{}\n", "x".repeat(1_999));
+        assert_eq!(said(&long, ""), Progress::Running { last: None });
     }
 
     #[test]
@@ -113,6 +140,17 @@ mod tests {
         assert_eq!(ended.cause, "exit code 3: bad thing");
         assert_eq!(ended.stdout, "out\nmore\n");
         assert_eq!(ended.ended_at, Timestamp::from_second(1_700_000_000).ok());
+    }
+
+    #[test]
+    fn of_a_long_output_the_end_is_kept_where_tools_say_what_went_wrong() {
+        let long = format!("ended\napt:install\n100 1\n{}E: no\n", "Unpacking\n".repeat(10_000));
+        let Progress::Ended(ended) = said(&long, "") else { panic!("it ended") };
+        assert!(ended.stdout.ends_with("Unpacking\nE: no\n") && ended.stdout.len() < STDOUT + 100);
+        let Progress::Ended(ended) = said(&long.replace("apt:install", "script"), "") else {
+            panic!("it ended")
+        };
+        assert!(!ended.stdout.contains("E: no"));
     }
 
     #[test]
