@@ -511,7 +511,7 @@ pub struct Ended {
     pub stdout: String,
     /// The first 8,000 characters.
     pub stderr: String,
-    /// When it ended, by the host's clock.
+    /// When it ended, by our clock.
     pub ended_at: Option<Timestamp>,
 }
 

@@ -31,6 +31,7 @@ mod told;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use runbook_engine::target::Target;
 use runbook_steps::ports::{
     fault::{Fault, FaultKind},
@@ -132,7 +133,7 @@ impl Hosts {
     pub(crate) async fn progress_of(&self, host: &Target, token: &str) -> Result<Progress, Fault> {
         let most = format!("rb_most_out={MOST_OUT}\nrb_most_err={MOST_ERR}\n");
         let answer = self.about("ssh:progress", host, token, &(most + PROGRESS)).await?;
-        told::progress(&answer, &host.name)
+        told::progress(&answer, &host.name, Timestamp::now())
     }
 
     pub(crate) async fn end_job(&self, host: &Target, token: &str) -> Result<(), Fault> {

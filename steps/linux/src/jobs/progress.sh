@@ -10,7 +10,8 @@ rb_print() {
     fi
 }
 rb_look "$rb_token"
-printf '%s\n%s\n%s %s\n' "$rb_is" "$rb_kind" "$rb_code" "$rb_at"
+# With the time of now, by which the time of its end is read: the clock may be wrong.
+printf '%s\n%s\n%s %s %s\n' "$rb_is" "$rb_kind" "$rb_code" "$rb_at" "$(date -u +%s)"
 case $rb_is in
 running) tail -c 2000 "$rb_dir/out" | tail -n 1 ;;
 ended)

@@ -1,6 +1,6 @@
 //! What a host tells of a job, read.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_steps::ports::{
     fault::{Fault, FaultKind},
     linux::{Ended, Progress, Verdict},
@@ -19,8 +19,8 @@ use crate::{
 /// So many bytes of a job's last line are read at most, as `progress.sh` says.
 const LAST: usize = 2_000;
 
-/// Reads what `progress.sh` printed.
-pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
+/// Reads what `progress.sh` printed, just now.
+pub(super) fn progress(answer: &Answer, host: &str, now: Timestamp) -> Result<Progress, Fault> {
     let mut lines = answer.stdout.splitn(4, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (is, kind, result, said) = (line(), line(), line(), line());
@@ -35,8 +35,12 @@ pub(super) fn progress(answer: &Answer, host: &str) -> Result<Progress, Fault> {
             let Some(code) = words.next().and_then(|code| code.parse().ok()) else {
                 return Ok(Progress::Lost { rebooted: false });
             };
-            let at = words.next().and_then(|at| at.parse().ok());
-            let ended_at = at.and_then(|at| Timestamp::from_second(at).ok());
+            let mut time = || words.next().and_then(|time| Timestamp::from_second(time.parse().ok()?).ok());
+            let (ended_at, told_at) = (time(), time());
+            // By our clock: that long ago, whatever time it is on the host.
+            let ended_at = ended_at.zip(told_at).map_or(ended_at, |(ended, told)| {
+                now.checked_sub(told.duration_since(ended).max(SignedDuration::ZERO)).ok()
+            });
             Ok(Progress::Ended(ended(kind, code, said, &answer.stderr, ended_at)))
         }
         _ => {
@@ -108,10 +112,12 @@ fn judged(kind: &str, code: i32, stdout: &str, stderr: &str) -> (Verdict, String
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
     fn said(stdout: &str, stderr: &str) -> Progress {
         let answer =
             Answer { code: Some(0), stdout: stdout.to_owned(), stderr: stderr.to_owned(), cut: false };
-        progress(&answer, "web1").expect("it is understood")
+        progress(&answer, "web1", NOW).expect("it is understood")
     }
 
     #[test]
@@ -140,6 +146,19 @@ mod tests {
         assert_eq!(ended.cause, "exit code 3: bad thing");
         assert_eq!(ended.stdout, "out\nmore\n");
         assert_eq!(ended.ended_at, Timestamp::from_second(1_700_000_000).ok());
+    }
+
+    #[test]
+    fn when_it_ended_is_told_by_our_clock() {
+        let now = NOW.as_second();
+        for (host, ago) in [(now, 90), (now + 86_400, 90), (now - 7_200, 90), (now, 0), (now, -30)] {
+            let Progress::Ended(ended) = said(&format!("ended\nscript\n0 {} {host}\n", host - ago), "")
+            else {
+                panic!("it ended")
+            };
+            // A clock that was set back meanwhile says nothing but that it is over.
+            assert_eq!(ended.ended_at.map(Timestamp::as_second), Some(now - ago.max(0)), "{host} {ago}");
+        }
     }
 
     #[test]
@@ -179,7 +198,7 @@ mod tests {
             stderr: "mkdir: Permission denied".to_owned(),
             cut: false,
         };
-        let fault = progress(&answer, "web1").expect_err("a fault");
+        let fault = progress(&answer, "web1", NOW).expect_err("a fault");
         assert!(fault.message.ends_with("mkdir: Permission denied"));
     }
 }

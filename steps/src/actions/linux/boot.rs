@@ -6,7 +6,7 @@ use runbook_engine::outcome::{ErrorClass, Outcome};
 use serde_json::Value;
 
 use super::{
-    host::{Host, PATIENCE, Patience, SILENCE, passed, passes, pause, said},
+    host::{Host, OVER, PATIENCE, Patience, SILENCE, passed, passes, pause, said},
     job::{End, Errand, clock},
 };
 use crate::{
@@ -90,7 +90,8 @@ impl Host {
                 }
                 Err(fault) => fault.message,
             };
-            if passed(&self.ctx, began) >= SILENCE || known == StopReason::TimedOut {
+            let waited = passed(&self.ctx, began);
+            if waited >= SILENCE || known == StopReason::TimedOut && waited >= OVER {
                 let (from, to) = (clock(began), clock(self.ctx.now()));
                 let cause = format!("rebooted at {from}, not back by {to}: {seen}");
                 return Err(Failure::Failed {

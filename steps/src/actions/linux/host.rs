@@ -30,6 +30,10 @@ pub(super) const SILENCE: Duration = Duration::from_secs(30 * 60);
 /// replaced, or right after a boot, both come and go.
 const REFUSED: Duration = Duration::from_secs(5 * 60);
 
+/// When the time is over, or has been before this life began, a host that something was done to is asked for so much
+/// longer: one connection that is not made proves nothing.
+pub(super) const OVER: Duration = Duration::from_secs(60);
+
 /// Pauses between two questions: a tenth of what has passed, within these bounds.
 const ASK_EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
@@ -76,14 +80,16 @@ impl Host {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err(fault) => fault,
             };
-            if !patience.bears(&self.ctx, &fault) || self.ctx.stopping() != StopReason::None {
+            let reason = self.ctx.stopping();
+            if reason == StopReason::Detach {
+                // It may have failed for that alone: who stops us may have stopped our ssh, too.
+                return Err(Failure::Detached);
+            }
+            if !patience.bears(&self.ctx, &fault) || patience.ends(reason, passed(&self.ctx, began)) {
                 return Ok(Err(fault));
             }
             tracing::debug!(host = %self.target.id, call = fault.call, "asking again later");
-            self.ctx.sleep(pause(passed(&self.ctx, began))).await;
-            if self.ctx.stopping() == StopReason::Detach {
-                return Err(Failure::Detached);
-            }
+            self.rest(pause(passed(&self.ctx, began)), reason).await?;
         }
     }
 
@@ -149,9 +155,21 @@ impl Patience {
         self.heard
     }
 
-    /// What is over is waited for no longer than a refusal is.
+    /// What is over is waited for no longer than one connection that is not made is made good.
     pub fn hurry(&mut self) {
-        self.silence = self.silence.min(REFUSED);
+        self.silence = self.silence.min(OVER);
+    }
+
+    /// Whether the attempt must stop before it asks again, when it has asked for so long. What was done to a host is
+    /// looked at also when the run is cancelled: it went on, too.
+    pub fn ends(&self, reason: StopReason, asked: Duration) -> bool {
+        let is_done_to = self.refusal > Duration::ZERO;
+        match reason {
+            StopReason::None => false,
+            StopReason::Cancelled => !is_done_to,
+            StopReason::TimedOut => !is_done_to || asked >= OVER,
+            StopReason::Detach => true,
+        }
     }
 
     /// Whether it is worth asking again after this fault.

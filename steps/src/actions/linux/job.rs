@@ -207,13 +207,19 @@ impl Host {
         sent: Option<Timestamp>,
         not: Failure,
     ) -> Result<(), Failure> {
-        let (Some(sent), Failure::Failed { .. }) = (sent, &not) else { return Err(not) };
-        let settle = self.ctx.settings.settle;
-        while passed(&self.ctx, sent) < settle {
-            let left = settle - passed(&self.ctx, sent);
-            self.rest(left, self.ctx.stopping()).await?;
+        let Failure::Failed { .. } = not else { return Err(not) };
+        if let Some(sent) = sent {
+            let settle = self.ctx.settings.settle;
+            while passed(&self.ctx, sent) < settle {
+                let left = settle - passed(&self.ctx, sent);
+                self.rest(left, self.ctx.stopping()).await?;
+            }
+            if self.is_there(errand, token).await? {
+                return Ok(());
+            }
         }
-        if self.is_there(errand, token).await? { Ok(()) } else { Err(not) }
+        self.past.was_not_begun(errand.what);
+        Err(not)
     }
 
     /// Whether the job was started.
@@ -234,12 +240,12 @@ impl Host {
         let mut patience = Patience::after(ctx);
         let mut known = StopReason::None;
         let mut over: Option<Timestamp> = None;
-        let (mut ending, mut asked_to_end) = (false, false);
+        let (mut ending, mut asked_to_end) = (None, false);
         let mut heard = Heard::default();
         loop {
             match self.port().progress(&self.target, token).await {
                 Ok(Progress::Ended(ended)) => return Ok(kept(errand, ended, ending)),
-                Ok(Progress::Lost { .. }) if ending => return Ok(heard.kept(End::Stopped)),
+                Ok(Progress::Lost { .. }) if ending.is_some() => return Ok(heard.kept(End::Stopped)),
                 Ok(Progress::Lost { rebooted }) => return Ok(heard.kept(End::Lost { rebooted })),
                 // It was started, so its traces have been deleted from outside.
                 Ok(Progress::Absent) => return Ok(heard.kept(End::Lost { rebooted: false })),
@@ -262,7 +268,7 @@ impl Host {
                 }
             }
             if over.is_some() && errand.may_be_ended && !asked_to_end {
-                ending = true;
+                ending = ending.or(Some(ctx.now()));
                 match self.port().end(&self.target, token).await {
                     Ok(()) => {
                         asked_to_end = true;
@@ -314,8 +320,12 @@ pub(super) fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
 }
 
-/// What the journal keeps of a job that ended. What it prints for later steps is no part of its log.
-fn kept(errand: Errand, mut ended: Ended, stopped: bool) -> Kept {
+/// What the journal keeps of a job that ended, where it was asked to since then. What it prints for later steps is no part
+/// of its log.
+fn kept(errand: Errand, mut ended: Ended, ending: Option<Timestamp>) -> Kept {
+    // One that had ended before was not ended by us. Hosts tell whole seconds.
+    let stopped =
+        ending.is_some_and(|since| ended.ended_at.is_none_or(|at| at.as_second() >= since.as_second()));
     let stdout = if errand.talks { "" } else { ended.stdout.as_str() };
     let log = log::of(stdout, &ended.stderr);
     if !errand.talks {

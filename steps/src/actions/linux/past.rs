@@ -24,12 +24,13 @@ struct Inner {
 }
 
 impl Past {
-    /// As the journal has it.
+    /// As the journal has it. What an earlier life was about to begin counts as begun until it is known not to be there.
     pub fn of(ctx: &Context, target: &Target) -> Self {
         let past = Self::default();
+        let own = |key| str::strip_prefix(key, target.id.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        ctx.memory.intents.keys().filter_map(|key| own(key)).for_each(|what| past.has_begun(what));
         for (key, value) in &ctx.memory.checkpoints {
-            let own = key.strip_prefix(target.id.as_str()).and_then(|rest| rest.strip_prefix('/'));
-            if let (Some(what), Some(kept)) = (own, Kept::read(value)) {
+            if let (Some(what), Some(kept)) = (own(key), Kept::read(value)) {
                 past.has_begun(what);
                 past.has_ended(&kept.end);
             }
@@ -46,6 +47,11 @@ impl Past {
         self.inner().begun.insert(what.to_owned());
     }
 
+    /// A job was not begun, and will not be.
+    pub fn was_not_begun(&self, what: &str) {
+        self.inner().begun.remove(what);
+    }
+
     /// A job came to its end.
     pub fn has_ended(&self, end: &End) {
         if let End::Ended(ended) = end {
@@ -54,12 +60,12 @@ impl Past {
         }
     }
 
-    /// Whether this job was begun.
+    /// Whether this job was begun, or may have been.
     pub fn began(&self, what: &str) -> bool {
         self.inner().begun.contains(what)
     }
 
-    /// Whether any job was begun that may have changed the host: bringing lists up to date and waiting do not.
+    /// Whether any job was, or may have been, that may have changed the host: bringing lists up to date and waiting do not.
     pub fn changed_it(&self) -> bool {
         self.inner().begun.iter().any(|what| !matches!(what.as_str(), "refresh" | "barrier"))
     }

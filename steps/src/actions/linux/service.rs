@@ -72,7 +72,6 @@ async fn course(host: &Host) -> Result<Done, Failure> {
     let name = host.inputs.required_text("name")?.to_owned();
     let wanted = host.inputs.required_text("state")?;
     let begun = host.ctx.memory.intents.contains_key(&host.key("service"));
-    let before = host.first(|| host.port().service(&host.target, &name)).await?;
     let verb = match wanted {
         "started" => "start",
         "stopped" => "stop",
@@ -81,14 +80,7 @@ async fn course(host: &Host) -> Result<Done, Failure> {
         "enabled" => "enable",
         _ => "disable",
     };
-    let is_so = match wanted {
-        "started" => before.active,
-        "stopped" => !before.active,
-        "enabled" => before.enabled == Some(true),
-        "disabled" => before.enabled == Some(false),
-        _ => false,
-    };
-    if begun || !is_so {
+    if begun || !is_so(host, &name, wanted).await? {
         let deed = || Deed::Service { name: name.clone(), verb: verb.to_owned() };
         match host.job(errand("service", "the change of the service", true), deed).await? {
             End::Ended(ended) if ended.verdict == Verdict::Done => {}
@@ -109,4 +101,16 @@ async fn course(host: &Host) -> Result<Done, Failure> {
     }
     let outputs = json!({ "active": after.active, "enabled": after.enabled, "words": after.words });
     Ok(Done { outputs: Some(outputs), ..Done::succeeded() })
+}
+
+/// Whether it is so already, before anything was done.
+async fn is_so(host: &Host, name: &str, wanted: &str) -> Result<bool, Failure> {
+    let before = host.first(|| host.port().service(&host.target, name)).await?;
+    Ok(match wanted {
+        "started" => before.active,
+        "stopped" => !before.active,
+        "enabled" => before.enabled == Some(true),
+        "disabled" => before.enabled == Some(false),
+        _ => false,
+    })
 }

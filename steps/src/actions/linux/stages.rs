@@ -5,7 +5,7 @@ use std::time::Duration;
 use runbook_engine::outcome::{ErrorClass, Outcome};
 
 use super::{
-    host::Host,
+    host::{Host, left_alone},
     job::{End, Errand},
     manifest::Manifest,
 };
@@ -33,13 +33,19 @@ impl Host {
     /// What is reported of a host on which nothing was changed.
     pub async fn refresh(&self, exclusive: bool, lock_wait: Duration) -> Result<(), Failure> {
         let errand = errand("refresh", "the refresh of the package lists", exclusive);
-        match self.job(errand, || Deed::Refresh { lock_wait }).await? {
-            End::Ended(ended) if ended.verdict == Verdict::Done => Ok(()),
-            End::Ended(ended) => Err(failure("the package lists could not be brought up to date", &ended)),
-            End::Stopped | End::Lost { .. } => {
-                Err(Failure::failed("the refresh of the package lists was interrupted on the host"))
+        let failure = match self.job(errand, || Deed::Refresh { lock_wait }).await {
+            Ok(End::Ended(ended)) if ended.verdict == Verdict::Done => return Ok(()),
+            Ok(End::Ended(ended)) => failure("the package lists could not be brought up to date", &ended),
+            Ok(End::Stopped | End::Lost { .. }) => {
+                left_alone("the refresh of the package lists was interrupted on the host")
             }
-        }
+            Err(failure) => failure,
+        };
+        Err(match failure {
+            // However it stands, it changes nothing on the host that would have to be taken back.
+            Failure::Failed { class: ErrorClass::Failed, cause, .. } => left_alone(cause),
+            other => other,
+        })
     }
 
     /// Ends what an interrupted transaction left half done. `what` is its key in the journal: more than one may be

@@ -9,6 +9,7 @@ mod patch_broken_off;
 mod patchset;
 mod reboot;
 mod restore;
+mod resumed;
 mod script;
 mod service;
 

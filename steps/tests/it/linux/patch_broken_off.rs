@@ -93,10 +93,8 @@ async fn what_a_host_fell_silent_with_is_known() {
     is_changed(&attempt);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_refused_after_a_repair_was_not_left_alone() {
-    let world = world("{ kind: half_done, times: 1 }");
-    // Somebody else's transaction ended in the middle.
+/// Somebody else's transaction ends in the middle on every host.
+pub async fn half_done(world: &Arc<World>) {
     let wanted = ["curl", "openssl"].map(|name| Wanted {
         name: name.to_owned(),
         arch: "amd64".to_owned(),
@@ -109,6 +107,12 @@ async fn what_is_refused_after_a_repair_was_not_left_alone() {
         world.ports().linux.start(&host, &job).await.expect("it starts");
     }
     world.ports().clock.sleep(Duration::from_secs(3600)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_after_a_repair_was_not_left_alone() {
+    let world = world("{ kind: half_done, times: 1 }");
+    half_done(&world).await;
     let mut inputs = install("NoReboot");
     inputs["packages"] = json!(["curl=7.0"]);
     let attempt = attempt(&world, inputs);
