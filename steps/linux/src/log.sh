@@ -1,7 +1,8 @@
 # The lines of a log. Given: $rb_patterns and $rb_except, extended regular expressions, one a line; $rb_most, so many of the
 # newest that match; $rb_since and $rb_now, our times in seconds; and for journald $rb_unit, for a file $rb_path.
 # Prints `HOST'S-OFFSET HOST'S-TIME TIME-OF-THE-LAST-WRITE`, then two lines for each that matches: `T` and the time that it
-# begins with, or the nearest line before it that begins with one, and `L` and the line; last `Z` and the last time of all.
+# begins with, or the nearest line before it that begins with one, and `L` and the line; last `Z` and the last time of all, and
+# `N` and how many of these lines stand behind the last one that begins with a time.
 # Exit code 4: there is no such log; 5: a pattern is none; 6: it cannot be read.
 printf '' | grep -E -e "$rb_patterns" >/dev/null
 [ $? -le 1 ] || exit 5
@@ -93,7 +94,7 @@ esac
     part == 1 { fine[$1] = 1; next }
     {
         began = time($0)
-        if (began != "") last = began
-        if (++line in wanted) { print "T" last; print "L" substr($0, 1, 3000) }
+        if (began != "") { last = began; behind = 0 }
+        if (++line in wanted) { print "T" last; print "L" substr($0, 1, 3000); if (began == "") behind++ }
     }
-    END { print "Z" last }'
+    END { print "Z" last; print "N" behind + 0 }'

@@ -26,6 +26,8 @@ pub(super) struct Told<'a> {
     lines: Vec<(&'a str, &'a str)>,
     /// The text of the file's last time.
     last: &'a str,
+    /// How many of the lines stand behind that one.
+    behind: usize,
 }
 
 impl<'a> Told<'a> {
@@ -41,6 +43,7 @@ impl<'a> Told<'a> {
             written: seconds(head.next()?),
             lines: Vec::new(),
             last: "",
+            behind: 0,
         };
         let mut time = "";
         for line in lines {
@@ -49,6 +52,7 @@ impl<'a> Told<'a> {
                 Some(("T", text)) => time = text,
                 Some(("L", text)) => told.lines.push((time, text)),
                 Some(("Z", text)) => told.last = text,
+                Some(("N", text)) => told.behind = text.parse().ok()?,
                 _ => {}
             }
         }
@@ -71,13 +75,23 @@ impl<'a> Told<'a> {
     pub fn since(&self, since: Timestamp) -> impl Iterator<Item = &'a str> {
         let untouched = self.written.is_some_and(|written| written.as_second() < since.as_second());
         let zones = self.zones();
-        let recent = move |(time, _): &&(&str, &str)| {
+        // What was written last stands at the end: lines there without a time of their own may be it, whatever the time
+        // before them (the last words of a program that crashed).
+        let timed =
+            self.lines.len() - if self.written.is_some() { self.behind.min(self.lines.len()) } else { 0 };
+        let recent = move |(at, (time, _)): &(usize, &(&str, &str))| {
             let times: Vec<_> = zones.iter().filter_map(|zone| time_of(time, since, zone)).collect();
             // Times of logs are whole seconds, or cut to them.
             let old = !times.is_empty() && times.iter().all(|time| time.as_second() < since.as_second());
-            !untouched && !old
+            !untouched && (!old || *at >= timed)
         };
-        self.lines.iter().filter(recent).map(|(_, line)| *line).collect::<Vec<_>>().into_iter()
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(recent)
+            .map(|(_, (_, line))| *line)
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// What times without a zone may be in. A line is written to its file soon after it was made, so the last one tells;

@@ -56,7 +56,12 @@ async fn of_a_file_the_new_lines_count_whatever_is_in_it_besides() {
     );
 
     // What belongs to an old line is as old as it is.
-    write("trace.log", "2020-01-01 00:00:00 ERROR old\n  at PANIC of it\n");
+    write("trace.log", "2020-01-01 00:00:00 ERROR old\n  at PANIC of it\n2020-01-01 00:00:01 fine");
+    assert_eq!(lines(&hosts, &host, &file("/var/log/trace.log", since)).await, [] as [String; 0]);
+    // The last words of a program have no time, and are what the file was written to for.
+    write("trace.log", "PANIC: out of range");
+    assert_eq!(lines(&hosts, &host, &file("/var/log/trace.log", since)).await, ["PANIC: out of range"]);
+    web.run("touch -d 2020-01-01 /var/log/trace.log");
     assert_eq!(lines(&hosts, &host, &file("/var/log/trace.log", since)).await, [] as [String; 0]);
 
     // Rotated away after the patch began; the new file has nothing yet.

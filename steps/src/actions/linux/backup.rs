@@ -1,7 +1,7 @@
 //! `linux/backup`: what a host can be brought back from.
 //!
 //! By `packages` it is a list of everything that is installed, and the package files of what is pending, put aside on the
-//! host: former versions leave the mirrors soon (DOMAIN 8.3). By a snapshot it is what the host's own file system, restic
+//! host: former versions leave the mirrors soon. By a snapshot it is what the host's own file system, restic
 //! or libvirt keeps.
 
 use std::collections::BTreeMap;
