@@ -3,24 +3,33 @@
 rb_refuse() { echo "$1" >&2; exit 2; }
 rb_of() { stat -c "$1" -- "$2" 2>/dev/null; }
 # A link stays, and what it leads to is changed; but not by a link that somebody else than root may have put there.
-rb_at=
+# Links are followed one by one, so that this holds for each that one leads to.
+rb_at= rb_hops=0
 rb_rest=${rb_path#/}
 while [ -n "$rb_rest" ]; do
     rb_part=${rb_rest%%/*}
     case $rb_rest in */*) rb_rest=${rb_rest#*/} ;; *) rb_rest= ;; esac
+    case $rb_part in
+    '' | .) continue ;;
+    ..) rb_at=${rb_at%/*}; continue ;;
+    esac
     if [ -L "$rb_at/$rb_part" ]; then
         case "$(rb_of '%u %A' "${rb_at:-/}")" in
         "$(id -u) d"????-??-?) ;;
         *) rb_refuse "$rb_at/$rb_part is a link in a folder that others than root may write to" ;;
         esac
+        rb_hops=$((rb_hops + 1))
+        rb_to=$(readlink -- "$rb_at/$rb_part") && [ -n "$rb_to" ] && [ "$rb_hops" -le 40 ] || rb_refuse "the link leads nowhere"
+        case $rb_to in /*) rb_at= ;; esac
+        rb_rest=${rb_to#/}${rb_rest:+/$rb_rest}
+        continue
     fi
     rb_at=$rb_at/$rb_part
 done
-if [ -L "$rb_path" ]; then rb_path=$(readlink -f -- "$rb_path") || rb_refuse "the link leads nowhere"; fi
+rb_path=${rb_at:-/}
 [ ! -d "$rb_path" ] || rb_refuse "$rb_path is a folder"
 rb_folder=$(dirname -- "$rb_path")
 [ -d "$rb_folder" ] || rb_refuse "there is no folder $rb_folder"
-rb_folder=$(readlink -f -- "$rb_folder") || exit 1
 # From here on by where we are, not by names: whoever owns the folder may give them to something else.
 cd -- "$rb_folder" && [ "$(pwd -P)" = "$rb_folder" ] || rb_refuse "$rb_folder has changed just now"
 rb_name=$(basename -- "$rb_path")

@@ -374,7 +374,10 @@ async fn a_file_goes_by_no_link_that_others_may_have_made() {
         Deed::File(FileDeed { path, content, mode: None, owner })
     };
     chown(&theirs, Some(65534), None).expect("it is theirs");
-    for (token, path) in [("l1", "conf"), ("l2", "folder/target")] {
+    // Nor by one that a link of root's leads to.
+    symlink(theirs.join("conf"), sshd.at("work/first")).expect("a link");
+    symlink("first", sshd.at("work/second")).expect("a link");
+    for (token, path) in [("l1", "conf"), ("l2", "folder/target"), ("l6", "../first"), ("l7", "../second")] {
         let refused = done(&sshd, &job(token, file(path))).await;
         assert_eq!(refused.verdict, Verdict::Refused, "{refused:?}");
         assert!(
@@ -406,4 +409,7 @@ async fn a_file_goes_by_no_link_that_others_may_have_made() {
         "{through:?}"
     );
     assert!(theirs.join("conf").is_symlink());
+    fs::write(&target, "root's\n").expect("a file");
+    let hops = done(&sshd, &job("l5", file("../second"))).await;
+    assert_eq!((hops.verdict, sshd.text("work/target").as_str()), (Verdict::Done, "ours\n"), "{hops:?}");
 }
