@@ -31,6 +31,8 @@ because() {
 # What belongs to this backup, and to this way back to it, where a name must be short.
 short=$(printf %s "$token" | tr -d - | cut -c 1-8)
 turn=$(printf %s "$job" | tr -d - | cut -c 1-8)
+# The first file system that is mounted below a path.
+below() { findmnt -ln -o TARGET 2>/dev/null | at="${1%/}/" awk 'index($0, ENVIRON["at"]) == 1 { print; exit }'; }
 # script TEXT: a script of the runbook. It is not among the arguments of a process, and what it runs reads nothing of it.
 script() { printf '%s\n' "$1" | sh -c 'said=$(cat); exec </dev/null; set -eu; eval "$said"' hook; }
 hook() { [ -z "$2" ] || script "$2" >&2 || fail failed "the hook \`$1\` exited with $?"; }

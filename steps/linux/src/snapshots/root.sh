@@ -1,7 +1,7 @@
 # What a snapshot of the root brings back, and what it does not: the kernel in a /boot of its own.
 file_system() { stat -L -c %d -- "$1" 2>/dev/null; }
 # Whether the boot takes a subvolume by its name, not the default one.
-by_name() { grep -Eqs '(^|[ ,])subvol(id)?=' /proc/cmdline || awk -v at="$path" '$2 == at && $4 ~ /subvol(id)?=/ { found = 1 } END { exit !found }' /etc/fstab 2>/dev/null; }
+by_name() { grep -Eqs '(^|[ ,=])subvol(id)?=' /proc/cmdline || awk -v at="$path" '$2 == at && $4 ~ /subvol(id)?=/ { found = 1 } END { exit !found }' /etc/fstab 2>/dev/null; }
 is_root() { [ "$path" = / ]; }
 boot_apart() { [ -d /boot ] && [ "$(file_system /boot)" != "$(file_system /)" ]; }
 # A root without its programs or without the list of its packages is half a root.

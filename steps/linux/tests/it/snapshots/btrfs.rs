@@ -80,17 +80,94 @@ fn hooks_run_around_the_way_back_and_also_where_it_fails() {
     done(&revert(&asked, 1), "", &[]);
     assert_eq!(fs::read_to_string(&log).expect("they ran"), "before\nafter\n");
 
-    // Something holds the name that what is there would get.
+    // What is there cannot be put aside.
     let busy =
         to_revert("btrfs", TOKEN, &captured, json!({ "before": say("b"), "after": say("a") + "; exit 3" }));
-    let (verdict, cause, ..) =
-        run(&revert(&busy, 2), "mount --bind '{}' '{}'".replace("{}", &path).as_str(), &[]);
+    let stuck = "mount -t tmpfs tools /usr/local/sbin; cp /bin/false /usr/local/sbin/mv";
+    let (verdict, cause, ..) = run(&revert(&busy, 2), stuck, &[]);
     assert_eq!(verdict, Verdict::Failed);
     assert!(
         cause.contains("cannot be moved") && cause.ends_with("; the hook `after` exited with 3"),
         "{cause}"
     );
     assert_eq!(fs::read_to_string(&log).expect("they ran"), "before\nafter\nb\na\n");
+
+    // Somebody mounted something there since: that is known before anything is stopped.
+    let mounted = "mount --bind '{}' '{}'".replace("{}", &path);
+    let (verdict, cause, ..) = run(&revert(&busy, 3), &mounted, &[]);
+    assert_eq!(verdict, Verdict::Refused, "{cause}");
+    assert!(cause.starts_with(&format!("{path} is where a file system is mounted")), "{cause}");
+    assert_eq!(fs::read_to_string(&log).expect("they ran"), "before\nafter\nb\na\n");
+}
+
+#[test]
+fn what_cannot_be_put_aside_or_would_not_come_back_is_refused_at_the_backup() {
+    let volume = Volume::new();
+    let tell = |path: &str, before: &str| {
+        let script = capture(&to_capture("btrfs", TOKEN, json!({ "path": path })), "r1").expect("known");
+        let (verdict, cause, ..) = run(&script, before, &[]);
+        assert_eq!(verdict, Verdict::Refused, "{cause}");
+        cause
+    };
+    let cause = tell(&volume.at, "");
+    assert!(cause.starts_with(&format!("{} is where a file system is mounted", volume.at)), "{cause}");
+    let path = format!("{}/srv", volume.at);
+    let cause = tell(&path, &format!("mkdir '{path}/below'; mount -t tmpfs below '{path}/below'"));
+    assert!(cause.starts_with(&format!("{path}/below is a file system of its own below {path}")), "{cause}");
+    let cause = tell(&path, &format!("btrfs -q subvolume create '{path}/nested'"));
+    assert!(cause.starts_with(&format!("srv/nested is a subvolume of its own below {path}")), "{cause}");
+    assert!(!Path::new(&path).join(".runbook").exists(), "nothing was made");
+}
+
+#[test]
+fn backups_of_one_subvolume_outlive_the_ways_back_to_each_other() {
+    let volume = Volume::new();
+    let path = format!("{}/srv", volume.at);
+    let file = Path::new(&path).join("state");
+    let captured = |token: &str, state: &str| {
+        fs::write(&file, state).expect("written");
+        done(&capture(&to_capture("btrfs", token, json!({ "path": path })), "r1").expect("known"), "", &[])
+    };
+    let later = "1a2b3c4d-0000-5000-8000-000000000000";
+    let (first, second) = (captured(TOKEN, "first"), captured(later, "second"));
+    fs::write(&file, "now").expect("written");
+    let asked = |state: &str| match state {
+        "first" => to_revert("btrfs", TOKEN, &first, Value::Null),
+        _ => to_revert("btrfs", later, &second, Value::Null),
+    };
+    let back = |state: &str, job: u8| {
+        done(&revert(&asked(state), job), "", &[]);
+        assert_eq!(fs::read_to_string(&file).expect("there"), state, "job {job}");
+    };
+    for (state, job) in [("second", 1), ("first", 2), ("second", 3)] {
+        back(state, job);
+    }
+    let gone = |state: &str| {
+        let told = done(&discard(&asked(state), "r1").expect("known"), "", &[]);
+        assert_eq!((&told["gone"], &told["found"]), (&json!("yes"), &Value::Null));
+    };
+    gone("first");
+    back("second", 4);
+    gone("second");
+    let left = Command::new("btrfs").args(["subvolume", "list", &volume.at]).output().expect("btrfs runs");
+    let left = String::from_utf8_lossy(&left.stdout).into_owned();
+    assert_eq!(left.lines().count(), 1, "{left}");
+    assert_eq!(fs::read_to_string(&file).expect("there"), "second");
+}
+
+#[test]
+fn a_root_that_is_booted_by_the_name_of_its_subvolume_is_refused() {
+    let root = Root::new();
+    let script = capture(&to_capture("btrfs", TOKEN, Value::Null), "r1").expect("known");
+    let booted = |flags: &str| {
+        let said = format!("echo 'root=/dev/vda2 ro {flags}' >tmp/said; mount --bind tmp/said proc/cmdline");
+        let (verdict, cause, ..) = run(&script, &root.before(&said), &[]);
+        (verdict, cause.contains("mounted by the name of its subvolume"))
+    };
+    for flags in ["rootflags=subvol=@", "rootflags=compress=zstd,subvol=@ quiet", "rootflags=subvolid=256"] {
+        assert_eq!(booted(flags), (Verdict::Refused, true), "{flags}");
+    }
+    assert_eq!(booted("rootflags=compress=zstd quiet"), (Verdict::Done, false));
 }
 
 #[test]
