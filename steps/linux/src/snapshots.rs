@@ -25,6 +25,10 @@ const METHODS: [(&str, &str); 6] = [
     ("libvirt", include_str!("snapshots/libvirt.sh")),
 ];
 
+/// A drill puts nothing back in its place.
+const BACK: &str = "RUNBOOK_RESTORED=no; export RUNBOOK_RESTORED\nready\naround\nrevert\n\
+    [ -n \"$into\" ] || RUNBOOK_RESTORED=yes\nover\n";
+
 /// What a runbook may say besides; an option that is not stated is an empty variable. Lists become lines.
 const OPTIONS: [&str; 17] = [
     "after",
@@ -57,12 +61,13 @@ pub fn capture(asked: &Capture, run: &str) -> Result<String, String> {
 }
 
 /// The script that goes back to one, between the hooks of the step. `job` is the token of the job that it is: what is put
-/// aside is named by it, so that going back once more goes back once more.
+/// aside is named by it, so that going back once more goes back once more. The hook `after` is told whether it was put back:
+/// it runs in any case.
 ///
 /// # Errors
 /// The method is not known, as one lower-case sentence.
 pub fn revert(asked: &Revert, run: &str, job: &str) -> Result<String, String> {
-    back("ready\naround\nrevert\nover\n", asked, run, job)
+    back(BACK, asked, run, job)
 }
 
 /// The script that deletes one.

@@ -37,8 +37,6 @@ unlocked() {
 }
 # The paths, each written in one way only.
 words_of() { printf '%s\n' "$paths" | sed -e 's,//*,/,g' -e ':again' -e 's,/\./,/,' -e 't again' -e 's,/\.$,,' -e 's,\(.\)/$,\1,' | grep -v '^$'; }
-# The first file system that is mounted below a path.
-below() { findmnt -ln -o TARGET 2>/dev/null | at="${1%/}/" awk 'index($0, ENVIRON["at"]) == 1 { print; exit }'; }
 # What cannot be put aside while the host runs, or would not be what it seems, is no way back.
 usable() {
     words_of | sort | while read -r one; do
@@ -78,6 +76,8 @@ capture() {
     [ -n "$before" ] || all_there
     find_backup
     if [ -z "$id" ]; then
+        # Who has the repository to himself is waited for while everything still runs: this takes the lock of a backup.
+        unlocked 66 cat config >/dev/null || because 'the repository takes no lock'
         list=$(mktemp) || fail full 'no room for a temporary file'
         words_of >"$list"
         # Before anything is dumped or read: what is written meanwhile may be in it, or not.
@@ -87,7 +87,7 @@ capture() {
         usable
         all_there
         # What earlier ways back have put aside is none of it.
-        unlocked 66 backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list" \
+        unlocked 2 backup --tag "runbook=$token" --tag "run=$run" --tag "at=$at" --host "$(uname -n)" --files-from-verbatim "$list" \
             --exclude .runbook --exclude '.runbook-????????-*' --exclude '*.runbook-????????-????????'
         code=$?
         rm -f "$list"
@@ -148,6 +148,8 @@ ready() {
     # Everything is fetched before anything is stopped or moved.
     words_of | while read -r one; do
         [ ! -e "$(former_of "$one")" ] || continue
+        mounted=$(below "$one")
+        [ -z "$mounted" ] || fail refused "$mounted is a file system of its own below $one by now, and cannot be put aside with it: unmount it"
         stage=$(stage_of "$one")
         mkdir -p "$(parent "$one")" && rm -rf "$stage" || fail failed "there is no room beside $one"
         unlocked 66 restore "$id" --target "$stage" --include "$(pattern "$one")" --verify || { rm -rf "$stage"; because 'restic did not restore'; }
@@ -171,12 +173,38 @@ lost_files() {
         rm -f "$then" "$now"
     fi
 }
-# A mount point cannot be moved: what is in it is.
+# entries FOLDER ACTION...: what is in it, but for what the file system needs there, and what is ours.
+entries() {
+    from=$1
+    shift
+    find "$from" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name '.runbook-????????-*' ! -name .runbook "$@"
+}
+# move_all FOLDER TO: all of it, over nothing that is there; otherwise $words say what stays, or why.
+move_all() {
+    stays=
+    run entries "$1" -exec mv -n -t "$2" -- {} + && stays=$(entries "$1" -print -quit) && [ -z "$stays" ] && return 0
+    [ -n "$words" ] || words="$stays stays where it is"
+    return 1
+}
+# A mount point cannot be moved: what is in it is. What fails is undone, and nothing is deleted. What was put aside is told
+# from what was put back by a mark, for a call that was killed and comes again.
 swap_inside() {
-    mkdir "$former" && chmod 0700 "$former" || fail failed "$former cannot be made"
-    find "$one" -mindepth 1 -maxdepth 1 ! -name lost+found ! -name '.runbook-????????-*' ! -name .runbook -exec mv -- {} "$former/" \; \
-        || fail failed "what is in $one cannot be moved"
-    find "$stage$one" -mindepth 1 -maxdepth 1 ! -name lost+found -exec mv -- {} "$one/" \; || fail failed "$one cannot be put back"
+    aside=$stage/.aside
+    if [ ! -e "$aside" ]; then
+        mkdir -p "$former" && chmod 0700 "$former" || fail failed "$former cannot be made"
+        move_all "$one" "$former" && run touch "$aside" || {
+            why=$words
+            move_all "$former" "$one" && rmdir "$former"
+            words=$why
+            because "what is in $one cannot be moved"
+        }
+    fi
+    move_all "$stage$one" "$one" || {
+        why=$words
+        move_all "$one" "$stage$one" && move_all "$former" "$one" && rmdir "$former" && rm -f "$aside"
+        words=$why
+        because "$one cannot be put back"
+    }
 }
 swap() {
     [ ! -e "$one" ] || mv -- "$one" "$former" || fail failed "$one cannot be moved"

@@ -2,6 +2,7 @@
 //! that write down what they are asked (no device mapper and no hypervisor can be had in a test).
 
 mod btrfs;
+mod hindered;
 mod restic;
 mod stand_ins;
 

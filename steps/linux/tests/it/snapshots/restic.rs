@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use super::{TOKEN, done, revert, run, to_capture, to_revert};
 
-const PASSWORD: (&str, &str) = ("RESTIC_PASSWORD", "correct horse");
+pub(super) const PASSWORD: (&str, &str) = ("RESTIC_PASSWORD", "correct horse");
 
 /// A folder with data, and a repository beside it.
-fn scene() -> (TempDir, String, String) {
+pub(super) fn scene() -> (TempDir, String, String) {
     let folder = TempDir::new().expect("a folder");
     let (data, repository) = (folder.path().join("my data"), folder.path().join("repository"));
     fs::create_dir(&data).expect("made");
@@ -302,7 +302,7 @@ impl Drop for Other {
 }
 
 /// What puts a program of ours, which runs this, before the system's.
-fn tool(folder: &TempDir, name: &str, script: &str) -> String {
+pub(super) fn tool(folder: &TempDir, name: &str, script: &str) -> String {
     let tools = folder.path().join("tools");
     fs::create_dir(&tools).expect("made");
     fs::write(tools.join(name), format!("#!/bin/sh\n{script}")).expect("written");
