@@ -200,6 +200,16 @@ fn a_held_lock_of_the_database_is_told(family: &Family) {
     assert_eq!(scratch.install(&order), why);
     assert_eq!(scratch.installed(), FIRST);
     drop(held);
+    // A lock of another file, which has the same number on its own file system, is none.
+    scratch.sh("mkdir /srv/other; mount -t tmpfs tmpfs /srv/other");
+    let number = scratch.sh("stat -c %i /var/lib/rpm/.rpm.lock").trim().to_owned();
+    let twin = scratch.sh(&format!(
+        "for i in $(seq 5000); do [ $i != {number} ] && : >/srv/other/$i || break; done
+         for i in /srv/other/*; do [ $(stat -c %i $i) != {number} ] || echo $i; done"
+    ));
+    let twin = twin.trim().to_owned();
+    assert!(!twin.is_empty(), "no file of number {number}");
+    let _held = scratch.lock(&twin);
     assert_eq!(scratch.install(&order), DONE);
 }
 
