@@ -68,14 +68,16 @@ fn ended(kind: &str, code: i32, stdout: &str, stderr: &str, ended_at: Option<Tim
     Ended { code, verdict, cause, told, stdout, stderr, ended_at }
 }
 
-/// A text, or its beginning and its end.
+/// A text, or its beginning and its end: whole lines, since a line that is cut may end in the middle of a secret.
 fn ends(text: &str, most: usize) -> String {
     let all = text.chars().count();
     if all <= most {
         return text.to_owned();
     }
-    let end: String = text.chars().skip(all - most / 2).collect();
-    format!("{}\n[...]\n{end}", head(text, most / 2))
+    let (beginning, end) = (head(text, most / 2), text.chars().skip(all - most / 2).collect::<String>());
+    let beginning = beginning.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let end = end.split_once('\n').map_or("", |(_, whole)| whole);
+    format!("{beginning}\n[...]\n{end}")
 }
 
 fn judged(kind: &str, code: i32, stdout: &str, stderr: &str) -> (Verdict, String, Value) {
@@ -166,6 +168,11 @@ mod tests {
         let long = format!("ended\napt:install\n100 1\n{}E: no\n", "Unpacking\n".repeat(10_000));
         let Progress::Ended(ended) = said(&long, "") else { panic!("it ended") };
         assert!(ended.stdout.ends_with("Unpacking\nE: no\n") && ended.stdout.len() < STDOUT + 100);
+        // A line that is cut may end in the middle of a secret.
+        let (stdout, stderr) =
+            (ends(&"Unpacking nginx\n".repeat(10_000), 8_000), ends(&"x".repeat(9_000), 8_000));
+        assert!(stdout.lines().all(|line| ["Unpacking nginx", "[...]"].contains(&line)), "{stdout}");
+        assert_eq!(stderr.trim(), "[...]");
         let Progress::Ended(ended) = said(&long.replace("apt:install", "script"), "") else {
             panic!("it ended")
         };

@@ -82,9 +82,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Reads a checkpoint; none where it is something else.
+    /// Reads a checkpoint; none where it is something else. Journals of older versions have the end alone.
     pub fn read(checkpoint: &Value) -> Option<Self> {
-        Self::deserialize(checkpoint).ok()
+        let end = || Some(Self { end: End::deserialize(checkpoint).ok()?, log: String::new() });
+        Self::deserialize(checkpoint).ok().or_else(end)
     }
 }
 
@@ -372,4 +373,29 @@ pub(super) async fn look_up(ctx: &Context, work: &Work) -> Result<(), Failure> {
         end = end.and(result);
     }
     end
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{End, Kept};
+    use crate::ports::linux::Verdict;
+
+    #[test]
+    fn what_older_versions_kept_of_a_job_is_read() {
+        let ended = json!({ "ended": {
+            "code": 0, "verdict": "done", "cause": "", "told": null, "stdout": "", "stderr": "",
+            "ended_at": "2026-11-22T23:00:00Z",
+        } });
+        let kept = Kept::read(&ended).expect("an end");
+        assert!(matches!(&kept.end, End::Ended(ended) if ended.verdict == Verdict::Done), "{kept:?}");
+        let end = |old| Kept::read(&old).map(|kept| (kept.end, kept.log));
+        assert_eq!(end(json!("stopped")), Some((End::Stopped, String::new())));
+        let lost = Some((End::Lost { rebooted: true }, String::new()));
+        assert_eq!(end(json!({ "lost": { "rebooted": true } })), lost);
+        let now = json!({ "end": "stopped", "log": "Unpacking" });
+        assert_eq!(end(now), Some((End::Stopped, "Unpacking".to_owned())));
+        assert_eq!(end(json!({ "method": "packages" })), None);
+    }
 }

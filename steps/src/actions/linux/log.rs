@@ -16,7 +16,7 @@ const LEFT_OUT: &str = "[...]";
 /// So many lines are kept of a job that leaves nothing but what was heard of it.
 const LINES: usize = 50;
 
-/// So much of each of them.
+/// None that is longer than this: half of it might end in the middle of a secret, which nothing would recognise then.
 const LINE: usize = 500;
 
 /// The log of a job that printed this.
@@ -45,19 +45,21 @@ fn bounded(text: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     lines: VecDeque<String>,
+    last: String,
 }
 
 impl Heard {
     /// Whether this line was not heard just before.
     pub fn is_new(&mut self, line: &str) -> bool {
-        let line: String = line.chars().take(LINE).collect();
-        if self.lines.back() == Some(&line) {
+        if self.last == line {
             return false;
         }
+        line.clone_into(&mut self.last);
         if self.lines.len() == LINES {
             self.lines.pop_front();
         }
-        self.lines.push_back(line);
+        let short = line.chars().count() <= LINE;
+        self.lines.push_back(if short { line } else { LEFT_OUT }.to_owned());
         true
     }
 
@@ -89,6 +91,14 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_a_line_without_end() {
         assert_eq!(of(&"x".repeat(END * 10), ""), LEFT_OUT);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_line_that_is_too_long_to_keep() {
+        let mut heard = Heard::default();
+        let (long, other) = (format!("{}s3cret", "x".repeat(497)), "y".repeat(501));
+        assert!(heard.is_new("one") && heard.is_new(&long) && !heard.is_new(&long) && heard.is_new(&other));
+        assert_eq!(heard.kept(super::End::Stopped).log, format!("one\n{LEFT_OUT}\n{LEFT_OUT}"));
     }
 
     #[test]
