@@ -88,9 +88,8 @@ fn end_of(ended: Ended, heard_of: bool) -> End {
         (Verdict::Done, true) if none => End::gone(),
         (Verdict::Done, false) if none => End::never_made(),
         (Verdict::Done, _) => End::deleted(),
-        // Its backup ended there, too: without the tool, the repository or the file system none was made.
-        (Verdict::Missing, false) => End::never_made(),
-        // Here nobody knows what they still hold.
+        // Also where the tool, the repository or the file system is missing: it may only be out of reach now, and nobody
+        // knows what it still holds.
         _ => End::failed(ended.cause),
     }
 }
@@ -126,9 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_was_never_made_unless_it_is_known_to_have_been() {
+    fn only_what_was_looked_for_and_not_found_was_never_made() {
         let told = |verdict: Verdict, told: Value, heard_of: bool| {
-            let cause = "restic is not installed".to_owned();
+            let cause = "the repository cannot be reached".to_owned();
             let (stdout, stderr) = (String::new(), String::new());
             let ended = Ended { code: 0, verdict, cause, told, stdout, stderr, ended_at: None };
             let end = end_of(ended, heard_of);
@@ -138,7 +137,7 @@ mod tests {
         assert_eq!(told(Verdict::Done, none(), true), (Gone, false));
         assert_eq!(told(Verdict::Done, none(), false), (NeverMade, false));
         assert_eq!(told(Verdict::Done, json!({ "gone": "yes" }), false), (Deleted, false));
-        assert_eq!(told(Verdict::Missing, Value::Null, false), (NeverMade, false));
+        assert_eq!(told(Verdict::Missing, Value::Null, false), (Kept, true));
         assert_eq!(told(Verdict::Missing, Value::Null, true), (Kept, true));
         assert_eq!(told(Verdict::Refused, Value::Null, false), (Kept, true));
     }

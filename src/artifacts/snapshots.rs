@@ -27,11 +27,17 @@ impl Snapshots {
             }
             let known = self.known.entry(run.clone()).or_default();
             store.each(run, 1, &mut |entry| {
-                if let Event::CheckpointRecorded { value, .. } = &entry.event
-                    && let Some(snapshot) = backup::about_to_make(value)
-                {
-                    known.insert(snapshot.token.clone(), snapshot);
-                }
+                let found: Vec<Revert> = match &entry.event {
+                    Event::CheckpointRecorded { value, .. } => {
+                        backup::about_to_make(value).into_iter().collect()
+                    }
+                    // Later, and with what the host told of it; older versions write nothing else.
+                    Event::OutputsRecorded { outputs, .. } => {
+                        outputs.values().filter_map(backup::has_made).collect()
+                    }
+                    _ => return,
+                };
+                known.extend(found.into_iter().map(|snapshot| (snapshot.token.clone(), snapshot)));
             })?;
         }
         Ok(())

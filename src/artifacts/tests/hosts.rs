@@ -12,7 +12,10 @@ use runbook_state::{
 use runbook_steps::world::{World, runtime};
 
 use crate::{
-    artifacts::collect::{self, Reason, Report, Wishes},
+    artifacts::{
+        collect::{self, Reason, Report, Wishes},
+        snapshots::Snapshots,
+    },
     coordinator::{
         refused::Refused,
         tests::rig::{self, Shown},
@@ -74,6 +77,18 @@ fn what_hosts_keep_is_deleted_when_its_time_is_over_also_after_a_collection_that
         // A job whose traces were deleted is not begun once more: the second time it has another name.
         let jobs: BTreeSet<_> = told.iter().map(|(_, token)| token).collect();
         assert_eq!((jobs.len(), hosts.len()), (2 * there.len(), there.len()));
+    }
+}
+
+#[test]
+fn what_a_host_told_of_its_snapshot_is_known_to_what_deletes_it() {
+    let (_, store) = over(SLES);
+    let rows = store.artifacts(None).expect("rows");
+    let mut snapshots = Snapshots::default();
+    snapshots.read(&store, rows.iter().map(|row| &row.run)).expect("read");
+    for row in rows {
+        let revert = snapshots.of(&row.run, &row.token).expect("one");
+        assert!(!revert.captured.is_null(), "{row:?}");
     }
 }
 

@@ -30,7 +30,7 @@ const BACK: &str = "RUNBOOK_RESTORED=no; export RUNBOOK_RESTORED\nready\naround\
     [ -n \"$into\" ] || RUNBOOK_RESTORED=yes\nover\n";
 
 /// What a runbook may say besides; an option that is not stated is an empty variable. Lists become lines.
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 18] = [
     "after",
     "at",
     "before",
@@ -42,6 +42,7 @@ const OPTIONS: [&str; 17] = [
     "kernel",
     "losing",
     "mode",
+    "origin",
     "path",
     "paths",
     "repository",

@@ -113,7 +113,8 @@ revert() {
 }
 discard() {
     needs btrfs
-    find_kept || tell found no
+    # Only the file system that it was made on can say so.
+    find_kept || { there; tell found no; }
     # What is booted, or will be, stays.
     stays=" $(id_of /) $(btrfs subvolume get-default / 2>/dev/null | awk '{ print $2 }') "
     is_root || for one in "${path%/}.runbook-$short-"*; do others "$one"; done

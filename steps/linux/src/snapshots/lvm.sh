@@ -62,11 +62,16 @@ revert() {
         *) tell reboot no ;;
     esac
 }
+# By its name, wherever it is: what is mounted at the path may be another volume by now, or none.
 discard() {
     needs lvremove
-    volume
-    there=$(field lv_name)
+    volumes=$(lvs --noheadings --separator ' ' -o vg_name,lv_name 2>/dev/null) || fail failed 'lvs does not list the volumes'
+    there=$(printf '%s\n' "$volumes" | awk -v name="$name" '$2 == name { print $1 "/" $2; exit }')
+    if [ -z "$there" ] && [ -n "$origin" ]; then
+        printf '%s\n' "$volumes" | awk -v origin="$origin" '$1 "/" $2 == origin { found = 1 } END { exit !found }' ||
+            fail missing "the volume $origin is not there, so nobody can say whether its snapshot is"
+    fi
     [ -n "$there" ] || tell found no
-    [ -z "$there" ] || run lvremove --yes "$vg/$name" || because 'lvremove did not delete the snapshot'
+    [ -z "$there" ] || run lvremove --yes "$there" || because 'lvremove did not delete the snapshot'
     tell gone yes
 }

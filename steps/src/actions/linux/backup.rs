@@ -152,6 +152,13 @@ pub fn about_to_make(checkpoint: &Value) -> Option<Revert> {
     serde_json::from_value(checkpoint.get("snapshot")?.clone()).ok()
 }
 
+/// What deletes the snapshot that these outputs of a backup speak of: it knows more than what was about to make it. None
+/// where they speak of none.
+pub fn has_made(outputs: &Value) -> Option<Revert> {
+    let kept = Kept::read(outputs).filter(|kept| kept.method != PACKAGES)?;
+    Some(kept.revert(BTreeMap::new()))
+}
+
 async fn course(host: &Host) -> Result<Done, Failure> {
     let key = host.key("decided");
     let known = host.ctx.recall(&key).and_then(|kept| serde_json::from_value(kept.clone()).ok());
@@ -371,7 +378,23 @@ pub(super) fn planned_method(inputs: &BTreeMap<String, Value>) -> &str {
 mod tests {
     use serde_json::json;
 
-    use super::{BTreeMap, planned_method};
+    use super::{BTreeMap, has_made, planned_method};
+
+    #[test]
+    fn outputs_say_what_deletes_their_snapshot() {
+        let outputs = |method: &str| {
+            json!({
+                "method": method, "platform": "sles-15", "token": "t-1", "at": "2026-11-22T23:00:00Z",
+                "captured": { "origin": "vg0/data" }, "options": { "path": "/data", "before": "sync" },
+            })
+        };
+        let revert = has_made(&outputs("lvm")).expect("a snapshot");
+        assert_eq!((revert.method.as_str(), revert.token.as_str()), ("lvm", "t-1"));
+        assert_eq!(revert.captured, json!({ "origin": "vg0/data" }));
+        assert_eq!(revert.options, BTreeMap::from([("path".to_owned(), json!("/data"))]));
+        assert_eq!(has_made(&outputs("packages")), None);
+        assert_eq!(has_made(&json!({ "boot_id": "b" })), None);
+    }
 
     #[test]
     fn what_is_not_stated_is_chosen_on_the_host() {

@@ -65,6 +65,9 @@ fn a_subvolume_comes_back_as_it_was_and_what_was_there_lies_beside_it() {
     done(&gone, "", &[]);
     assert!(!Path::new(&former).exists() && !Path::new(put_aside).exists());
     assert_eq!(fs::read_to_string(&file).expect("there"), "old\n");
+    assert_eq!(done(&gone, "", &[])["found"], "no");
+    let (verdict, cause, told, _) = run(&gone, &format!("umount '{}'", volume.at), &[]);
+    assert_eq!((verdict, told), (Verdict::Missing, Value::Null), "it is not mounted: {cause}");
 }
 
 #[test]

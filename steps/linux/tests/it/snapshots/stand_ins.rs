@@ -57,7 +57,8 @@ fn lvm() -> StandIns {
             "lvs",
             "for last; do :; done\n\
              case \"$*\" in\n\
-             *'vg_name,lv_name'*) echo '  vg0 root' ;;\n\
+             *'vg_name,lv_name'*) cat $state/volumes 2>/dev/null || echo '  vg0 root'\n\
+               [ ! -e $state/made ] || sed -n 's/^lvcreate .*--name \\([^ ]*\\) .*/  vg0 \\1/p' $state/asked ;;\n\
              *vg0/runbook-*) [ -e $state/made ] || exit 5\n\
                case \"$*\" in *lv_attr*) cat $state/attr 2>/dev/null || echo '  swi-a-s---' ;; *snap_percent*) cat $state/percent 2>/dev/null || echo '  1.50' ;; *) echo '  there' ;; esac ;;\n\
              *lv_attr*) cat $state/origin 2>/dev/null || echo '  owi-aos---' ;;\n\
@@ -100,6 +101,27 @@ fn a_classic_lvm_snapshot_is_made_once_and_merged_at_the_next_boot() {
     assert_eq!(tools.asked("lvconvert"), [format!("lvconvert --yes --mergesnapshot vg0/{name}")]);
     done(&discard(&asked, "r1").expect("known"), &tools.before(), &[]);
     assert_eq!(tools.asked("lvremove"), [format!("lvremove --yes vg0/{name}")]);
+}
+
+#[test]
+fn a_snapshot_of_a_volume_that_is_not_there_is_not_said_to_be_gone() {
+    let tools = lvm();
+    let token = "0f9e8d7c-0000-5000-8000-000000000000";
+    let captured = done(
+        &capture(&to_capture("lvm", token, json!({ "path": "/data" })), "r1").expect("known"),
+        &tools.before(),
+        &[],
+    );
+    let script = discard(&to_revert("lvm", token, &captured, Value::Null), "r1").expect("known");
+    // Something else is mounted at its path.
+    tools.set("volumes", "  vg1 other\n");
+    done(&script, &tools.before(), &[]);
+    assert_eq!(tools.asked("lvremove"), ["lvremove --yes vg0/runbook-0f9e8d7c00005000"]);
+    // Its disks are not there.
+    let (verdict, cause, told, _) = run(&script, &tools.before(), &[]);
+    assert_eq!((verdict, &told["found"]), (Verdict::Missing, &Value::Null), "{cause}");
+    tools.set("volumes", "  vg0 root\n");
+    assert_eq!(done(&script, &tools.before(), &[])["found"], "no");
 }
 
 #[test]
