@@ -91,9 +91,13 @@ class CallbackModule(CallbackBase):
             place = planned[name]
             try:
                 host = manager._inventory.get_host(name)
-                found = manager.get_vars(play=play, host=host) if host is not None else {}
+                if host is None:
+                    continue
+                found = manager.get_vars(play=play, host=host)
                 by = found.get("ansible_connection", getattr(play, "connection", None))
-                address, port = _plain(found.get("ansible_host")), _plain(found.get("ansible_port"))
+                # As ansible's ssh finds it: without a word it takes the name.
+                address = _plain(found.get("ansible_host") or found.get("ansible_ssh_host") or name)
+                port = _plain(found.get("ansible_port") or found.get("ansible_ssh_port"))
             except Exception:
                 # Ansible will say what is wrong with it.
                 continue

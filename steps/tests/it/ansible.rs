@@ -25,6 +25,7 @@ use crate::contract::{
 const STAND_IN: &str = r#"#!/bin/sh
 work=$(dirname "$0")
 printf '%s\n' "$*" >>"$work/runs"
+[ ! -e "$work/barred" ] || { cat "$work/barred" >>"$RUNBOOK_PLAY_EVENTS"; echo 'ERROR! barred' >&2; exit 4; }
 while [ $# -gt 1 ]; do
     case $1 in --limit) limit=${2#@} ;; --extra-vars) cat "${2#@}" >>"$work/vars"; echo >>"$work/vars" ;; esac
     case $1 in -i) cat "$2" >>"$work/inventory" ;; esac
@@ -41,6 +42,9 @@ done <"$limit"
 case $1 in
 slow) while [ ! -e "$work/go" ]; do sleep 0.01; done ;;
 dies) [ -e "$work/again" ] || { : >"$work/again"; exit 137; } ;;
+unreadable) : >"$work/barred"; exit 137 ;;
+moved) printf '%s\n' '{"event":"loaded"}' '{"event":"elsewhere","message":"web-1 has moved"}' >"$work/barred"; exit 137 ;;
+gone) mv "$0" "$0-away"; exit 137 ;;
 lost) [ -e "$work/again" ] || { : >"$work/again"; kill -9 $PPID; exit 1; } ;;
 esac
 while read -r host; do tell "{\"event\":\"ended\",\"host\":\"$host\",\"task\":\"patch\",\"changed\":true}"; done <"$limit"
@@ -239,6 +243,26 @@ fn only_a_repeatable_one_is_run_again_where_nobody_saw_its_end() {
             attempt.live_to_the_end(&Playbook::default()).await.expect("all are reported");
             assert_eq!(attempt.reports()["web-1"], "succeeded", "{playbook}");
             assert_eq!((machine.runs().len(), machine.left()), (2, 0));
+        }
+    });
+}
+
+#[test]
+fn what_was_done_before_a_second_invocation_that_is_not_begun_is_not_forgotten() {
+    mortal(async {
+        for playbook in ["unreadable", "moved", "gone"] {
+            for crash in [None, Some(1), Some(2)] {
+                let machine = Machine::new();
+                let inputs = json!({ "playbook": playbook, "repeatable": true });
+                let attempt = machine.attempt(inputs).on(webs());
+                if crash.is_some() {
+                    attempt.live(&Playbook::default(), crash).await;
+                }
+                attempt.live_to_the_end(&Playbook::default()).await.expect("all are reported");
+                for (host, report) in attempt.reports() {
+                    assert!(report.starts_with("unknown: "), "{playbook} {crash:?} {host}: {report}");
+                }
+            }
         }
     });
 }

@@ -15,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     invocation::Invocation,
-    verdict::{Asked, Verdict, is_unclear, judge},
+    verdict::{Asked, Verdict, is_unclear, judge, was_not_begun},
 };
 use crate::{
     action::{Action, Failure, Inputs, Work},
@@ -33,8 +33,8 @@ pub fn doc() -> ActionDoc {
             InputDoc::optional(
                 "sha256",
                 InputKind::String,
-                "What the playbook and the `roles` beside it were when the plan was made: the planner fills it in, and what \
-                 has changed since is not started.",
+                "What the playbook and the `roles` beside it were when the plan was made: the planner fills it in \
+                 where nothing is said, and what has changed since is not started.",
             ),
             InputDoc::optional(
                 "inventory",
@@ -269,10 +269,20 @@ impl Group {
         let unclear = came.as_ref().is_none_or(|(end, told)| is_unclear(end, told));
         if unclear && harmless && (!first || !self.parted && ctx.stopping() == StopReason::None) {
             let token = self.token(ctx, true);
-            came = Some(self.leg(ctx, &again, &token).await?);
+            let second = match self.leg(ctx, &again, &token).await {
+                Ok((end, told)) => Some((end, told)).filter(|(end, told)| !was_not_begun(end, told)),
+                // Nothing was applied by it.
+                Err(Failure::Failed { class: ErrorClass::Undeliverable, .. }) => None,
+                Err(failure) => return Err(failure),
+            };
+            // What the first one did is no less done where the second was not begun.
+            came = second.or(came);
             tokens.push(token);
         }
-        let Some((end, told)) = came else { return Err(Failure::failed("the playbook was not run")) };
+        let (end, told) = match came {
+            Some(came) => came,
+            None => self.first_leg(ctx, &tokens[0]).await?,
+        };
         let intended =
             ctx.memory.intents.get(key).map_or_else(|| self.ids(), |intent| intent.targets.clone());
         let asked = Asked {
@@ -296,9 +306,7 @@ impl Group {
         if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
             not_stopping(ctx)?;
             if let Some(why) = self.hindrance(ctx).await? {
-                // How a first invocation came out that nobody saw the end of is no better known for that.
-                let first = key == self.key;
-                return if first { Err(not_started(&why)) } else { Ok((End::Lost, Told::default())) };
+                return Err(not_started(&why));
             }
             let invocation = Invocation { machines: &self.machines, inputs: &self.inputs };
             let env = environment(ctx, None, self.inputs.map("env"));
@@ -311,6 +319,18 @@ impl Group {
             let started = ctx.ports.ansible.start(play).await;
             started.map_err(|why| not_started(&format!("the playbook could not be started: {why}")))?;
         }
+        self.outcome(ctx, token).await
+    }
+
+    /// What an earlier life saw of the first invocation, which is not started again.
+    async fn first_leg(&self, ctx: &Context, token: &str) -> Result<(End, Told), Failure> {
+        match ctx.ports.process.progress(token).await.map_err(Failure::unknown)? {
+            Progress::Absent => Ok((End::Lost, Told::default())),
+            _ => self.outcome(ctx, token).await,
+        }
+    }
+
+    async fn outcome(&self, ctx: &Context, token: &str) -> Result<(End, Told), Failure> {
         let end = wait(ctx, token, None).await?;
         let told = ctx.ports.ansible.told(token).await.map_err(Failure::unknown)?;
         Ok((end, told))

@@ -83,6 +83,11 @@ pub(super) fn is_unclear(end: &End, told: &Told) -> bool {
     }
 }
 
+/// Whether it is certain that it touched nobody.
+pub(super) fn was_not_begun(end: &End, told: &Told) -> bool {
+    told.elsewhere.is_some() || !told.loaded && matches!(end, End::Ended(ended) if ended.code != 0)
+}
+
 /// What was asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
