@@ -110,6 +110,11 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
         }
         return Err(Problem::new(Exit::Invalid, cause).at(name).next("runbook plan FILE -o PLAN"));
     }
+    let changed = freezing::drift(&environment, &plan);
+    if !changed.is_empty() {
+        let cause = format!("a playbook is no longer the planned one: {}", changed.join("; "));
+        return Err(Problem::new(Exit::Invalid, cause).at(name).next("runbook plan FILE -o PLAN"));
+    }
     Ok(plan)
 }
 
@@ -119,7 +124,8 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     say_notes(session, &environment);
     let mut plan = asked.plan(resolved, wishes.limit.clone())?;
-    freezing::playbooks(session, &environment, &mut plan);
+    freezing::playbooks(session, &environment, &mut plan)
+        .map_err(|problem| problem.at(source::name(file)))?;
     Ok(plan)
 }
 

@@ -67,7 +67,8 @@ impl Retry {
         let tested = run.carried_patchset();
         let mut plan =
             again(&journal.plan, &environment, limit, link, tested).map_err(|problem| problem.at(place))?;
-        freezing::playbooks(session, &environment, &mut plan);
+        freezing::playbooks(session, &environment, &mut plan)
+            .map_err(|problem| problem.at(format!("run {}", journal.row.run)))?;
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }

@@ -60,7 +60,7 @@ impl Rollback {
         let mut plan = plan::rollback_of(&journal.plan, &changed, run.backups(), link);
         if freezing::has_playbooks(&plan) {
             let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
-            freezing::playbooks(session, &environment, &mut plan);
+            freezing::playbooks_anew(session, &environment, &mut plan);
         }
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));

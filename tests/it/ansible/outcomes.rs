@@ -260,14 +260,19 @@ fn a_playbook_that_is_no_longer_the_planned_one_is_not_started() {
     playing.place.write("site.yml", &touch("another"));
     let second = playing.run(&["plan", "play.yaml", "--json"]).exits(0).json();
     assert_ne!(first["sha256"], second["sha256"], "another playbook is another plan");
-    playing.run(&["run", "plan.json"]).exits(10);
-    let show = playing.run(&["show", "--json"]).exits(0).json();
-    let cause = show["targets"]["box-2"]["cause"].as_str().unwrap_or_default().to_owned();
-    assert!(cause.contains("site.yml, or a role beside it, is no longer the planned one"), "{cause}");
+    let said = playing.run(&["run", "plan.json"]).exits(3).stderr;
+    assert!(
+        said.contains("a playbook is no longer the planned one: site.yml, or a role beside it"),
+        "{said}"
+    );
     assert!(!playing.place.path("another").exists());
     playing.place.write("site.yml", &touch("planned"));
     playing.run(&["run", "plan.json"]).exits(0);
     assert_eq!(playing.lines("planned").len(), 2);
+    // What the author says goes before what it is.
+    playing.place.write("play.yaml", &runbook("{ playbook: site.yml, sha256: 0123abcd }"));
+    let said = playing.run(&["plan", "play.yaml"]).exits(3).stderr;
+    assert!(said.contains("a playbook is not what its `sha256` says: site.yml"), "{said}");
     // One that an earlier step would make is said, and not held against the plan.
     playing.place.write("play.yaml", &runbook("{ playbook: later.yml }"));
     let said = playing.run(&["plan", "play.yaml"]).exits(0).stderr;
@@ -291,7 +296,19 @@ fn a_host_that_the_inventory_has_elsewhere_is_not_touched() {
             "ansible_host=127.0.0.9",
             Some("box-2 is at 127.0.0.9 in the inventory, and at 127.0.0.1 in the plan"),
         ),
-        ("ansible_port=2222", Some("box-2 is at port 2222 in the inventory, and at 22 in the plan")),
+        (
+            "ansible_host=127.0.0.1 ansible_port=2222",
+            Some("box-2 is at port 2222 in the inventory, and at 22 in the plan"),
+        ),
+        (
+            "ansible_ssh_host=127.0.0.9",
+            Some("box-2 is at 127.0.0.9 in the inventory, and at 127.0.0.1 in the plan"),
+        ),
+        ("", Some("box-2 is at box-2 in the inventory, and at 127.0.0.1 in the plan")),
+        (
+            "ansible_host=127.0.0.1 ansible_ssh_port=2222",
+            Some("box-2 is at port 2222 in the inventory, and at 22 in the plan"),
+        ),
         ("at=127.0.0.1 ansible_host='{{ at }}'", None),
     ] {
         playing.place.write("hosts.ini", &format!("box-1 ansible_host=localhost\nbox-2 {entry}\n"));
