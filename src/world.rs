@@ -17,7 +17,7 @@ use runbook_state::store::RunRow;
 use runbook_steps::{
     context::Settings,
     ports::Ports,
-    world::{self as simulated, FleetError, World, WorldOptions},
+    world::{self as simulated, FleetError, FleetFile, World, WorldOptions},
 };
 use sha2::{Digest, Sha256};
 use tokio::runtime::{self, Runtime};
@@ -104,6 +104,15 @@ pub fn planning(choice: &Choice, setup: &Setup, folder: &Path) -> Result<Environ
         World::open(&fleet.text, None, options)
     };
     Ok(Environment { runtime: jumping_runtime()?, ports: world.map_err(|error| wrong(&error))?.ports() })
+}
+
+/// A simulated world of a fleet, to plan in.
+///
+/// # Errors
+/// The fleet makes no sense.
+pub fn of_fleet(fleet: FleetFile) -> Result<Environment, Refused> {
+    let world = World::of(fleet, WorldOptions::default().seed).map_err(|error| wrong(&error))?;
+    Ok(Environment { runtime: jumping_runtime()?, ports: world.ports() })
 }
 
 /// A world that runs work in.

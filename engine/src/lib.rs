@@ -12,6 +12,7 @@ pub mod duration;
 pub mod expression;
 pub mod ids;
 pub mod inventory;
+pub mod laws;
 pub mod loader;
 pub mod outcome;
 pub mod patchset;

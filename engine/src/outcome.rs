@@ -90,7 +90,7 @@ impl ErrorClass {
     }
 }
 
-/// Where a machine stands, in the run as a whole (DESIGN: "outcome of a target").
+/// Where a machine stands, in the run as a whole (docs/words.md: outcomes of a target).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetOutcome {

@@ -107,7 +107,7 @@ pub struct Report {
 }
 
 /// How long after an intent something may still appear: tags are seen late, and AWS Backup may begin a job hours after
-/// it was asked to (DOMAIN 5.1).
+/// it was asked to (facts: Backup jobs).
 fn appears_within(kind: ArtifactKind) -> Duration {
     match kind {
         ArtifactKind::RecoveryPoint => Duration::from_secs(48 * 3600),

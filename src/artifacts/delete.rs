@@ -201,7 +201,8 @@ fn ended(answer: Result<(), Fault>) -> End {
     }
 }
 
-/// AWS Backup may answer that a recovery point is deleted, and then leave it for ever (DOMAIN 5.2).
+/// AWS Backup may answer that a recovery point is deleted, and then leave it for ever
+/// (facts: Recovery points).
 async fn point(site: &Site, clock: &dyn Clock, vault: &str, arn: &str) -> End {
     match patiently(clock, || site.backup.recovery_point(vault, arn)).await {
         Err(fault) if fault.kind == FaultKind::NotFound => End::deleted(),

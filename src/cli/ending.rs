@@ -1,7 +1,7 @@
 //! The last words of a command that ran or followed a run.
 
 use runbook::{
-    control::client::{self, Journal},
+    control::client::{self, Standing},
     coordinator::exit::ExitReport,
     view::{paint::Paint, run_json, run_page},
 };
@@ -15,21 +15,21 @@ use super::{Session, exit::Exit, problem::Problem};
 /// # Errors
 /// The journal cannot be read back.
 pub fn tell(session: &Session, report: &ExitReport) -> Result<Exit, Problem> {
-    let journal = client::journal(&session.setup()?, Some(report.run.as_str()))?;
-    let run = journal.replay()?;
+    let standing = client::standing(&session.setup()?, Some(report.run.as_str()))?;
     if session.screen.json {
-        session.screen.json_line(&run_json::show(&run, journal.live));
+        session.screen.json_line(&run_json::show(&standing.run, standing.live));
     } else {
         let paint = Paint(session.screen.color);
-        session.screen.data(&format!("\n{}", run_page::page(&run, journal.live, now(&journal), paint)));
+        let page = run_page::page(&standing.run, standing.live, now(&standing), paint);
+        session.screen.data(&format!("\n{page}"));
     }
     Ok(Exit::from_code(report.code))
 }
 
 /// The time in the run's world: a simulated one stands still where its journal ends.
-pub fn now(journal: &Journal) -> Timestamp {
-    match (&journal.row.world, journal.entries.last()) {
-        (Some(_), Some(last)) => last.at,
-        _ => Timestamp::now(),
+pub fn now(standing: &Standing) -> Timestamp {
+    match standing.row.world {
+        Some(_) => standing.last_at,
+        None => Timestamp::now(),
     }
 }

@@ -27,17 +27,20 @@ impl Events {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
         let setup = session.setup()?;
-        let journal = client::journal(&setup, self.run.as_deref())?;
-        let teller = Teller::new(journal.plan.clone(), Paint(session.screen.color));
-        for entry in &journal.entries {
-            print(&session.screen, &teller, entry);
-        }
-        if !self.follow || !journal.live {
+        let paint = Paint(session.screen.color);
+        let (mut teller, mut next) = (None, 1);
+        let found = client::journal(&setup, self.run.as_deref(), &mut |found, entry| {
+            let teller = teller.get_or_insert_with(|| Teller::new(found.plan.clone(), paint));
+            print(&session.screen, teller, entry);
+            next = entry.seq + 1;
+            Ok(())
+        })?;
+        if !self.follow || !found.live {
             return Ok(Exit::Succeeded);
         }
-        let next = journal.entries.last().map_or(1, |entry| entry.seq + 1);
+        let teller = teller.unwrap_or_else(|| Teller::new(found.plan.clone(), paint));
         let mut follower = Follower { screen: &session.screen, teller };
-        client::follow(&setup, Some(journal.row.run.as_str()), next, &mut follower)?;
+        client::follow(&setup, Some(found.row.run.as_str()), next, &mut follower)?;
         Ok(Exit::Succeeded)
     }
 }

@@ -36,17 +36,21 @@ impl Logs {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
         let setup = session.setup()?;
-        let journal = client::journal(&setup, self.run.as_deref())?;
         let wanted = logs::Wanted { task: self.task.as_deref(), target: self.target.as_deref() };
-        let follows = self.follow && journal.live;
-        let mut printer = Printer { screen: &session.screen, plan: &journal.plan, wanted, some: false };
-        journal.entries.iter().for_each(|entry| printer.entry(entry));
-        if !printer.some && !follows && !session.screen.json {
+        let (mut some, mut next) = (false, 1);
+        let found = client::journal(&setup, self.run.as_deref(), &mut |found, entry| {
+            let mut printer = Printer { screen: &session.screen, plan: &found.plan, wanted, some };
+            printer.entry(entry);
+            (some, next) = (printer.some, entry.seq + 1);
+            Ok(())
+        })?;
+        let follows = self.follow && found.live;
+        if !some && !follows && !session.screen.json {
             session.screen.note("no step has put out anything here yet\n");
         }
         if follows {
-            let next = journal.entries.last().map_or(1, |entry| entry.seq + 1);
-            client::follow(&setup, Some(journal.row.run.as_str()), next, &mut printer)?;
+            let mut printer = Printer { screen: &session.screen, plan: &found.plan, wanted, some };
+            client::follow(&setup, Some(found.row.run.as_str()), next, &mut printer)?;
         }
         Ok(Exit::Succeeded)
     }

@@ -3,6 +3,7 @@
 mod approve;
 mod artifacts;
 mod cancel;
+mod cases;
 mod check;
 mod completions;
 mod ending;
@@ -24,6 +25,7 @@ mod preview;
 mod problem;
 mod progress;
 mod reference;
+mod rehearse;
 mod reject;
 mod resolve;
 mod resume;
@@ -33,9 +35,11 @@ mod run;
 mod sandbox;
 mod schema;
 mod screen;
+mod shell;
 mod show;
 mod source;
 mod surroundings;
+mod test;
 mod unpause;
 mod watch;
 
@@ -107,6 +111,8 @@ enum Command {
     Rollback(rollback::Rollback),
     Retry(retry::Retry),
     Resolve(resolve::Resolve),
+    Rehearse(rehearse::Rehearse),
+    Test(test::Test),
     Sandbox(sandbox::Sandbox),
     Artifacts(artifacts::Artifacts),
     Inventory(inventory::Inventory),
@@ -195,6 +201,8 @@ fn dispatch(command: Command, session: &Session) -> Done {
         Command::Rollback(command) => command.run(session),
         Command::Retry(command) => command.run(session),
         Command::Resolve(command) => command.run(session),
+        Command::Rehearse(command) => command.run(session),
+        Command::Test(command) => command.run(session),
         Command::Sandbox(command) => command.run(session),
         Command::Artifacts(command) => command.run(session),
         Command::Inventory(command) => command.run(session),

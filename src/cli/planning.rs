@@ -8,6 +8,7 @@ use std::{
 use clap::Args;
 use runbook::{
     policy::stand_in,
+    rehearsal,
     world::{self, Choice, Environment},
 };
 use runbook_engine::{
@@ -20,6 +21,7 @@ use runbook_engine::{
 use runbook_steps::{
     catalog::Actions,
     ports::fault::{Fault, FaultKind},
+    world::FleetFile,
 };
 use serde_json::Value;
 
@@ -183,6 +185,70 @@ pub fn with_stand_ins(
     Ok((asked.plan(resolved, Vec::new())?, machines))
 }
 
+/// Plans a runbook for a simulated world that nobody has changed anything in: the fleet of this file, else machines that
+/// are made up for it. The plan, and the fleet that it was made for.
+///
+/// # Errors
+/// Everything that is wrong with the file, the parameters, the limit or the fleet.
+pub fn rehearsed(
+    session: &Session,
+    file: &Path,
+    values: &Values,
+    limit: &[String],
+    fleet: Option<&Path>,
+    machines: u32,
+) -> Result<(Plan, FleetFile), Problem> {
+    let asked = Asked::read(session, file, &runbook(file)?, values)?;
+    let cast = match fleet {
+        Some(path) => Cast::Fleet(Box::new(fleet_file(path)?)),
+        None => Cast::MadeUp(machines),
+    };
+    let named = fleet.map(source::name);
+    asked.cast(file, limit, cast).map_err(|problem| match (named, &problem.at) {
+        (Some(named), None) => problem.at(named),
+        _ => problem,
+    })
+}
+
+/// The same with values of parameters that are known already. Warnings are not told: `check` tells them.
+///
+/// # Errors
+/// As [`rehearsed`].
+pub fn staged(
+    session: &Session,
+    file: &Path,
+    params: BTreeMap<String, Value>,
+    limit: &[String],
+    cast: Cast,
+) -> Result<(Plan, FleetFile), Problem> {
+    Asked::with(session, file, &runbook(file)?, &params, &mut |_, _| ())?.cast(file, limit, cast)
+}
+
+/// The machines of a simulated world.
+pub enum Cast {
+    /// As written down.
+    Fleet(Box<FleetFile>),
+    /// So many for each group of the runbook.
+    MadeUp(u32),
+}
+
+/// The fleet of a file.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn fleet_file(path: &Path) -> Result<FleetFile, Problem> {
+    let wrong = |why: String| Problem::new(Exit::Invalid, why).at(source::name(path));
+    let bytes = source::bytes(path).map_err(|error| wrong(source::reason(&error)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not UTF-8 text".to_owned()))?;
+    FleetFile::read(text).map_err(|error| wrong(error.to_string()))
+}
+
+fn runbook(file: &Path) -> Result<Vec<u8>, Problem> {
+    source::bytes(file).map_err(|error| {
+        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
+    })
+}
+
 /// A runbook with the values of its parameters, and what its groups ask the inventories.
 struct Asked {
     name: String,
@@ -196,19 +262,31 @@ struct Asked {
 
 impl Asked {
     fn read(session: &Session, file: &Path, bytes: &[u8], values: &Values) -> Result<Self, Problem> {
+        let mut tell = |diagnostics: &[Diagnostic], sources: &Sources| {
+            if !diagnostics.is_empty() && !session.screen.json {
+                let text = diagnostic::render(diagnostics, sources, session.screen.error_color);
+                session.screen.note(&format!("{}\n\n", text.trim_end()));
+            }
+        };
+        Self::with(session, file, bytes, &given(values)?, &mut tell)
+    }
+
+    fn with(
+        session: &Session,
+        file: &Path,
+        bytes: &[u8],
+        given: &BTreeMap<String, Value>,
+        tell: &mut dyn FnMut(&[Diagnostic], &Sources),
+    ) -> Result<Self, Problem> {
         let name = source::name(file);
-        let given = given(values)?;
         let Reading { sources, runbook, diagnostics } =
             document::read(&name, bytes, &Folder::of(file)).checked(&Actions::standard());
         let errors = diagnostics.iter().any(|each| each.severity == Severity::Error);
         let Some(runbook) = runbook.filter(|_| !errors) else {
             return Err(invalid(&name, &sources, diagnostics));
         };
-        if !diagnostics.is_empty() && !session.screen.json {
-            let text = diagnostic::render(&diagnostics, &sources, session.screen.error_color);
-            session.screen.note(&format!("{}\n\n", text.trim_end()));
-        }
-        let params = params::resolve(&runbook, &given).map_err(|diagnostics| {
+        tell(&diagnostics, &sources);
+        let params = params::resolve(&runbook, given).map_err(|diagnostics| {
             Problem::invalid("the parameters do not fit the runbook", diagnostics, sources.clone())
                 .at(name.as_str())
                 .next(format!("runbook plan {name} --param NAME=VALUE"))
@@ -218,6 +296,22 @@ impl Asked {
             .map_err(|diagnostics| invalid(&name, &sources, diagnostics))?;
         let named = short_names(&sources, file);
         Ok(Self { name, sources, named, runbook, params, env, queries })
+    }
+
+    /// Plans for a simulated world that nobody has changed anything in.
+    fn cast(self, file: &Path, limit: &[String], cast: Cast) -> Result<(Plan, FleetFile), Problem> {
+        let fleet = match cast {
+            Cast::Fleet(fleet) => *fleet,
+            Cast::MadeUp(machines) => rehearsal::stand_in::fleet(&self.runbook, &self.queries, machines)
+                .map_err(|error| {
+                    Problem::new(Exit::Invalid, error.to_string())
+                        .at(self.name.as_str())
+                        .next(format!("runbook rehearse {} --fleet FLEET", self.name))
+                })?,
+        };
+        let environment = world::of_fleet(fleet.clone())?;
+        let resolved = resolve(&environment, Folder::of(file).path(), &self.queries)?;
+        Ok((self.plan(resolved, limit.to_vec())?, fleet))
     }
 
     fn plan(self, resolved: BTreeMap<GroupName, Vec<Target>>, limit: Vec<String>) -> Result<Plan, Problem> {

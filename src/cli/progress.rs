@@ -17,8 +17,11 @@ use runbook::{
 };
 use runbook_engine::run::Run;
 
-/// How often it is drawn at most: a person cannot read faster, and a fleet of thousands must not wait for it.
+/// The pause between two frames: a person cannot read faster.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(80);
+
+/// The pause is at least so many times as long as the frame took: a fleet of thousands must not wait for it.
+const REST: u32 = 20;
 
 /// The bars.
 pub struct Progress {
@@ -28,7 +31,8 @@ pub struct Progress {
     waiting: ProgressBar,
     heard: ProgressBar,
     paint: Paint,
-    drawn: Option<Instant>,
+    /// The next frame is drawn from then on.
+    next: Option<Instant>,
 }
 
 impl Progress {
@@ -57,7 +61,7 @@ impl Progress {
         let style =
             ProgressStyle::with_template("  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let heard = all.add(ProgressBar::new_spinner().with_style(style));
-        Self { all, stages, bars, waiting, heard, paint, drawn: None }
+        Self { all, stages, bars, waiting, heard, paint, next: None }
     }
 
     /// Prints something above the bars.
@@ -67,16 +71,17 @@ impl Progress {
 
     /// Draws the state of the run, unless it was drawn just now.
     pub fn update(&mut self, run: &Run, now: Timestamp) {
-        if self.drawn.is_some_and(|drawn| drawn.elapsed() < BETWEEN_FRAMES) && run.finished_at().is_none() {
+        let begun = Instant::now();
+        if self.next.is_some_and(|next| begun < next) && run.finished_at().is_none() {
             return;
         }
-        self.drawn = Some(Instant::now());
         for (bar, stage) in self.bars.iter().zip(self.stages.read(run)) {
             bar.set_length(stage.tasks.max(1) as u64);
             bar.set_position(stage.done as u64);
             bar.set_message(message(&stage, self.paint));
         }
         self.waiting.set_message(waiting(run, now));
+        self.next = Some(Instant::now() + BETWEEN_FRAMES.max(begun.elapsed() * REST));
     }
 
     /// Shows what a machine printed last.

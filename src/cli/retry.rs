@@ -34,15 +34,15 @@ impl Retry {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
         let setup = session.setup()?;
-        let journal = client::journal(&setup, self.run.as_deref())?;
-        let old = journal.row.run.clone();
+        let standing = client::standing(&setup, self.run.as_deref())?;
+        let old = standing.row.run.clone();
         let place = format!("run {old}");
-        if journal.row.finished_at.is_none() {
+        if standing.row.finished_at.is_none() {
             return Err(Problem::new(Exit::Usage, format!("run {old} is not finished"))
                 .at(place)
                 .next(format!("runbook resume {old}")));
         }
-        if let Some(Link { run: rolled_back, kind: LinkKind::Rollback }) = &journal.plan.link {
+        if let Some(Link { run: rolled_back, kind: LinkKind::Rollback }) = &standing.run.plan().link {
             let what = format!(
                 "run {old} is the rollback of run {rolled_back}: what it restored is not patched again"
             );
@@ -50,31 +50,31 @@ impl Retry {
                 .at(place)
                 .next(format!("runbook retry {rolled_back}")));
         }
-        let run = journal.replay()?;
+        let run = &standing.run;
         let limit: Vec<String> = run
             .targets()
             .iter()
             .filter(|each| !matches!(each.outcome, TargetOutcome::Succeeded | TargetOutcome::Excluded))
             .map(|each| each.id.to_string())
             .collect();
-        if limit.is_empty() && !journal.plan.targets.is_empty() {
+        if limit.is_empty() && !standing.run.plan().targets.is_empty() {
             return Err(Problem::new(Exit::Usage, format!("no machine of run {old} failed or was left out"))
                 .at(place)
                 .next(format!("runbook show {old}")));
         }
-        let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
+        let environment = world::planning(&Choice::of_run(&standing.row), &setup, Path::new("."))?;
         let link = Link { run: old, kind: LinkKind::Retry };
         let tested = run.carried_patchset();
-        let mut plan =
-            again(&journal.plan, &environment, limit, link, tested).map_err(|problem| problem.at(place))?;
+        let mut plan = again(standing.run.plan(), &environment, limit, link, tested)
+            .map_err(|problem| problem.at(place))?;
         freezing::playbooks(session, &environment, &mut plan)
-            .map_err(|problem| problem.at(format!("run {}", journal.row.run)))?;
+            .map_err(|problem| problem.at(format!("run {}", standing.row.run)))?;
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }
         let start = Start { plan, expect_plan: None, not_before: None, no_wait: self.no_wait };
         let mut watch = Watch::new(&session.screen);
-        let report = session::run(&setup, &Choice::of_run(&journal.row), start, &mut watch);
+        let report = session::run(&setup, &Choice::of_run(&standing.row), start, &mut watch);
         watch.finish();
         ending::tell(session, &report?)
     }

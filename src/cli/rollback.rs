@@ -33,20 +33,20 @@ impl Rollback {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
         let setup = session.setup()?;
-        let journal = client::journal(&setup, self.run.as_deref())?;
-        let old = journal.row.run.clone();
-        if journal.row.finished_at.is_none() {
+        let standing = client::standing(&setup, self.run.as_deref())?;
+        let old = standing.row.run.clone();
+        if standing.row.finished_at.is_none() {
             return Err(Problem::new(Exit::Usage, format!("run {old} is not finished"))
                 .at(format!("run {old}"))
                 .next(format!("runbook cancel {old} --restore")));
         }
-        let run = journal.replay()?;
+        let run = &standing.run;
         let mut changed = run.changed_targets();
         let wanted = |id: &runbook_engine::ids::TargetId| {
             self.limit.is_empty()
                 || self.limit.iter().any(|limit| {
                     limit == id.as_str()
-                        || journal.plan.groups.get(limit.as_str()).is_some_and(|ids| ids.contains(id))
+                        || standing.run.plan().groups.get(limit.as_str()).is_some_and(|ids| ids.contains(id))
                 })
         };
         changed.values_mut().for_each(|ids| ids.retain(wanted));
@@ -57,9 +57,9 @@ impl Rollback {
                 .next(format!("runbook show {old}")));
         }
         let link = Link { run: old, kind: LinkKind::Rollback };
-        let mut plan = plan::rollback_of(&journal.plan, &changed, run.backups(), link);
+        let mut plan = plan::rollback_of(standing.run.plan(), &changed, run.backups(), link);
         if freezing::has_playbooks(&plan) {
-            let environment = world::planning(&Choice::of_run(&journal.row), &setup, Path::new("."))?;
+            let environment = world::planning(&Choice::of_run(&standing.row), &setup, Path::new("."))?;
             freezing::playbooks_anew(session, &environment, &mut plan);
         }
         if !session.screen.json {
@@ -67,7 +67,7 @@ impl Rollback {
         }
         let start = Start { plan, expect_plan: None, not_before: None, no_wait: self.no_wait };
         let mut watch = Watch::new(&session.screen);
-        let report = session::run(&setup, &Choice::of_run(&journal.row), start, &mut watch);
+        let report = session::run(&setup, &Choice::of_run(&standing.row), start, &mut watch);
         watch.finish();
         ending::tell(session, &report?)
     }

@@ -18,13 +18,12 @@ pub struct Show {
 impl Show {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
-        let journal = client::journal(&session.setup()?, self.run.as_deref())?;
-        let run = journal.replay()?;
+        let standing = client::standing(&session.setup()?, self.run.as_deref())?;
         if session.screen.json {
-            session.screen.json_page(&run_json::show(&run, journal.live));
+            session.screen.json_page(&run_json::show(&standing.run, standing.live));
         } else {
-            let paint = Paint(session.screen.color);
-            session.screen.data(&run_page::page(&run, journal.live, ending::now(&journal), paint));
+            let (now, paint) = (ending::now(&standing), Paint(session.screen.color));
+            session.screen.data(&run_page::page(&standing.run, standing.live, now, paint));
         }
         Ok(Exit::Succeeded)
     }

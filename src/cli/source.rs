@@ -61,18 +61,34 @@ pub fn read(file: &Path) -> Reading {
     let name = name(file);
     match bytes(file) {
         Ok(bytes) => document::read(&name, &bytes, &Folder::of(file)),
-        Err(error) => Reading {
-            sources: Sources { files: vec![(name, String::new())] },
-            runbook: None,
-            diagnostics: vec![Diagnostic {
-                severity: Severity::Error,
-                code: "unreadable-file",
-                message: format!("the file cannot be read: {}", reason(&error)),
-                place: Place::whole(0),
-                hint: None,
-            }],
-        },
+        Err(error) => {
+            let (sources, diagnostics) = unreadable(name, &error);
+            Reading { sources, runbook: None, diagnostics }
+        }
     }
+}
+
+/// Reads a test file: its text, and what is wrong with it.
+pub fn read_tests(file: &Path) -> (Sources, Vec<Diagnostic>) {
+    let name = name(file);
+    match bytes(file) {
+        Ok(bytes) => {
+            let reading = document::read_test(&name, &bytes);
+            (reading.sources, reading.diagnostics)
+        }
+        Err(error) => unreadable(name, &error),
+    }
+}
+
+fn unreadable(name: String, error: &io::Error) -> (Sources, Vec<Diagnostic>) {
+    let problem = Diagnostic {
+        severity: Severity::Error,
+        code: "unreadable-file",
+        message: format!("the file cannot be read: {}", reason(error)),
+        place: Place::whole(0),
+        hint: None,
+    };
+    (Sources { files: vec![(name, String::new())] }, vec![problem])
 }
 
 /// What the system says, without its error number.

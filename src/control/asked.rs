@@ -62,6 +62,9 @@ pub(crate) struct Asked {
     pub answer: oneshot::Sender<Result<Answered, Refused>>,
 }
 
+/// How many entries the process that holds the store reads for a client at a time: its runs wait that long.
+pub(crate) const MOST_ENTRIES: usize = 1_000;
+
 /// What the coordinator answers.
 pub(crate) enum Answered {
     /// The runs that the peer may see.
@@ -74,7 +77,7 @@ pub(crate) enum Answered {
         row: Box<RunRow>,
         /// Its plan, if asked for.
         plan: Option<Box<Plan>>,
-        /// The entries.
+        /// The entries, [`MOST_ENTRIES`] of them at most: then there may be more.
         entries: Vec<Entry>,
         /// How far it gets, while this process advances it.
         progress: Option<watch::Receiver<Progress>>,

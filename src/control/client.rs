@@ -2,14 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     os::unix::{fs::MetadataExt, net::UnixStream},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use runbook_engine::{ids::RunId, plan::Plan, run::Run};
 use runbook_state::{
     SledStore,
@@ -23,11 +24,19 @@ use super::{
     peer::Person,
     place::Place,
     protocol::{Line, Request, VERSION},
+    silent::SilentHolder,
 };
 use crate::artifacts::books::Books;
 use crate::coordinator::{
-    exit::ExitReport, interrupts, mask::Mask, observer::Observer, offline, refused::Refused, replay,
-    secrets::Secrets, session::Setup,
+    exit::ExitReport,
+    interrupts,
+    mask::Mask,
+    observer::{Observer, Silent},
+    offline,
+    refused::Refused,
+    replay,
+    secrets::Secrets,
+    session::Setup,
 };
 
 /// How long a command tries.
@@ -36,28 +45,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A run, copied out of the store.
+/// A run that was found.
 #[derive(Debug)]
-pub struct Journal {
+pub struct Found {
     /// What the list of runs says. A run that nobody holds is `interrupted` here, not `running`.
     pub row: RunRow,
     /// Its plan.
     pub plan: Arc<Plan>,
-    /// Every entry.
-    pub entries: Vec<Entry>,
     /// Whether a process advances it.
     pub live: bool,
 }
 
-impl Journal {
-    /// The run as its journal tells it.
-    ///
-    /// # Errors
-    /// The plan or the journal does not fit together.
-    pub fn replay(&self) -> Result<Run, Refused> {
-        replay::replay(&self.row.run, &self.plan, &self.entries)
-    }
+/// A run as it stands.
+#[derive(Debug)]
+pub struct Standing {
+    /// The run.
+    pub run: Run,
+    /// What the list of runs says. A run that nobody holds is `interrupted` here, not `running`.
+    pub row: RunRow,
+    /// The time of its last entry.
+    pub last_at: Timestamp,
+    /// Whether a process advances it.
+    pub live: bool,
 }
+
+/// Is handed a run's entries one by one.
+type Give<'a> = dyn FnMut(&Found, &Entry) -> Result<(), Refused> + 'a;
 
 /// Every run, oldest first; none where there is no state folder.
 ///
@@ -100,23 +113,51 @@ pub fn books(setup: &Setup) -> Result<Option<Books>, Refused> {
     }
 }
 
-/// One run as it stands: by id or unique prefix; without one the only unfinished run, else the newest.
+/// One run as it stands: by id or unique prefix; without one the only unfinished run, else the newest. Its journal is
+/// not kept in memory.
 ///
 /// # Errors
 /// There is no such run, the store cannot be read, or its holder does not answer.
-pub fn journal(setup: &Setup, run: Option<&str>) -> Result<Journal, Refused> {
+pub fn standing(setup: &Setup, run: Option<&str>) -> Result<Standing, Refused> {
     match reach(setup)? {
         Reached::Store(store) => {
             let rows = store.runs()?;
             let row = replay::select(&rows, run, &setup.state)?;
-            Ok(Journal {
-                plan: Arc::new(store.plan(&row.run)?),
-                entries: store.entries(&row.run, 1)?,
-                row: unheld(row.clone()),
-                live: false,
-            })
+            let replay::Replayed { run, last_at, .. } = replay::load(&store, row)?;
+            Ok(Standing { run, row: unheld(row.clone()), last_at, live: false })
         }
-        Reached::Holder(mut holder) => holder.journal(run),
+        Reached::Holder(mut holder) => {
+            let mut watched: Option<Watched> = None;
+            let found = holder.journal(run, &mut |found, entry| {
+                watched_of(found, &mut watched, 1)?.entry(entry, &mut Silent)
+            })?;
+            let Some(Watched { run, last_at, .. }) = watched else { return Err(Refused::Stopping) };
+            let last_at = last_at.unwrap_or(found.row.started_at);
+            Ok(Standing { run, row: found.row, last_at, live: found.live })
+        }
+    }
+}
+
+/// Hands over the journal of a run, entry by entry. Where nobody holds the store it is copied first: nobody waits for
+/// its lock while somebody reads what is printed.
+///
+/// # Errors
+/// There is no such run, the store cannot be read, or its holder does not answer; and what `give` says.
+pub fn journal(setup: &Setup, run: Option<&str>, give: &mut Give<'_>) -> Result<Found, Refused> {
+    match reach(setup)? {
+        Reached::Store(store) => {
+            let rows = store.runs()?;
+            let row = replay::select(&rows, run, &setup.state)?;
+            let plan = Arc::new(store.plan(&row.run)?);
+            let entries = store.entries(&row.run, 1)?;
+            drop(store);
+            let found = Found { row: unheld(row.clone()), plan, live: false };
+            for entry in entries {
+                give(&found, &entry)?;
+            }
+            Ok(found)
+        }
+        Reached::Holder(mut holder) => holder.journal(run, give),
     }
 }
 
@@ -160,12 +201,11 @@ pub fn follow(
         let holder = match reach(setup)? {
             Reached::Store(store) => {
                 drop(store);
-                let journal = journal(setup, run.as_deref())?;
-                let mut watched = Watched::new(journal.row.run.clone(), journal.plan, from)?;
-                for entry in &journal.entries {
-                    watched.entry(entry, observer)?;
-                }
-                return Ok(watched.abandoned());
+                let mut watched = None;
+                journal(setup, run.as_deref(), &mut |found, entry| {
+                    watched_of(found, &mut watched, from)?.entry(entry, observer)
+                })?;
+                return watched.map(|watched| watched.abandoned()).ok_or(Refused::Stopping);
             }
             Reached::Holder(holder) => holder,
         };
@@ -232,11 +272,11 @@ pub(crate) fn reach_or_make(setup: &Setup) -> Result<Reached, Refused> {
         if place.exists() {
             place.trust(&setup.state)?;
             if let Ok(stream) = UnixStream::connect(place.socket()) {
-                return Ok(Reached::Holder(Holder::new(stream)?));
+                return Ok(Reached::Holder(Holder::new(stream, &setup.state)?));
             }
         }
         if begun.elapsed() >= PATIENCE {
-            return Err(Refused::NoAnswer { state: setup.state.clone() });
+            return Err(Refused::NoAnswer { state: setup.state.clone(), holder: None, asked: false });
         }
         thread::sleep(PAUSE);
     }
@@ -260,25 +300,49 @@ fn unheld(mut row: RunRow) -> RunRow {
 pub(crate) struct Holder {
     lines: BufReader<UnixStream>,
     out: UnixStream,
+    state: PathBuf,
+    /// Something was asked, completely.
+    asked: bool,
 }
 
 impl Holder {
-    fn new(stream: UnixStream) -> Result<Self, Refused> {
+    fn new(stream: UnixStream, state: &Path) -> Result<Self, Refused> {
+        // A process that was stopped still takes connections, and never answers.
+        stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+        stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
         let out = stream.try_clone().map_err(broken)?;
-        Ok(Self { lines: BufReader::new(stream), out })
+        Ok(Self { lines: BufReader::new(stream), out, state: state.to_owned(), asked: false })
+    }
+
+    /// From now on lines may take their time.
+    fn wait_for_lines(&self) -> Result<(), Refused> {
+        self.out.set_read_timeout(None).map_err(broken)
+    }
+
+    fn failed(&self, error: io::Error) -> Refused {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Refused::NoAnswer {
+                state: self.state.clone(),
+                holder: SilentHolder::behind(&self.out),
+                asked: self.asked,
+            },
+            _ => broken(error),
+        }
     }
 
     fn ask(&mut self, ask: Ask, follow: bool) -> Result<(), Refused> {
         let mut bytes = serde_json::to_vec(&Request { version: VERSION, ask, follow, hear: follow })
             .map_err(|error| broken(error.into()))?;
         bytes.push(b'\n');
-        self.out.write_all(&bytes).map_err(broken)
+        self.out.write_all(&bytes).map_err(|error| self.failed(error))?;
+        self.asked = true;
+        Ok(())
     }
 
     /// The next line; none at the end of the answer.
     fn line(&mut self) -> Result<Option<Line>, Refused> {
         let mut text = String::new();
-        if self.lines.read_line(&mut text).map_err(broken)? == 0 {
+        if self.lines.read_line(&mut text).map_err(|error| self.failed(error))? == 0 {
             return Err(Refused::Stopping);
         }
         match serde_json::from_str(&text).map_err(|error| broken(error.into()))? {
@@ -288,21 +352,21 @@ impl Holder {
         }
     }
 
-    fn journal(&mut self, run: Option<&str>) -> Result<Journal, Refused> {
+    fn journal(&mut self, run: Option<&str>, give: &mut Give<'_>) -> Result<Found, Refused> {
         self.ask(Ask::Journal { run: run.map(str::to_owned), from: 1, plan: true }, false)?;
-        let (mut row, mut plan, mut entries) = (None, None, Vec::new());
+        let (mut row, mut found): (Option<RunRow>, Option<Found>) = (None, None);
         while let Some(line) = self.line()? {
-            match line {
-                Line::Run { row: found } => row = Some(*found),
-                Line::Plan { plan: found } => plan = Some(Arc::new(*found)),
-                Line::Entry { entry } => entries.push(*entry),
+            match (line, &found) {
+                (Line::Run { row: told }, _) => row = Some(*told),
+                (Line::Plan { plan }, _) => {
+                    let plan = Arc::new(*plan);
+                    found = row.take().map(|row| Found { live: row.finished_at.is_none(), row, plan });
+                }
+                (Line::Entry { entry }, Some(found)) => give(found, &entry)?,
                 _ => {}
             }
         }
-        match (row, plan) {
-            (Some(row), Some(plan)) => Ok(Journal { live: row.finished_at.is_none(), row, plan, entries }),
-            _ => Err(Refused::Stopping),
-        }
+        found.ok_or(Refused::Stopping)
     }
 }
 
@@ -318,12 +382,13 @@ struct Watched {
     run: Run,
     next: u64,
     from: u64,
+    last_at: Option<Timestamp>,
 }
 
 impl Watched {
     fn new(id: RunId, plan: Arc<Plan>, from: u64) -> Result<Self, Refused> {
         let run = replay::replay(&id, &plan, &[])?;
-        Ok(Self { id, run, next: 1, from })
+        Ok(Self { id, run, next: 1, from, last_at: None })
     }
 
     fn entry(&mut self, entry: &Entry, observer: &mut dyn Observer) -> Result<(), Refused> {
@@ -333,6 +398,7 @@ impl Watched {
             why: illegal.to_string(),
         })?;
         self.next = entry.seq + 1;
+        self.last_at = Some(entry.at);
         if entry.seq >= self.from {
             observer.entries(&self.run, entry.at, std::slice::from_ref(&entry.event));
             observer.entry(entry);
@@ -343,6 +409,18 @@ impl Watched {
     fn abandoned(&self) -> ExitReport {
         ExitReport::of(&self.run, &self.id)
     }
+}
+
+/// The run that is rebuilt from a journal, which begins with its first entry.
+fn watched_of<'w>(
+    found: &Found,
+    watched: &'w mut Option<Watched>,
+    from: u64,
+) -> Result<&'w mut Watched, Refused> {
+    if watched.is_none() {
+        *watched = Some(Watched::new(found.row.run.clone(), Arc::clone(&found.plan), from)?);
+    }
+    watched.as_mut().ok_or(Refused::Stopping)
 }
 
 fn watch(
@@ -371,7 +449,10 @@ fn watch(
             Err(refused) => return Err(refused),
         };
         match (line, &mut watched) {
-            (Some(Line::Run { row: found }), _) => row = Some(found),
+            (Some(Line::Run { row: found }), _) => {
+                row = Some(found);
+                holder.wait_for_lines()?;
+            }
             (Some(Line::Plan { plan }), _) => {
                 let Some(row) = &row else { return Err(Refused::Stopping) };
                 watched = Some(Watched::new(row.run.clone(), Arc::new(*plan), from)?);
@@ -386,6 +467,6 @@ fn watch(
     }
 }
 
-fn broken(source: std::io::Error) -> Refused {
+fn broken(source: io::Error) -> Refused {
     Refused::Io { doing: "talking to the process that holds the state folder", source }
 }

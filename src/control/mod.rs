@@ -7,3 +7,6 @@ pub mod peer;
 mod place;
 mod protocol;
 pub(crate) mod server;
+pub mod silent;
+
+pub use protocol::accepts;

@@ -30,6 +30,29 @@ pub(super) struct Request {
     pub hear: bool,
 }
 
+impl Request {
+    /// Reads a line that a client sent.
+    ///
+    /// # Errors
+    /// Why it is no request of this version.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        let request: Self = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        if request.version == VERSION {
+            Ok(request)
+        } else {
+            Err("the two programs are of different versions".to_owned())
+        }
+    }
+}
+
+/// Whether a line that came through the socket is a request that its other end takes; what it is refused with, if not.
+///
+/// # Errors
+/// Why not.
+pub fn accepts(line: &[u8]) -> Result<(), String> {
+    Request::read(line).map(drop)
+}
+
 /// A line of an answer. Each answer ends with [`Line::End`], [`Line::Refused`], or the end of the connection.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "snake_case")]

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -21,10 +22,10 @@ use tokio::{
 };
 
 use super::{
-    asked::{Answered, Ask, Asked},
+    asked::{Answered, Ask, Asked, MOST_ENTRIES},
     peer::Peer,
     place::Place,
-    protocol::{LONGEST_PLAN, LONGEST_REQUEST, Line, Request, VERSION},
+    protocol::{LONGEST_PLAN, LONGEST_REQUEST, Line, Request},
 };
 use crate::coordinator::{
     live::Progress,
@@ -35,6 +36,9 @@ use crate::coordinator::{
 
 /// Connections of one user at a time: enough for every tool a person can have open, too few to exhaust the holder.
 const CONNECTIONS_PER_USER: usize = 32;
+
+/// The pause after a connection could not be taken: the one that waits is tried again.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// The holder's end of the socket. It is gone when this is dropped.
 pub(crate) struct Server {
@@ -84,7 +88,7 @@ impl Clients {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of descriptors, most likely: others have to end first.
-                tokio::task::yield_now().await;
+                tokio::time::sleep(ACCEPT_AGAIN).await;
                 continue;
             };
             let Ok(peer) = Peer::of(&stream) else { continue };
@@ -155,13 +159,10 @@ impl Client {
             if line.last() != Some(&b'\n') {
                 return self.refuse(&bad_request("it is too long, or cut short")).await;
             }
-            let request: Request = match serde_json::from_slice(&line) {
+            let request = match Request::read(&line) {
                 Ok(request) => request,
-                Err(error) => return self.refuse(&bad_request(&error.to_string())).await,
+                Err(why) => return self.refuse(&bad_request(&why)).await,
             };
-            if request.version != VERSION {
-                return self.refuse(&bad_request("the two programs are of different versions")).await;
-            }
             match request.ask {
                 Ask::Journal { run, from, plan } => {
                     self.journal(run, from, plan, request.follow, request.hear).await?;
@@ -227,11 +228,15 @@ impl Client {
             if let Some(plan) = plan {
                 self.send(&Line::Plan { plan }).await?;
             }
+            let more = entries.len() == MOST_ENTRIES;
             for entry in entries {
                 next = entry.seq + 1;
                 self.send(&Line::Entry { entry: Box::new(entry) }).await?;
             }
             first = false;
+            if more {
+                continue;
+            }
             let Some(mut progress) = progress.filter(|_| follow) else { return self.send(&Line::End).await };
             let known = loop {
                 let further = async {

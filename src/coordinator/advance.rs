@@ -69,7 +69,26 @@ impl Coordinator<'_> {
         self.write(id, at, &batch)?;
         self.publish(id, at, batch);
         self.act(id, at, commands);
+        self.keep(id);
         Ok(())
+    }
+
+    /// Keeps the state of a run once in a while. It stands behind the batch that was just written.
+    fn keep(&mut self, id: &RunId) {
+        let Some(live) = self.runs.get_mut(id) else { return };
+        let seq = live.progress.borrow().seq;
+        let ended = live.run().finished() && seq >= self.keep_every && seq > live.kept;
+        if seq - live.kept < self.keep_every && !ended {
+            return;
+        }
+        live.kept = seq;
+        let kept = match live.run().saved() {
+            Ok(state) => self.store.keep_state(id, &state).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = kept {
+            tracing::warn!(run = %id, why, "the state of the run was not kept; a resume replays more of its journal");
+        }
     }
 
     fn write(&mut self, id: &RunId, at: Timestamp, batch: &Batch) -> Result<(), Refused> {

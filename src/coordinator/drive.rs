@@ -61,6 +61,7 @@ impl Coordinator<'_> {
     /// Takes what waits and advances whatever it concerns.
     async fn turn(&mut self) -> Result<(), Refused> {
         self.collect();
+        self.heed_clock();
         loop {
             let now = self.clock.now();
             let next = self.runs.iter().find(|(_, live)| {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::artifacts::books::Books;
 use crate::control::{
-    asked::{Answered, Ask, Asked},
+    asked::{Answered, Ask, Asked, MOST_ENTRIES},
     order::{self, Order},
     peer::Peer,
 };
@@ -86,7 +86,7 @@ impl Coordinator<'_> {
         let row = replay::select(&rows, run, &self.state)?;
         Ok(Answered::Journal {
             plan: if plan { Some(Box::new(self.store.plan(&row.run)?)) } else { None },
-            entries: self.store.entries(&row.run, from)?,
+            entries: self.store.some(&row.run, from, MOST_ENTRIES)?,
             progress: self.runs.get(&row.run).map(|live| live.progress.subscribe()),
             heard: self.runs.get(&row.run).map(|live| live.heard.subscribe()),
             row: Box::new(row.clone()),

@@ -40,13 +40,19 @@ impl Interrupts {
     }
 }
 
-/// Counts SIGINT and SIGTERM, and outlives SIGHUP: a terminal that is gone takes its output with it, not the run.
+/// The signal of a file that may not grow any more. Left alone it would end the process in the middle of a batch; with a
+/// handler the write fails, and is told as a full drive. Its number on Linux, but for MIPS.
+const FILE_TOO_LARGE: i32 = 25;
+
+/// Counts SIGINT and SIGTERM, and outlives SIGHUP: a terminal that is gone takes its output with it, not the run. A file
+/// that may not grow (`ulimit -f`) is an error of whoever writes it, too.
 ///
 /// # Errors
 /// The operating system refuses a handler.
 pub fn listen() -> std::io::Result<Interrupts> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut too_large = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     let (times, counted) = watch::channel(0);
     tokio::spawn(async move {
         loop {
@@ -54,6 +60,7 @@ pub fn listen() -> std::io::Result<Interrupts> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => continue,
+                _ = too_large.recv() => continue,
             }
             times.send_modify(|times| *times += 1);
         }
@@ -82,7 +89,7 @@ pub(crate) fn shut_on_interrupt(stream: UnixStream) -> std::io::Result<Interrupt
         let _inside = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
-    std::thread::spawn(move || {
+    std::thread::Builder::new().spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -92,6 +99,6 @@ pub(crate) fn shut_on_interrupt(stream: UnixStream) -> std::io::Result<Interrupt
         flag.store(true, Ordering::Release);
         // A conversation that is over already needs no end.
         let _ = stream.shutdown(std::net::Shutdown::Both);
-    });
+    })?;
     Ok(Interrupted { came })
 }

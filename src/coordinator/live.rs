@@ -31,6 +31,14 @@ pub(crate) struct Progress {
 /// So many lines of machines wait for a follower who is slow; older ones are lost to it.
 const LINES: usize = 256;
 
+/// A stage of the plan.
+enum Stage {
+    /// Nobody has asked when it began: its tasks, by their places in the plan.
+    Of(Vec<usize>),
+    /// When its first task began.
+    Began(Timestamp),
+}
+
 /// A run that is being advanced.
 pub(super) struct Live {
     run: Run,
@@ -43,6 +51,8 @@ pub(super) struct Live {
     pub created: bool,
     /// The time of the last entry: the journal's time does not go back when the clock does.
     pub last_at: Timestamp,
+    /// The entry behind which its state was kept last.
+    pub kept: u64,
     /// Facts that wait to be admitted.
     pub facts: Vec<Fact>,
     pub executions: HashMap<(TaskName, u32), Execution>,
@@ -65,14 +75,20 @@ pub(super) struct Live {
     pub heard: broadcast::Sender<Heard>,
     /// Whether the latest reading of the core wanted anything done.
     pub idle: bool,
-    /// When the first task of each stage began, as far as it was asked for.
-    stages: HashMap<String, Timestamp>,
+    stages: HashMap<String, Stage>,
 }
 
 impl Live {
     /// A run, as far as its journal was applied.
     pub fn new(run: Run, plan: Arc<Plan>, row: RunRow, created: bool, last_at: Timestamp, seq: u64) -> Self {
         let tasks = plan.tasks.iter().chain(&plan.rollback).enumerate();
+        let mut stages = HashMap::new();
+        for (at, task) in tasks.clone() {
+            match stages.entry(task.name.stage().to_owned()).or_insert_with(|| Stage::Of(Vec::new())) {
+                Stage::Of(places) => places.push(at),
+                Stage::Began(_) => {}
+            }
+        }
         Self {
             ways_back: WaysBack::of(&plan),
             tasks: tasks.map(|(at, task)| (task.name.clone(), at)).collect(),
@@ -82,6 +98,7 @@ impl Live {
             row,
             created,
             last_at,
+            kept: 0,
             facts: Vec::new(),
             executions: HashMap::new(),
             detached: BTreeSet::new(),
@@ -95,7 +112,7 @@ impl Live {
             progress: watch::Sender::new(Progress { seq, report: None }),
             heard: broadcast::Sender::new(LINES),
             idle: false,
-            stages: HashMap::new(),
+            stages,
         }
     }
 
@@ -118,7 +135,10 @@ impl Live {
 
     /// A task of the plan. The core speaks of no other.
     pub fn task(&self, name: &TaskName) -> &Task {
-        let at = self.tasks[name];
+        self.task_at(self.tasks[name])
+    }
+
+    fn task_at(&self, at: usize) -> &Task {
         self.plan.tasks.get(at).unwrap_or_else(|| &self.plan.rollback[at - self.plan.tasks.len()])
     }
 
@@ -143,12 +163,14 @@ impl Live {
 
     /// When the first task of a stage began; of one that begins now: now.
     pub fn stage_began(&mut self, stage: &str, now: Timestamp) -> Timestamp {
-        if let Some(began) = self.stages.get(stage) {
-            return *began;
-        }
-        let tasks = self.run.tasks().filter(|task| task.task.name.stage() == stage);
-        let began = tasks.filter_map(|task| task.started_at).min().unwrap_or(now);
-        self.stages.insert(stage.to_owned(), began);
+        let places = match self.stages.get(stage) {
+            Some(Stage::Began(at)) => return *at,
+            Some(Stage::Of(places)) => places.as_slice(),
+            None => &[],
+        };
+        let begun = |place: &usize| self.run.task(&self.task_at(*place).name)?.started_at;
+        let began = places.iter().filter_map(begun).min().unwrap_or(now);
+        self.stages.insert(stage.to_owned(), Stage::Began(began));
         began
     }
 

@@ -28,6 +28,7 @@ pub mod refused;
 pub mod replay;
 pub mod secrets;
 pub mod session;
+mod set_back;
 mod since;
 mod start;
 #[cfg(test)]
@@ -54,6 +55,10 @@ pub use self::{
 /// How long the coordinator sleeps at a time at most in the real world: a machine that was suspended, or whose clock
 /// was set, is noticed then.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// After so many entries the state of a run is kept, so that a resume has fewer than twice as many to replay. Keeping the
+/// state of 10,000 machines takes as long as a few hundred durable batches.
+const KEEP_EVERY: u64 = 10_000;
 
 /// What a coordinator is made of.
 pub struct Parts {
@@ -94,6 +99,7 @@ pub struct Coordinator<'o> {
     world: Option<String>,
     owner: u32,
     longest_sleep: Duration,
+    keep_every: u64,
     queue: UnboundedReceiver<Message>,
     runs: BTreeMap<RunId, Live>,
     /// In the order in which they came.
@@ -102,6 +108,8 @@ pub struct Coordinator<'o> {
     stopping: Option<Timestamp>,
     /// Followers had their time.
     closed: bool,
+    /// It was said that the clock was set back.
+    told_set_back: bool,
     observer: &'o mut dyn Observer,
 }
 
@@ -132,11 +140,13 @@ impl<'o> Coordinator<'o> {
             world: parts.world,
             owner: parts.owner,
             longest_sleep,
+            keep_every: KEEP_EVERY,
             queue,
             runs: BTreeMap::new(),
             order: Vec::new(),
             stopping: None,
             closed: false,
+            told_set_back: false,
             observer,
         }
     }

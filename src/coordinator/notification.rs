@@ -65,6 +65,7 @@ async fn send(ctx: &Context, action: &dyn Action, inputs: Arc<Inputs>) -> Result
         ctx.deadline = deadline.unwrap_or(Timestamp::MAX);
         let work = Work { targets: Vec::new(), inputs: Arc::clone(&inputs) };
         let cause = tokio::select! {
+            biased;
             result = action.execute(&ctx, work) => match result {
                 Ok(_) => return Ok(()),
                 Err(Failure::Failed { cause, .. }) => cause,

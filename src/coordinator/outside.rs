@@ -50,10 +50,10 @@ impl Outside {
         }
     }
 
-    /// A simulated world does not stand before the last entry of a journal that goes on in it.
+    /// No world stands before the last entry of a journal that goes on in it.
     pub(super) fn not_before(&self, at: Timestamp) {
         match self {
-            Self::Real(_) => {}
+            Self::Real(ports) => ports.clock.not_before(at),
             Self::Simulated(world) => world.advance_to(at),
             Self::Sandboxed(sandbox) => sandbox.not_before(at),
         }

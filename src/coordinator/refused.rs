@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::secrets::SecretsError;
+use crate::control::silent::SilentHolder;
+
+/// What helps a process that may open no more files.
+const MORE_FILES: &str = "let it open more files with `ulimit -n 4096`, then `runbook resume`";
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE))
+}
 
 /// Why something is not done. Nothing was journaled and nothing was changed, unless it says so.
 #[derive(Debug, Error)]
@@ -140,10 +149,14 @@ pub enum Refused {
     #[error("the process that holds the state folder is stopping")]
     Stopping,
     /// The state folder is held, and its holder does not answer.
-    #[error("the state folder {} is held by another process, which does not answer", .state.display())]
+    #[error("the state folder {} is held by {}", .state.display(), silent(*holder, *asked))]
     NoAnswer {
         /// The folder.
         state: PathBuf,
+        /// Who it is, if the system says so.
+        holder: Option<SilentHolder>,
+        /// It was asked something, which it may still do.
+        asked: bool,
     },
     /// The socket's folder belongs to somebody else than the state folder.
     #[error("{} belongs to uid {found}, and the state folder to uid {wanted}: nothing is sent there", .path.display())]
@@ -181,6 +194,17 @@ pub enum Refused {
         /// When.
         at: Timestamp,
     },
+}
+
+fn silent(holder: Option<SilentHolder>, asked: bool) -> String {
+    let who = match holder {
+        None => "another process, which does not answer".to_owned(),
+        Some(SilentHolder { pid, stopped: false }) => format!("process {pid}, which does not answer"),
+        Some(SilentHolder { pid, stopped: true }) => {
+            format!("process {pid}, which is stopped and does not answer")
+        }
+    };
+    if asked { format!("{who}; what it was asked it may still do") } else { who }
 }
 
 fn held(run: &RunId, stuck: bool) -> String {
@@ -256,6 +280,14 @@ impl Refused {
                     .to_owned()
             }
             Self::Stopping => "runbook resume".to_owned(),
+            Self::NoAnswer { holder: Some(SilentHolder { pid, stopped: true }), .. } => {
+                format!("let it go on with `kill -CONT {pid}`, then `runbook show`")
+            }
+            Self::NoAnswer { holder: Some(SilentHolder { pid, .. }), .. } => {
+                format!("look at it with `ps -fp {pid}`, then `runbook show`")
+            }
+            Self::NoAnswer { state, .. } => format!("look for it with `fuser -v {}/LOCK`", state.display()),
+            Self::Io { source, .. } if is_out_of_files(source) => MORE_FILES.to_owned(),
             Self::NotNow { hint, .. } | Self::Told { hint, .. } => return hint.clone(),
             _ => return None,
         })

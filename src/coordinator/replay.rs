@@ -4,16 +4,62 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use runbook_engine::{ids::RunId, plan::Plan, run::Run};
-use runbook_state::store::{Entry, RunRow, RunStore};
+use runbook_state::store::{Entry, KeptState, RunRow, RunStore};
 
 use super::refused::Refused;
 
 /// A run as its journal tells it.
-pub(crate) struct Replayed {
+#[derive(Debug)]
+pub struct Replayed {
+    /// How it stands.
     pub run: Run,
+    /// Its plan.
     pub plan: Arc<Plan>,
+    /// The time of its last entry.
     pub last_at: Timestamp,
+    /// The number of that entry.
     pub seq: u64,
+    /// The entry behind which its state was kept; 0: none was.
+    pub kept: u64,
+}
+
+impl Replayed {
+    /// A run before its first entry.
+    fn at_the_beginning(row: &RunRow, plan: &Arc<Plan>) -> Result<Self, Refused> {
+        let run = replay(&row.run, plan, &[])?;
+        Ok(Self { run, plan: Arc::clone(plan), last_at: row.started_at, seq: 0, kept: 0 })
+    }
+
+    /// A run as its state was kept, if one was that this build understands.
+    fn as_kept(store: &dyn RunStore, row: &RunRow, plan: &Arc<Plan>) -> Result<Option<Self>, Refused> {
+        let Some(KeptState { seq, at, state }) = store.kept_state(&row.run)? else { return Ok(None) };
+        match Run::restored(Arc::clone(plan), &state) {
+            Ok(run) if run.id() != Some(&row.run) => Ok(None),
+            Ok(run) => Ok(Some(Self { run, plan: Arc::clone(plan), last_at: at, seq, kept: seq })),
+            Err(why) => {
+                tracing::info!(run = %row.run, %why, "the whole journal is replayed");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Applies the entries that follow.
+    fn go_on(&mut self, store: &dyn RunStore, id: &RunId) -> Result<(), Refused> {
+        let mut illegal = None;
+        store.each(id, self.seq + 1, &mut |entry| {
+            if illegal.is_some() {
+                return;
+            }
+            match self.run.apply(entry.at, &entry.event) {
+                Ok(()) => (self.last_at, self.seq) = (entry.at, entry.seq),
+                Err(why) => illegal = Some((entry.seq, why.to_string())),
+            }
+        })?;
+        match illegal {
+            Some((seq, why)) => Err(Refused::DamagedJournal { run: id.clone(), seq, why }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Applies a journal, entry by entry.
@@ -33,16 +79,24 @@ pub fn replay(id: &RunId, plan: &Arc<Plan>, entries: &[Entry]) -> Result<Run, Re
     Ok(run)
 }
 
-/// Reads a run out of the store.
+/// Reads a run out of the store: what follows the state that was kept of it, else all of its journal.
 ///
 /// # Errors
 /// The store cannot be read, or what it holds does not fit together.
-pub(crate) fn load(store: &dyn RunStore, row: &RunRow) -> Result<Replayed, Refused> {
+pub fn load(store: &dyn RunStore, row: &RunRow) -> Result<Replayed, Refused> {
     let plan = Arc::new(store.plan(&row.run)?);
-    let entries = store.entries(&row.run, 1)?;
-    let run = replay(&row.run, &plan, &entries)?;
-    let (last_at, seq) = entries.last().map_or((row.started_at, 0), |last| (last.at, last.seq));
-    Ok(Replayed { run, plan, last_at, seq })
+    if let Some(mut replayed) = Replayed::as_kept(store, row, &plan)? {
+        match replayed.go_on(store, &row.run) {
+            // The state is a cache: the journal has the last word.
+            Err(Refused::DamagedJournal { .. }) => {
+                tracing::warn!(run = %row.run, "the state that was kept does not fit the journal, which is replayed");
+            }
+            done => return done.map(|()| replayed),
+        }
+    }
+    let mut replayed = Replayed::at_the_beginning(row, &plan)?;
+    replayed.go_on(store, &row.run)?;
+    Ok(replayed)
 }
 
 /// The run that is meant: by id or unique prefix; without one the only unfinished run, else the newest.

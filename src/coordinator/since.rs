@@ -25,7 +25,6 @@ pub(super) fn for_machine(
     if task.action.as_str() != ASKS.0 {
         return None;
     }
-    let here = |view: &TaskView<'_>| view.targets().any(|(id, _, _)| id == machine);
     let restoring = match &task.role {
         Role::Verify { of } => Some(of),
         _ => None,
@@ -39,8 +38,8 @@ pub(super) fn for_machine(
         (None, None) => view.task.role == Role::Step && view.task.effect.may_change(),
     };
     let began: Vec<_> = run
-        .tasks()
-        .filter(|view| counts(view) && here(view))
+        .tasks_of_machine(machine)
+        .filter(counts)
         .filter_map(|view| {
             let again = asked.is_none() && restoring.is_some();
             let at = if again { view.began(machine) } else { view.started_at };

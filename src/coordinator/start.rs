@@ -40,6 +40,15 @@ impl Coordinator<'_> {
     /// # Errors
     /// The plan is refused; nothing was journaled.
     pub fn start(&mut self, start: Start, by: &str) -> Result<RunId, Refused> {
+        let id = self.new_id()?;
+        self.start_as(id, start, by)
+    }
+
+    /// The same under this id: a rehearsal is the same every time.
+    ///
+    /// # Errors
+    /// The plan is refused; nothing was journaled.
+    pub(crate) fn start_as(&mut self, id: RunId, start: Start, by: &str) -> Result<RunId, Refused> {
         let plan = Arc::new(start.plan);
         let digest = plan.digest();
         if let Some(wanted) = start.expect_plan {
@@ -52,7 +61,6 @@ impl Coordinator<'_> {
         let mut run = Run::new(Arc::clone(&plan))
             .map_err(|damaged| Refused::DamagedPlan { why: damaged.to_string() })?;
         run.set_capacity(self.capacity);
-        let id = self.new_id()?;
         let now = self.clock.now();
         let row = RunRow {
             run: id.clone(),
@@ -86,15 +94,17 @@ impl Coordinator<'_> {
     /// # Errors
     /// The journal or the plan is damaged, or a secret is missing.
     pub fn resume(&mut self, row: &RunRow, by: &str, no_wait: bool) -> Result<Option<ExitReport>, Refused> {
-        let replay::Replayed { mut run, plan, last_at, seq } = replay::load(self.store.as_ref(), row)?;
+        let replay::Replayed { mut run, plan, last_at, seq, kept } = replay::load(self.store.as_ref(), row)?;
         if run.finished() {
             return Ok(Some(ExitReport::of(&run, &row.run)));
         }
         secrets_of(&plan, &self.around.secrets)?;
         run.set_capacity(self.capacity);
         self.around.outside.not_before(last_at);
+        self.accept_clock();
         let mut live = Live::new(run, plan, row.clone(), true, last_at, seq);
         live.no_wait = no_wait;
+        live.kept = kept;
         live.facts.push(Fact::of(Event::RunResumed { by: by.to_owned() }));
         if live.run().paused() {
             live.facts.push(Fact::of(Event::RunUnpaused { by: by.to_owned() }));

@@ -135,24 +135,7 @@ impl Asker {
             timeout,
         };
         let printed = program.run().map_err(|failure| Refusal::of(failure.said_of(name)))?;
-        let value = json(&printed).map_err(|why| Refusal::of(format!("`{name}` printed {why}")))?;
-        if ansible::is_like(&value) {
-            return ansible::told(&value).map_err(|why| Refusal::of(format!("`{name}` printed {why}")));
-        }
-        let reading = document::read_listing(&format!("the output of `{name}`"), &printed);
-        match (reading.file, reading.diagnostics.first()) {
-            (Some(file), None) => Ok(Told { listing: file.listing, notes: Vec::new() }),
-            (_, problem) => Err(Refusal::of(match problem {
-                Some(problem) => {
-                    let place = problem.place;
-                    format!(
-                        "what `{name}` printed is wrong at {}:{}: {}",
-                        place.line, place.column, problem.message
-                    )
-                }
-                None => format!("what `{name}` printed holds no hosts"),
-            })),
-        }
+        understood(name, &printed).map_err(Refusal::of)
     }
 
     /// Texts with their secrets.
@@ -205,4 +188,27 @@ fn json(printed: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(&printed[from..]).map_err(|error| {
         format!("JSON that cannot be read (line {}, column {})", error.line(), error.column())
     })
+}
+
+/// What a program of an inventory printed: JSON like Ansible's, or in our own notation.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn understood(name: &str, printed: &[u8]) -> Result<Told, String> {
+    let value = json(printed).map_err(|why| format!("`{name}` printed {why}"))?;
+    if ansible::is_like(&value) {
+        return ansible::told(&value).map_err(|why| format!("`{name}` printed {why}"));
+    }
+    let reading = document::read_listing(&format!("the output of `{name}`"), printed);
+    match (reading.file, reading.diagnostics.first()) {
+        (Some(file), None) => Ok(Told { listing: file.listing, notes: Vec::new() }),
+        (_, Some(problem)) => {
+            let place = problem.place;
+            Err(format!(
+                "what `{name}` printed is wrong at {}:{}: {}",
+                place.line, place.column, problem.message
+            ))
+        }
+        (_, None) => Err(format!("what `{name}` printed holds no hosts")),
+    }
 }

@@ -24,7 +24,7 @@ use std::{
 
 use runbook_engine::{
     document::{self, InventoryFile},
-    inventory::{From, Register, Source},
+    inventory::{From, Listing, Pages, Register, Source},
 };
 use tokio::sync::Mutex;
 
@@ -91,6 +91,26 @@ impl Inventories {
         opened.insert(path, Arc::clone(&found));
         Ok(found)
     }
+}
+
+/// The hosts that a program of an inventory, or Ansible, printed.
+///
+/// # Errors
+/// Why it is no listing of hosts, in one lower-case sentence.
+pub fn of_program(printed: &[u8]) -> Result<Register, String> {
+    let told = asking::understood("the program", printed)?;
+    Register::of(&told.listing).map_err(|defects| format!("{} defects", defects.len()))
+}
+
+/// The hosts that a page of a server tells.
+///
+/// # Errors
+/// Why it is no such page, in one lower-case sentence.
+pub fn of_page(pages: &Pages, body: &[u8]) -> Result<Register, String> {
+    let page: serde_json::Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let mut listing = Listing::default();
+    pages::take_page(&page, pages, 1, &mut listing)?;
+    Register::of(&listing).map_err(|defects| format!("{} defects", defects.len()))
 }
 
 /// What a path is: a file in our notation, or something that Ansible reads.

@@ -43,25 +43,35 @@ pub(super) fn ask(asker: &Asker, pages: &Pages, timeout: Duration) -> Result<Tol
         }
         let answer = runtime.block_on(asker.network.page(&url, &headers, left, MOST_BYTES));
         let page = read(answer, number)?;
-        let items = match &pages.items {
-            Some(path) => path::all(&page, path).into_iter().next(),
-            None => Some(&page),
-        };
-        let items = items.and_then(Value::as_array).ok_or_else(|| {
-            let place = pages.items.as_deref().unwrap_or("the outermost level");
-            Refusal::of(format!("page {number} of the server has no list at `{place}`"))
-        })?;
-        for (index, item) in items.iter().enumerate() {
-            take(item, pages, &mut listing).map_err(|why| {
-                Refusal::of(format!("item {} of page {number} of the server {why}", index + 1))
-            })?;
-        }
+        take_page(&page, pages, number, &mut listing).map_err(Refusal::of)?;
         let next = pages.next.as_ref().and_then(|path| path::text(&page, path));
         let Some(next) = next else { break };
         // The token must not go to another server than the one that it was written down for.
         url = Network::following(&url, &next).map_err(Refusal::of)?;
     }
     Ok(Told { listing, notes: Vec::new() })
+}
+
+/// Takes the hosts of a page.
+pub(super) fn take_page(
+    page: &Value,
+    pages: &Pages,
+    number: usize,
+    listing: &mut Listing,
+) -> Result<(), String> {
+    let items = match &pages.items {
+        Some(path) => path::all(page, path).into_iter().next(),
+        None => Some(page),
+    };
+    let items = items.and_then(Value::as_array).ok_or_else(|| {
+        let place = pages.items.as_deref().unwrap_or("the outermost level");
+        format!("page {number} of the server has no list at `{place}`")
+    })?;
+    for (index, item) in items.iter().enumerate() {
+        take(item, pages, listing)
+            .map_err(|why| format!("item {} of page {number} of the server {why}", index + 1))?;
+    }
+    Ok(())
 }
 
 fn read(answer: Result<Page, String>, number: usize) -> Result<Value, Refusal> {

@@ -134,7 +134,8 @@ impl<'a> Detail<'a> {
     fn strategies(&self) -> BTreeSet<Strategy> {
         let texts = self.texts("strategy");
         let each = texts.iter().flat_map(|text| match (Strategy::named(text), text.as_str(), self.backup) {
-            // A replacement that fails may leave a machine without a root, and then one is put on (DOMAIN 4.4).
+            // A replacement that fails may leave a machine without a root, and then one is put on
+            // (facts: Replacing a root volume).
             (Some(Strategy::ReplaceRootVolume), _, _) => {
                 vec![Strategy::ReplaceRootVolume, Strategy::SwapVolumes]
             }

@@ -9,7 +9,7 @@ use runbook_steps::{
     playbooks::Playbooks,
     ports::{
         Ports,
-        clock::{Clock, SystemClock},
+        clock::{Clock, SteadyClock},
         http::Http,
         process::Process,
     },
@@ -53,7 +53,7 @@ impl Around {
         #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "for AWS"))] vars: &Vars,
     ) -> Self {
         Self {
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SteadyClock::new()),
             http: Arc::new(Network::new()),
             #[cfg(feature = "aws")]
             aws: runbook_aws::Aws::of_profile(profile(vars)),

@@ -16,7 +16,7 @@ use runbook_steps::{
     ports::{
         Ports,
         clock::Clock,
-        process::{Process, Program, Progress},
+        process::{NotStarted, Process, Program, Progress},
     },
     world::{Answer, RemoteTime},
 };
@@ -193,7 +193,7 @@ struct Breathing(Arc<dyn Process>);
 
 #[async_trait]
 impl Process for Breathing {
-    async fn start(&self, program: Program) -> Result<(), String> {
+    async fn start(&self, program: Program) -> Result<(), NotStarted> {
         self.0.start(program).await
     }
 

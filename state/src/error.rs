@@ -6,6 +6,10 @@ use thiserror::Error;
 
 use crate::format::FORMAT;
 
+/// Too many open files, in this process and in all of them.
+const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
+const ENFILE: i32 = rustix::io::Errno::NFILE.raw_os_error();
+
 /// Why a store cannot do what it is asked.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -151,6 +155,9 @@ impl StoreError {
                 format!(
                     "make it writable with `chmod -R u+rwX {path}` (or remount its drive), then `runbook resume`"
                 )
+            }
+            Self::Io { source, .. } if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)) => {
+                "let this process open more files with `ulimit -n 4096`, then `runbook resume`".to_owned()
             }
             Self::Io { path, .. } => {
                 format!(

@@ -69,6 +69,17 @@ pub struct Resolution {
     pub note: Option<String>,
 }
 
+/// What the core said of a run behind one of its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptState {
+    /// The entry.
+    pub seq: u64,
+    /// Its time.
+    pub at: Timestamp,
+    /// The core's own bytes.
+    pub state: Vec<u8>,
+}
+
 /// All runs of one state folder. One process holds it; every method returns only when its effect is durable.
 pub trait RunStore: Send {
     /// What the state folder is called wherever it is moved to: random, and the same for as long as it exists. What its
@@ -117,6 +128,13 @@ pub trait RunStore: Send {
     /// [`StoreError`].
     fn each(&self, run: &RunId, from: u64, give: &mut dyn FnMut(Entry)) -> Result<(), StoreError>;
 
+    /// At most so many entries of a run, from one on: their own chain is verified, not that of what follows. Fewer: there
+    /// are no more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn some(&self, run: &RunId, from: u64, most: usize) -> Result<Vec<Entry>, StoreError>;
+
     /// The journal of a run from an entry on, chain and HEAD verified.
     ///
     /// # Errors
@@ -126,6 +144,20 @@ pub trait RunStore: Send {
         self.each(run, from, &mut |entry| entries.push(entry))?;
         Ok(entries)
     }
+
+    /// Keeps the core's state of a run behind its last entry, in the place of what was kept before, so that who takes
+    /// the run up need not replay all of it. A cache beside the journal: it may be lost, and then nothing is.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was kept. The journal can be written as before.
+    fn keep_state(&mut self, run: &RunId, state: &[u8]) -> Result<(), StoreError>;
+
+    /// The state that was kept last, if it is whole and stands behind an entry of this very journal. What follows it
+    /// is for [`RunStore::each`], which verifies the chain from there on.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, StoreError>;
 
     /// Every run, oldest first.
     ///

@@ -174,6 +174,7 @@ impl Context {
     /// Sleeps, unless the attempt must stop first; says whether it slept to the end.
     pub async fn sleep(&self, time: std::time::Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.ports.clock.sleep(time) => true,
             _ = self.stopped() => false,
         }

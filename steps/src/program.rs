@@ -104,6 +104,7 @@ pub(crate) async fn wait(ctx: &Context, token: &str, patience: Option<Duration>)
 async fn rest(ctx: &Context, time: Duration, heard: StopReason) -> StopReason {
     let mut stop = ctx.stop.clone();
     tokio::select! {
+        biased;
         () = ctx.ports.clock.sleep(time) => heard,
         news = stop.wait_for(|reason| *reason != StopReason::None && *reason != heard) => {
             news.map_or(StopReason::Detach, |reason| *reason)

@@ -26,11 +26,12 @@ exec 9>"$hosts/lock"
 flock 9
 [ "$(cat "$hosts/made" 2>/dev/null)" != "$all" ] || { echo "$hosts"; exit 0; }
 
-# Programs, each with its Debian package.
+# Programs, each with its Debian package. The last line is for the faults on our own machine (tests/it/own_machine).
 missing=
 for pair in sshd:openssh-server ssh:openssh-client debootstrap:debootstrap ip:iproute2 apt-ftparchive:apt-utils \
     dpkg-deb:dpkg rpmbuild:rpm createrepo_c:createrepo-c unshare:util-linux setpriv:util-linux perl:perl-base \
-    restic:restic btrfs:btrfs-progs snapper:snapper dnf:dnf zypper:zypper; do
+    restic:restic btrfs:btrfs-progs snapper:snapper dnf:dnf zypper:zypper \
+    strace:strace faketime:faketime mkfs.ext4:e2fsprogs; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
 done
 if [ -n "$missing" ]; then

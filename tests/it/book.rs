@@ -167,6 +167,16 @@ fn the_sandbox() {
     works_after(&Place::new(), "sandbox.md", |command| command.replace("127.0.0.1:4700", &free), &[]);
 }
 
+#[test]
+fn rehearsals() {
+    works_after(&Place::new(), "rehearse.md", str::to_owned, &[]);
+}
+
+#[test]
+fn tests_of_runbooks() {
+    works("test-runbooks.md");
+}
+
 /// On two hosts, which stand for those that the page names.
 #[test]
 fn the_first_rollout_on_hosts() {

@@ -41,6 +41,7 @@ fn runbooks(folder: &Path) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| !path.to_string_lossy().ends_with(".test.yaml"))
         .collect();
     paths.sort();
     paths

@@ -12,7 +12,7 @@ mod by_hand;
 mod check;
 mod command_line;
 mod deploy_local;
-mod full_drive;
+mod expectations;
 mod holder;
 mod host_logs;
 mod iam_policy;
@@ -23,9 +23,12 @@ mod linux;
 mod linux_runbooks;
 #[cfg(feature = "aws")]
 mod moto;
+mod mutants;
+mod own_machine;
 mod people;
 mod program;
 mod reference;
+mod rehearse;
 #[cfg(feature = "aws")]
 mod sandbox;
 mod sandbox_clients;

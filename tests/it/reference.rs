@@ -34,3 +34,8 @@ fn of_the_actions() {
 fn of_the_schema() {
     is_current("docs/schema.json", &["schema"]);
 }
+
+#[test]
+fn of_the_schema_of_tests() {
+    is_current("docs/test-schema.json", &["schema", "test"]);
+}

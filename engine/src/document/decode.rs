@@ -1,5 +1,6 @@
 //! From the tree to the typed document: every problem is collected, none ends the reading.
 
+mod claim;
 mod composite;
 mod expression;
 mod fields;
@@ -10,6 +11,7 @@ mod rollout;
 mod scalar;
 mod step;
 mod target;
+mod test_file;
 
 use std::collections::BTreeMap;
 

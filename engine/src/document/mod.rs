@@ -2,6 +2,7 @@
 
 mod check;
 mod decode;
+pub mod expectation;
 mod inventory;
 pub mod model;
 pub mod params;
@@ -9,17 +10,20 @@ mod parse;
 mod schema;
 mod sources;
 mod suggestion;
+mod test_schema;
 mod text;
 mod tree;
 
 pub(crate) use check::described;
-pub(crate) use suggestion::nearest;
 pub(crate) use text::Lines;
 
 pub use check::check;
+pub use expectation::{TestReading, read_test};
 pub use inventory::{InventoryFile, InventoryReading, is_inventory, read_inventory, read_listing};
 pub use schema::schema;
 pub use sources::Sources;
+pub use suggestion::nearest;
+pub use test_schema::test_schema;
 
 use crate::{catalog::Catalog, diagnostic::Diagnostic, loader::Loader};
 use decode::{Decoder, Files};

@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The known word that is most like this one, if one is near enough to be meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A typing error changes about a third of a word at most; two letters of any short word may be swapped.
     let allowed = (word.chars().count() / 3).max(2);
     known

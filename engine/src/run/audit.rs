@@ -22,6 +22,10 @@ impl Run {
                 return Some(format!("{} is active: {active}, the index disagrees", name(ix)));
             }
             let open = state.records.values().filter(|record| record.report.is_none()).count();
+            let undecided = state.records.iter().filter(|(_, record)| record.failed() && !record.settled);
+            if state.active() && !undecided.map(|(target, _)| target).eq(&state.undecided) {
+                return Some(format!("{} has other machines to decide about than the index says", name(ix)));
+            }
             if state.active() && open != state.open {
                 return Some(format!("{} has {open} machines open, the index says {}", name(ix), state.open));
             }
@@ -34,10 +38,12 @@ impl Run {
                         self.task_waits[at]
                     ));
                 }
-                if (waits == 0) != self.candidates.contains(&ix) {
+                let listed =
+                    (self.candidates.contains(ix), self.candidates.not_in_line().any(|each| each == ix));
+                if listed != (waits == 0, waits == 0 && !self.stands_in_line(ix)) {
                     return Some(format!("{} waits for {waits} things, the candidates disagree", name(ix)));
                 }
-            } else if self.candidates.contains(&ix) {
+            } else if self.candidates.contains(ix) {
                 return Some(format!("{} is a candidate and {}", name(ix), state.status.as_str()));
             }
         }

@@ -60,7 +60,7 @@ impl Run {
             }
         }
         let changes = self.layout.tasks[ix.at()].effect.may_change();
-        self.candidates.remove(&ix);
+        self.candidates.remove(ix);
         self.active.insert(ix);
         self.running += 1;
         let state = &mut self.tasks[ix.at()];
@@ -133,7 +133,7 @@ impl Run {
     pub(super) fn repeat_verification(&mut self, restoring: TaskIx, targets: &[TargetIx]) {
         self.regroup.remove(&restoring);
         for verify in self.layout.tasks[restoring.at()].verify.clone() {
-            self.candidates.remove(&verify);
+            self.candidates.remove(verify);
             self.active.remove(&verify);
             self.task_waits[verify.at()] = 1;
             let state = &mut self.tasks[verify.at()];
@@ -158,7 +158,7 @@ impl Run {
             return Err(self.cannot(ix, "open"));
         }
         let entering = targets.iter().map(|id| self.target_named(id)).collect::<Result<Vec<_>, _>>()?;
-        self.candidates.remove(&ix);
+        self.candidates.remove(ix);
         self.active.insert(ix);
         let state = &mut self.tasks[ix.at()];
         state.status = TaskStatus::Waiting;
@@ -187,7 +187,7 @@ impl Run {
         state.approvals.clear();
         state.records.clear();
         self.active.remove(&ix);
-        self.candidates.insert(ix);
+        self.becomes_candidate(ix);
     }
 
     pub(super) fn reported(
@@ -223,7 +223,7 @@ impl Run {
         }
         state.open -= list.len();
         if report.outcome != Outcome::Succeeded {
-            state.undecided += list.len();
+            state.undecided.extend(&list);
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Run {
     pub(super) fn failed_for_good(&mut self, name: &TaskName, targets: &[TargetId]) -> Applied {
         let ix = self.task_named(name)?;
         let list = self.different(name, targets)?;
-        if !self.tasks[ix.at()].active() || self.tasks[ix.at()].undecided < list.len() {
+        if !self.tasks[ix.at()].active() || self.tasks[ix.at()].undecided.len() < list.len() {
             return Err(self.cannot(ix, "fail on machines"));
         }
         for target in &list {
@@ -263,7 +263,7 @@ impl Run {
             record.settled = true;
             let outcome = record.report.as_ref().map_or(Outcome::Failed, |report| report.outcome);
             let cause = format!("{name} failed: {}", record.cause());
-            self.tasks[ix.at()].undecided -= 1;
+            self.tasks[ix.at()].undecided.remove(&target);
             self.count_for_task(ix, target, outcome, &cause);
         }
         Ok(())
@@ -330,7 +330,7 @@ impl Run {
             self.active.insert(ix);
             self.running += 1;
         } else {
-            self.tasks[ix.at()].undecided = 0;
+            self.tasks[ix.at()].undecided.clear();
         }
         self.tasks[ix.at()].again = again;
         self.wait(ix, Wait::Backoff { at: due });
@@ -396,8 +396,8 @@ impl Run {
 
     /// An unknown machine turned out well: it goes on. A budget that was exceeded stays so.
     pub(super) fn uncount(&mut self, rollout: ScopeIx, target: TargetIx) {
-        let failed_elsewhere = self.layout.tasks_below(rollout).iter().any(|task| {
-            let counts = matches!(self.plan.task_at(*task).role, Role::Step | Role::SoakCheck);
+        let failed_elsewhere = self.tasks_of_in(target, rollout).any(|task| {
+            let counts = matches!(self.plan.task_at(task).role, Role::Step | Role::SoakCheck);
             let record = self.tasks[task.at()].records.get(&target);
             counts && record.is_some_and(|record| record.settled && record.failed())
         });
@@ -439,7 +439,7 @@ impl Run {
         if self.tasks[ix.at()].active() {
             self.running -= 1;
         }
-        self.candidates.remove(&ix);
+        self.candidates.remove(ix);
         self.active.remove(&ix);
         self.expired.remove(&ix);
         let state = &mut self.tasks[ix.at()];
@@ -465,9 +465,8 @@ impl Run {
     /// At the end of a wave every machine that came through everything is verified.
     pub(super) fn verify_wave(&mut self, wave: ScopeIx) {
         let Some(rollout) = self.layout.scopes[wave.at()].rollout else { return };
-        let tasks = self.layout.tasks_below(wave);
         for target in self.layout.scopes[wave.at()].targets.clone() {
-            let good = self.came_through(&tasks, target);
+            let good = self.came_through(wave, target);
             if let Some(passage) = self.passage_mut(rollout, target) {
                 passage.wave_over = true;
                 passage.verified = good && passage.failure.is_none();

@@ -61,15 +61,7 @@ impl Run {
         for wave in &self.wave_candidates {
             self.wave_commands(*wave, &mut out);
         }
-        let mut free = self.capacity.saturating_sub(self.running);
-        for ix in &self.candidates {
-            let Some(event) = self.candidate(*ix, now, &mut free) else { continue };
-            // What is being decided may stop a rollout: first changes wait for the next reading.
-            if self.is_first_change(*ix, &event) && out.iter().any(may_stop) {
-                continue;
-            }
-            out.push(Command::Record(event));
-        }
+        self.candidate_commands(now, &mut out);
         if let Some(event) = self.ending_event() {
             out.push(Command::Record(event));
         }
@@ -99,8 +91,8 @@ impl Run {
             }
             up = self.layout.scopes[scope.at()].parent;
         }
-        let enters = self.layout.tasks_below(wave).into_iter().any(|ix| {
-            self.candidates.contains(&ix)
+        let enters = self.candidates.not_in_line().any(|ix| {
+            self.layout.is_below(self.layout.tasks[ix.at()].scope, wave)
                 && !matches!(self.plan.task_at(ix).role, Role::Window)
                 && self.plan.task_at(ix).skip.is_none()
                 && self.doomed(ix).is_none()
@@ -139,6 +131,21 @@ impl Run {
     }
 
     // ---- pending tasks
+
+    fn candidate_commands(&self, now: Timestamp, out: &mut Vec<Command>) {
+        let mut free = self.capacity.saturating_sub(self.running);
+        let everything = self.concerns_everything();
+        let mut next = self.candidates.first(everything || free > 0);
+        while let Some(ix) = next {
+            if let Some(event) = self.candidate(ix, now, &mut free)
+                // What is being decided may stop a rollout: first changes wait for the next reading.
+                && !(self.is_first_change(ix, &event) && out.iter().any(may_stop))
+            {
+                out.push(Command::Record(event));
+            }
+            next = self.candidates.after(ix, everything || free > 0);
+        }
+    }
 
     /// What becomes of a pending task now, if anything.
     fn candidate(&self, ix: TaskIx, now: Timestamp, free: &mut usize) -> Option<Event> {
@@ -286,7 +293,7 @@ impl Run {
             out.push(Command::Record(Event::TaskCancelled { task: task.name.clone() }));
             return;
         }
-        if state.undecided > 0 {
+        if !state.undecided.is_empty() {
             let (final_ones, _) = self.sort_failures(ix);
             if !final_ones.is_empty() {
                 let targets = self.ids(ix, &final_ones);
@@ -328,7 +335,7 @@ impl Run {
     fn failures_are_due(&self) -> bool {
         self.active.iter().any(|ix| {
             let state = &self.tasks[ix.at()];
-            state.wait.is_none() && state.undecided > 0 && !self.sort_failures(*ix).0.is_empty()
+            state.wait.is_none() && !state.undecided.is_empty() && !self.sort_failures(*ix).0.is_empty()
         })
     }
 
@@ -343,8 +350,8 @@ impl Run {
     fn sort_failures(&self, ix: TaskIx) -> (Vec<TargetIx>, Vec<TargetIx>) {
         let state = &self.tasks[ix.at()];
         let mut lists = (Vec::new(), Vec::new());
-        for (target, record) in &state.records {
-            let Some(report) = record.report.as_ref().filter(|_| record.failed() && !record.settled) else {
+        for target in &state.undecided {
+            let Some(report) = state.records.get(target).and_then(|record| record.report.as_ref()) else {
                 continue;
             };
             if self.may_retry(ix, state, report) { lists.1.push(*target) } else { lists.0.push(*target) }

@@ -86,9 +86,7 @@ impl Run {
     }
 
     fn rollouts(&self) -> impl Iterator<Item = ScopeIx> {
-        (0..self.scopes.len() as u32)
-            .map(ScopeIx)
-            .filter(|ix| matches!(self.plan.scopes[ix.at()].kind, ScopeKind::Rollout { .. }))
+        self.layout.rollouts.iter().copied()
     }
 
     fn budget_cause(&self, rollout: ScopeIx) -> String {
@@ -116,7 +114,7 @@ impl Run {
                     passage.touched
                         && !passage.restored
                         && (passage.failure.is_some() || !passage.verified)
-                        && self.changed_in(rollout, **target)
+                        && self.is_changed_in(rollout, **target)
                 })
             })
             .map(|(_, target)| *target)
@@ -124,14 +122,6 @@ impl Run {
         list.sort_unstable();
         list.dedup();
         list
-    }
-
-    fn changed_in(&self, rollout: ScopeIx, target: TargetIx) -> bool {
-        self.changing
-            .get(&rollout)
-            .into_iter()
-            .flatten()
-            .any(|task| self.tasks[task.at()].records.get(&target).is_some_and(|record| record.started))
     }
 
     /// A cause, and the machines that stay changed behind it.

@@ -110,17 +110,12 @@ impl Run {
         let Some(rollout) = node.rollouts.last() else {
             // A linked rollback has its machines chosen; the branch of a composite stands outside of it.
             return node.of.is_empty()
-                || self.changing.values().flatten().any(|task| self.started_on(*task, target));
+                || self.layout.rollouts.iter().any(|rollout| self.is_changed_in(*rollout, target));
         };
         if self.passage(*rollout, target).is_none_or(|passage| !passage.touched) {
             return false;
         }
-        self.changing_tasks(*rollout).any(|task| self.started_on(task, target))
-    }
-
-    /// Tasks of the ordinary way in a rollout that may change machines.
-    fn changing_tasks(&self, rollout: ScopeIx) -> impl Iterator<Item = TaskIx> {
-        self.changing.get(&rollout).into_iter().flatten().copied()
+        self.is_changed_in(*rollout, target)
     }
 
     /// `failed_in`: the task started on the machine and did not succeed.
@@ -136,7 +131,7 @@ impl Run {
             }
             Node::Scope(scope) => {
                 let failed = self.passage(scope, target).is_some_and(|passage| passage.failure.is_some());
-                failed && self.layout.tasks_below(scope).iter().any(|task| self.started_on(*task, target))
+                failed && self.tasks_of_in(target, scope).any(|task| self.started_on(task, target))
             }
         }
     }
@@ -145,14 +140,14 @@ impl Run {
     /// is no excuse to leave it so.
     fn changed_around(&self, task: TaskIx, target: TargetIx) -> bool {
         let rollout = self.layout.tasks[task.at()].rollouts.last();
-        rollout
-            .is_some_and(|rollout| self.changing_tasks(*rollout).any(|other| self.started_on(other, target)))
+        rollout.is_some_and(|rollout| self.is_changed_in(*rollout, target))
     }
 
     /// Whether another task than this one may have changed a machine in its rollouts.
     pub(super) fn is_changed_beside(&self, task: TaskIx, target: TargetIx) -> bool {
         self.layout.tasks[task.at()].rollouts.iter().any(|rollout| {
-            self.changing_tasks(*rollout).any(|other| other != task && self.started_on(other, target))
+            let changes = self.changes_of(target, *rollout).iter();
+            changes.copied().any(|other| other != task && self.started_on(other, target))
         })
     }
 
@@ -174,13 +169,11 @@ impl Run {
     fn touched_in(&self, node: Node, target: TargetIx) -> bool {
         match node {
             Node::Task(task) => self.started_on(task, target),
-            Node::Scope(scope) => {
-                self.layout.tasks_below(scope).iter().any(|task| self.started_on(*task, target))
-            }
+            Node::Scope(scope) => self.tasks_of_in(target, scope).any(|task| self.started_on(task, target)),
         }
     }
 
-    fn started_on(&self, task: TaskIx, target: TargetIx) -> bool {
+    pub(super) fn started_on(&self, task: TaskIx, target: TargetIx) -> bool {
         self.tasks[task.at()].records.get(&target).is_some_and(|record| record.started)
     }
 
@@ -323,7 +316,7 @@ impl Run {
 
     fn backed_up(&self, target: TargetIx) -> bool {
         let id = self.target_name(target);
-        self.backups.values().flatten().any(|task| {
+        self.layout.courses[target.at()].backups.iter().any(|task| {
             let state = &self.tasks[task.at()];
             // What a person says was applied proves no backup that a restore could find.
             let proven = |record: &super::state::Record| !record.resolved || state.outputs.contains_key(id);
@@ -356,16 +349,14 @@ impl Run {
         }
     }
 
-    /// Whether a machine succeeded in every task of the ordinary way among these that it takes part in.
-    pub(super) fn came_through(&self, tasks: &[TaskIx], target: TargetIx) -> bool {
+    /// Whether a machine succeeded in every task of the ordinary way that it takes part in, in a scope and below.
+    pub(super) fn came_through(&self, scope: ScopeIx, target: TargetIx) -> bool {
         if self.excluded.contains_key(&target) || self.refused.contains_key(&target) {
             return false;
         }
-        tasks.iter().all(|task| {
-            if !matches!(self.plan.task_at(*task).role, Role::Step) {
-                return true;
-            }
-            self.took_part(Node::Task(*task), target).unwrap_or(true)
+        self.tasks_of_in(target, scope).all(|task| {
+            !matches!(self.plan.task_at(task).role, Role::Step)
+                || self.took_part(Node::Task(task), target).unwrap_or(true)
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     layout::{Layout, TargetIx},
     testing::{Standing, Testing},
@@ -15,7 +17,7 @@ use crate::{
 pub(super) type Place = usize;
 
 /// The outermost rollout of an installation: its name is the same in a retry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) part: Part,
     pub(super) name: Option<ScopeName>,

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::course::Course;
 use crate::{
     ids::{ScopeName, TargetId, TaskName},
     outcome::Effect,
@@ -12,15 +14,15 @@ use crate::{
 };
 
 /// A task, by its place in `plan.tasks` followed by `plan.rollback`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct TaskIx(pub u32);
 
 /// A scope, by its place in `plan.scopes`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct ScopeIx(pub u32);
 
 /// A machine, by its place in `plan.targets`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct TargetIx(pub u32);
 
 impl TaskIx {
@@ -49,7 +51,7 @@ pub(super) enum Node {
 }
 
 /// The three times at which tasks run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Phase {
     Main,
     Rollback,
@@ -104,6 +106,8 @@ pub(super) struct ScopeNode {
     /// Waves: whether somebody must look at the machines before it starts.
     pub(super) inspected: bool,
     pub(super) rollout: Option<ScopeIx>,
+    /// Rollouts: the ordinary tasks of each machine that may change it, in the order of `targets`.
+    pub(super) changes: Vec<Vec<TaskIx>>,
 }
 
 /// The compiled plan.
@@ -112,6 +116,10 @@ pub(super) struct Layout {
     pub(super) tasks: Vec<TaskNode>,
     pub(super) scopes: Vec<ScopeNode>,
     pub(super) target_ids: Vec<TargetId>,
+    /// What each machine has in the plan.
+    pub(super) courses: Vec<Course>,
+    /// The scopes that are rollouts.
+    pub(super) rollouts: Vec<ScopeIx>,
     task_index: BTreeMap<TaskName, TaskIx>,
     scope_index: BTreeMap<ScopeName, ScopeIx>,
     target_index: BTreeMap<TargetId, TargetIx>,
@@ -224,6 +232,8 @@ impl Layout {
             waves_on_scope: vec![Vec::new(); scopes.len()],
             task_waits: vec![0; tasks.len()],
             wave_waits: vec![0; scopes.len()],
+            courses: vec![Course::default(); target_ids.len()],
+            rollouts: Vec::new(),
             tasks,
             scopes,
             target_ids,
@@ -234,6 +244,7 @@ impl Layout {
         layout.link_tasks(&all)?;
         layout.link_scopes(plan);
         layout.count_waits(plan, &all);
+        layout.chart_courses(plan, &all);
         Ok(layout)
     }
 
@@ -424,6 +435,10 @@ fn scope_node(plan: &Plan, names: &Names<'_>, scope: &Scope) -> Result<ScopeNode
         tasks: Vec::new(),
         size: 0,
         outer_needs: Vec::new(),
+        changes: vec![
+            Vec::new();
+            if matches!(scope.kind, ScopeKind::Rollout { .. }) { targets.len() } else { 0 }
+        ],
         targets,
         inspected,
         rollout,

@@ -5,8 +5,10 @@
 
 mod apply;
 mod audit;
+mod candidates;
 mod change;
 pub mod command;
+mod course;
 mod decide;
 mod ending;
 mod entry;
@@ -19,6 +21,7 @@ mod inputs;
 mod layout;
 mod patchset;
 mod replaced;
+mod saved;
 mod settle;
 mod state;
 mod testing;
@@ -32,8 +35,10 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use self::{
+    candidates::Candidates,
     event::RunEnd,
     layout::{Layout, Phase, ScopeIx, TargetIx, TaskIx},
     state::{Notice, Passage, ScopeState, TaskState},
@@ -44,13 +49,14 @@ pub use self::{
     inputs::RenderError,
     layout::DamagedPlan,
     replaced::Replacement,
+    saved::Unusable,
     state::{Intent, Memory, TaskStatus},
     view::{Status, TargetView, TaskView},
     waits::{WaitKind, WaitingOn},
 };
 use crate::{
     ids::{RunId, StepPath, TargetId},
-    plan::{Plan, Role, ScopeKind},
+    plan::{Plan, ScopeKind},
 };
 
 /// How many actions run at a time unless the host says otherwise.
@@ -80,8 +86,6 @@ pub struct Run {
     restore_failed: BTreeMap<TargetIx, String>,
     /// Backing-up tasks by step, for restores and for the proof of a way back.
     backups: BTreeMap<StepPath, Vec<TaskIx>>,
-    /// Ordinary tasks that may change machines, by rollout.
-    changing: BTreeMap<ScopeIx, Vec<TaskIx>>,
     /// What was tested, if the runbook has a patchset.
     testing: Option<Box<Testing>>,
 
@@ -89,7 +93,7 @@ pub struct Run {
     task_waits: Vec<u32>,
     wave_waits: Vec<u32>,
     /// Pending tasks that wait for no other task or scope.
-    candidates: BTreeSet<TaskIx>,
+    candidates: Candidates,
     /// Waves that wait for nothing outside and have not begun.
     wave_candidates: BTreeSet<ScopeIx>,
     /// Waves that began and whose tasks are settled.
@@ -121,7 +125,7 @@ pub struct Run {
     capacity: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 struct Cancel {
     restore: bool,
     by: String,
@@ -137,17 +141,11 @@ impl Run {
         let layout = Layout::new(&plan)?;
         let mut remaining = BTreeMap::from([(Phase::Main, 0), (Phase::Rollback, 0), (Phase::Finally, 0)]);
         let mut backups: BTreeMap<StepPath, Vec<TaskIx>> = BTreeMap::new();
-        let mut changing: BTreeMap<ScopeIx, Vec<TaskIx>> = BTreeMap::new();
         for (at, node) in layout.tasks.iter().enumerate() {
             *remaining.entry(node.phase).or_default() += 1;
             let task = plan.task_at(TaskIx(at as u32));
             if task.backs_up {
                 backups.entry(task.step.clone()).or_default().push(TaskIx(at as u32));
-            }
-            if node.effect.may_change() && matches!(task.role, Role::Step) {
-                for rollout in &node.rollouts {
-                    changing.entry(*rollout).or_default().push(TaskIx(at as u32));
-                }
             }
         }
         let mut scopes: Vec<ScopeState> = layout
@@ -172,7 +170,7 @@ impl Run {
                 }
             }
         }
-        let candidates =
+        let free: Vec<_> =
             (0..layout.tasks.len() as u32).map(TaskIx).filter(|ix| layout.task_waits[ix.at()] == 0).collect();
         let wave_candidates = (0..layout.scopes.len() as u32)
             .map(ScopeIx)
@@ -185,11 +183,10 @@ impl Run {
             scopes,
             task_waits: layout.task_waits.clone(),
             wave_waits: layout.wave_waits.clone(),
-            candidates,
+            candidates: Candidates::default(),
             wave_candidates,
             remaining,
             backups,
-            changing,
             testing: Testing::new(&plan, &layout),
             layout,
             plan,
@@ -223,6 +220,9 @@ impl Run {
             warnings: Vec::new(),
             capacity: DEFAULT_CAPACITY,
         };
+        for ix in free {
+            run.becomes_candidate(ix);
+        }
         run.end_empty_waves();
         Ok(run)
     }

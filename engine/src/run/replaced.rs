@@ -1,5 +1,6 @@
 //! Machines that a restore brought back as new ones: the plan's name stays, the id and the address are others.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Run, layout::TaskIx};
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// The machine that stands in the place of a planned one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replacement {
     /// Its id.
     pub instance: TargetId,

@@ -20,7 +20,7 @@ impl Run {
             for verify in self.layout.tasks[task.at()].verify.clone() {
                 if self.tasks[verify.at()].status == TaskStatus::Pending {
                     self.task_waits[verify.at()] = 0;
-                    self.candidates.insert(verify);
+                    self.becomes_candidate(verify);
                 }
             }
             self.settle_group(task);
@@ -201,13 +201,10 @@ impl Run {
                 Node::Task(of) => self.layout.tasks[of.at()].rollouts.contains(&rollout),
             })
         };
-        let rollouts = (0..self.scopes.len() as u32).map(ScopeIx);
-        rollouts.filter(|rollout| self.passage_at_rollout(*rollout, target) && stands_for(*rollout)).collect()
-    }
-
-    fn passage_at_rollout(&self, scope: ScopeIx, target: TargetIx) -> bool {
-        matches!(self.plan.scopes[scope.at()].kind, ScopeKind::Rollout { .. })
-            && self.passage_at(scope, target).is_some()
+        let rollouts = self.layout.rollouts.iter().copied();
+        rollouts
+            .filter(|rollout| self.passage_at(*rollout, target).is_some() && stands_for(*rollout))
+            .collect()
     }
 
     fn mark_restored(&mut self, task: TaskIx, target: TargetIx) {
@@ -218,8 +215,8 @@ impl Run {
             (self.layout.tasks[task.at()].phase, rollouts.iter().min().copied())
         {
             // A rollback that brings back an old backup undoes what later rollouts changed, too.
-            let later = (oldest.0..self.scopes.len() as u32).map(ScopeIx);
-            rollouts.extend(later.filter(|ix| self.passage_at_rollout(*ix, target)));
+            let later = self.layout.rollouts.iter().copied().filter(|ix| *ix >= oldest);
+            rollouts.extend(later.filter(|ix| self.passage_at(*ix, target).is_some()));
         }
         for rollout in rollouts {
             if let Some(passage) = self.passage_mut(rollout, target) {
@@ -294,7 +291,7 @@ impl Run {
     fn free_task(&mut self, task: TaskIx) {
         self.task_waits[task.at()] -= 1;
         if self.task_waits[task.at()] == 0 {
-            self.candidates.insert(task);
+            self.becomes_candidate(task);
         }
     }
 

@@ -1,8 +1,12 @@
 //! What a run remembers of its tasks, scopes and machines.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{event::Report, layout::TargetIx};
@@ -11,10 +15,11 @@ use crate::{
     outcome::{ErrorClass, Outcome},
 };
 
-/// Where a task stands (DESIGN: task `status`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where a task stands: its `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 pub enum TaskStatus {
     /// Not started.
+    #[default]
     Pending,
     /// An attempt works.
     Running,
@@ -54,7 +59,7 @@ impl TaskStatus {
 }
 
 /// What a waiting task waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Wait {
     /// An open gate, until then.
     Gate { until: Timestamp },
@@ -65,19 +70,26 @@ pub(super) enum Wait {
 }
 
 /// A machine in a task. It is here because it entered, or was refused at the door.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Default)]
+#[serde(default)]
 pub(super) struct Record {
     /// The latest report; none while the attempt works on it.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) report: Option<Report>,
     /// The start of the latest attempt that it entered.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) began: Option<Timestamp>,
     /// Something may have been applied to it here, in any attempt.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) started: bool,
     /// It failed here for good.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) settled: bool,
     /// An attempt before this one may have applied something.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) applied_before: bool,
     /// A person said how it came out.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) resolved: bool,
 }
 
@@ -111,16 +123,19 @@ impl Record {
 }
 
 /// What an attempt journaled: intents and checkpoints.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Memory {
     /// The latest checkpoint of each key.
+    #[serde(skip_serializing_if = "is_usual")]
     pub checkpoints: BTreeMap<String, Value>,
     /// The latest intent of each key.
+    #[serde(skip_serializing_if = "is_usual")]
     pub intents: BTreeMap<String, Intent>,
 }
 
 /// A call that was about to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// When it was journaled.
     pub at: Timestamp,
@@ -133,41 +148,73 @@ pub struct Intent {
 }
 
 /// A task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
 pub(super) struct TaskState {
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) status: TaskStatus,
     /// Nothing that follows it needs to wait any more: it is terminal, its verification too, and no attempt follows.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) settled: bool,
     /// Its failure branches need not wait any more: it is settled, or only a person is waited for.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) released: bool,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) wait: Option<Wait>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) attempt: u32,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) attempt_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) resumed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_true")]
     pub(super) looked_up: bool,
     /// An intent was journaled before the latest resume, and none after it: the work in flight is old.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) old_intent: bool,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) timed_out: bool,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) finished_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) records: BTreeMap<TargetIx, Record>,
     /// Machines of the attempt that are not reported yet.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) open: usize,
     /// Machines that failed and are neither settled nor scheduled again: what to decide about.
-    pub(super) undecided: usize,
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) undecided: BTreeSet<TargetIx>,
     /// What was reported of a task without targets.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) whole: Option<Report>,
     /// The machines of the scheduled attempt.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) again: Vec<TargetIx>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) memory: Memory,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) outputs: BTreeMap<TargetId, Value>,
     /// What the attempt was given of the patchset.
+    #[serde(skip)]
     pub(super) patchset: Option<Arc<Value>>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) approvals: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) rejected: Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) satisfies: bool,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) error: Option<String>,
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) class: Option<ErrorClass>,
+}
+
+impl Default for TaskState {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl TaskState {
@@ -187,7 +234,7 @@ impl TaskState {
             finished_at: None,
             records: BTreeMap::new(),
             open: 0,
-            undecided: 0,
+            undecided: BTreeSet::new(),
             whole: None,
             again: Vec::new(),
             memory: Memory::default(),
@@ -207,51 +254,91 @@ impl TaskState {
 }
 
 /// One machine's way through one rollout.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
 pub(super) struct Passage {
     /// It entered a task that may change it.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) touched: bool,
     /// It failed, and counts: outcome and cause.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) failure: Option<(Outcome, String)>,
     /// Its checks passed again after a restore.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) restored: bool,
     /// The last way back failed too.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) restore_failed: Option<String>,
     /// A branch that does not restore failed on it.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) branch_failed: Option<String>,
     /// Everything of its wave succeeded on it.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) verified: bool,
     /// Its wave was looked at, or had begun, and is over.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) wave_over: bool,
 }
 
 /// A scope.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(default)]
 pub(super) struct ScopeState {
     /// Tasks in it and below that are not settled.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) remaining: u32,
     /// Waves: `WaveStarted`; parts and soaks: a task of it started.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) begun: bool,
     /// Waves: `WaveEnded`.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) over: bool,
     /// Waves: when somebody looked at its machines.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) inspected_at: Option<Timestamp>,
     /// Rollouts: machines that failed.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) failures: u32,
     /// Rollouts: over budget.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) exceeded: bool,
     /// Rollouts: why no further wave starts (its window).
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) closed: Option<String>,
     /// Rollouts: a task without targets failed in it.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) broken: Option<String>,
     /// Rollouts: each machine's way, by its place in the scope's machines.
+    #[serde(skip_serializing_if = "is_usual")]
     pub(super) passages: Vec<Passage>,
 }
 
 /// A notification to be sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub(super) struct Notice {
     pub(super) rule: usize,
-    pub(super) event: &'static str,
+    #[serde(deserialize_with = "word")]
+    pub(super) event: Word,
     pub(super) subject: String,
+}
+
+/// What a notice is about.
+type Word = &'static str;
+
+/// The events that notices are about.
+const NOTICED: [&str; 7] =
+    ["run_started", "gate_opened", "wave_started", "wave_failed", "paused", "stuck", "finished"];
+
+fn word<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Word, D::Error> {
+    let text = String::deserialize(from)?;
+    let known = NOTICED.iter().find(|word| **word == text);
+    known.copied().ok_or_else(|| serde::de::Error::custom(format!("no notice is about `{text}`")))
+}
+
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -47,7 +48,7 @@ pub(super) struct Testing {
 }
 
 /// What one machine installed in one rollout.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub(super) struct Installation {
     pub(super) rollout: Option<ScopeIx>,
     pub(super) step: Step,
@@ -62,14 +63,14 @@ pub(super) struct Installation {
 }
 
 /// How a machine stands with what it installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Standing {
     Open,
     Verified,
     Broke,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub(super) struct Bar {
     pub(super) broke: TargetId,
     /// A machine of this run failed with it; else only one of the run that this one retries.
@@ -151,6 +152,22 @@ impl Testing {
         to.task = task;
         to.told = self.told;
         to.platform = new.platform;
+    }
+
+    /// What is counted, and what follows from it.
+    pub(super) fn counted(&self) -> (Vec<Tally>, BTreeSet<Place>) {
+        (self.tallies.clone(), self.due.clone())
+    }
+
+    /// Counted anew, from what each machine installed and how it stands.
+    pub(super) fn recounted(&self, layout: &Layout) -> Self {
+        let mut again = self.forgotten(layout);
+        for (machine, list) in &self.machines {
+            for one in list {
+                again.tally(*machine, one, true);
+            }
+        }
+        again
     }
 
     pub(super) fn judge(&mut self, place: Place) {
@@ -249,5 +266,39 @@ impl Testing {
         let given = Arc::new(given);
         self.given[place] = Some(Arc::clone(&given));
         given
+    }
+}
+
+/// What events changed in it; the rest follows.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedTesting {
+    machines: BTreeMap<TargetIx, Vec<Installation>>,
+    told: u64,
+    versions: Vec<Version>,
+    barred: BTreeMap<Place, Bar>,
+    locked: Option<Tested>,
+}
+
+impl SavedTesting {
+    pub(super) fn of(testing: &Testing) -> Self {
+        Self {
+            machines: testing.machines.clone(),
+            told: testing.told,
+            versions: testing.versions.clone(),
+            barred: testing.barred.clone(),
+            locked: testing.locked.clone(),
+        }
+    }
+
+    /// As it was, from how it stood at the beginning of the run.
+    pub(super) fn restored(self, mut testing: Testing, layout: &Layout) -> Testing {
+        for version in self.versions {
+            testing.place(version);
+        }
+        testing.machines = self.machines;
+        testing.told = self.told;
+        testing.barred = self.barred;
+        testing.locked = self.locked;
+        testing.recounted(layout)
     }
 }

@@ -17,8 +17,8 @@ use crate::{
     plan::{Plan, ScopeKind, Task},
 };
 
-/// Where a run stands (DESIGN: run `status`). `interrupted` is for the host to say: a run cannot know that nobody
-/// holds it.
+/// Where a run stands: `status` in docs/json.md. `interrupted` is for the host to say: a run cannot know that
+/// nobody holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Something works, or is about to.
@@ -212,7 +212,7 @@ impl Run {
         self.layout.task(name.as_str()).map(|ix| self.view(ix))
     }
 
-    fn view(&self, ix: TaskIx) -> TaskView<'_> {
+    pub(super) fn view(&self, ix: TaskIx) -> TaskView<'_> {
         let state = &self.tasks[ix.at()];
         TaskView {
             run: self,
@@ -248,10 +248,7 @@ impl Run {
     /// Every machine of the plan.
     pub fn targets(&self) -> Vec<TargetView<'_>> {
         let busy = self.busy();
-        let rollouts: Vec<_> = (0..self.scopes.len() as u32)
-            .map(ScopeIx)
-            .filter(|ix| matches!(self.plan.scopes[ix.at()].kind, ScopeKind::Rollout { .. }))
-            .collect();
+        let rollouts = &self.layout.rollouts;
         let mut views: Vec<_> = self
             .plan
             .targets
@@ -380,17 +377,17 @@ impl Run {
     /// What every machine entered that may have changed it, by wave or part: what a rollback restores.
     pub fn changed_targets(&self) -> BTreeMap<ScopeName, Vec<TargetId>> {
         let mut changed: BTreeMap<ScopeName, Vec<TargetId>> = BTreeMap::new();
-        for tasks in self.changing.values() {
-            for ix in tasks {
-                let Some(wave) = self.layout.tasks[ix.at()].waves.first() else { continue };
-                for (target, record) in &self.tasks[ix.at()].records {
-                    let rollouts = self.layout.tasks[ix.at()].rollouts.iter();
-                    let restored =
-                        rollouts.filter_map(|rollout| self.passage(*rollout, *target)).any(|p| p.restored);
-                    if record.started && !restored {
-                        let list = changed.entry(self.plan.scopes[wave.at()].name.clone()).or_default();
-                        list.push(self.target_name(*target).clone());
-                    }
+        for (at, state) in self.tasks.iter().enumerate() {
+            let (ix, node) = (TaskIx(at as u32), &self.layout.tasks[at]);
+            let Some(wave) = node.waves.first() else { continue };
+            if node.rollouts.is_empty() || !self.layout.is_change(ix, &self.plan.task_at(ix).role) {
+                continue;
+            }
+            for (target, record) in &state.records {
+                let mut passages = node.rollouts.iter().filter_map(|rollout| self.passage(*rollout, *target));
+                if record.started && !passages.any(|passage| passage.restored) {
+                    let list = changed.entry(self.plan.scopes[wave.at()].name.clone()).or_default();
+                    list.push(self.target_name(*target).clone());
                 }
             }
         }

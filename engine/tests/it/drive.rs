@@ -391,6 +391,25 @@ impl Drive {
         self.journal.iter().any(|(_, event)| wanted(event))
     }
 
+    /// Behind an entry, the state that was saved behind the one before and brought here by this entry is the one that the
+    /// journal tells from its beginning. `step`: saved, and compared, behind every so many entries.
+    pub fn assert_saved_states_are_the_journal(&self, step: usize) {
+        let begin = || Run::new(self.plan.clone()).expect("a sound plan");
+        let (mut told, mut carried) = (begin(), begin());
+        for (number, (at, event)) in self.journal.iter().enumerate() {
+            told.apply(*at, event).expect("replays");
+            carried.apply(*at, event).unwrap_or_else(|error| panic!("entry {number}: {error}: {event:?}"));
+            if number % step > 0 {
+                continue;
+            }
+            let saved = carried.saved().expect("bytes");
+            carried = Run::restored(self.plan.clone(), &saved).expect("the state");
+            assert!(carried.stands_as(&told), "saved behind entry {number}, {event:?}, it is another state");
+            assert_eq!(carried.commands(*at), told.commands(*at), "behind entry {number}, {event:?}");
+        }
+        assert!(carried.stands_as(&self.run), "the run itself stands otherwise");
+    }
+
     /// No attempt of a task was executed twice on a machine.
     pub fn assert_nothing_twice(&self) {
         for ((task, attempt, target), count) in &self.effects {

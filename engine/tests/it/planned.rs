@@ -79,7 +79,7 @@ pub fn machines(group: &str, count: usize) -> Vec<Target> {
         .collect()
 }
 
-/// The block of DESIGN section 4, and stages over it.
+/// The block that patches, checks and restores on EC2, and stages over it.
 pub fn flagship(stages: &str) -> String {
     format!(
         "runbook: patch

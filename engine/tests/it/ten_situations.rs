@@ -21,6 +21,7 @@ fn task(name: &str) -> TaskName {
 }
 
 fn ended(drive: &Drive) -> (RunEnd, Option<String>) {
+    drive.assert_saved_states_are_the_journal(1 + drive.journal.len() / 60);
     match drive.run.status() {
         Status::Ended(end) => (end, drive.run.cause()),
         other => panic!("{other:?}"),

@@ -4,6 +4,7 @@ mod batches;
 mod fleets;
 mod gate;
 mod in_turn;
+mod kept;
 mod patchset;
 mod person;
 mod refusals;

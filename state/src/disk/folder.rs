@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use runbook_engine::ids::RunId;
 use rustix::{
     fs::{FlockOperation, flock},
     process::geteuid,
@@ -121,6 +122,11 @@ impl Folder {
         self.path.join("plans").join(name).with_extension("json")
     }
 
+    /// Where the state of a run is kept.
+    pub(crate) fn state(&self, run: &RunId) -> PathBuf {
+        self.path.join("states").join(run.as_str())
+    }
+
     pub(crate) fn io(&self, doing: &'static str, error: io::Error) -> StoreError {
         StoreError::io(&self.name, doing, error)
     }
@@ -133,7 +139,7 @@ impl Folder {
             sled::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
                 "a file of sled's is missing".to_owned()
             }
-            sled::Error::Io(error) => return self.io(doing, error),
+            sled::Error::Io(error) => return self.io(doing, as_the_system_said(error)),
             sled::Error::Corruption { at: Some(at), .. } => format!("sled finds a broken record at {at:?}"),
             sled::Error::Corruption { at: None, .. } => "sled finds its files inconsistent".to_owned(),
             other => other.to_string(),
@@ -148,6 +154,13 @@ impl Folder {
     pub(crate) fn damaged(&self, what: String) -> StoreError {
         StoreError::Damaged { path: self.name.clone(), what }
     }
+}
+
+/// sled's background threads hand errors on as text (`Os { code: 28, … }`): the number says what it was.
+fn as_the_system_said(error: io::Error) -> io::Error {
+    let text = if error.raw_os_error().is_none() { error.to_string() } else { String::new() };
+    let number = text.strip_prefix("Os { code: ").and_then(|rest| rest.split_once(',')?.0.parse().ok());
+    number.map_or(error, io::Error::from_raw_os_error)
 }
 
 fn make(path: &Path) -> io::Result<()> {
@@ -213,6 +226,20 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Puts these bytes in the place of a file and makes its folder if need be; nothing is synced.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let draft = path.with_extension("new");
+    let written = fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        // It takes room that somebody needs. What is left here is overwritten by the next one.
+        let _ = fs::remove_file(&draft);
+    }
+    written
 }
 
 /// Writes a file that is there as a whole, durably, or not at all.

@@ -40,6 +40,13 @@ impl MemoryStore {
         self.disk().again(None).opened()
     }
 
+    /// How many bytes its records have, keys and values, without the plans.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let kept = self.disk().kept();
+        kept.records.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
+    }
+
     /// Opens it again, with a fuse.
     #[must_use]
     pub fn reopened_with_fuse(&self, n: u64) -> Self {
@@ -74,6 +81,7 @@ struct Kept {
     opening: u64,
     records: BTreeMap<Vec<u8>, Vec<u8>>,
     plans: BTreeMap<String, Vec<u8>>,
+    states: BTreeMap<RunId, Vec<u8>>,
 }
 
 impl Memory {
@@ -145,6 +153,15 @@ impl Disk for Memory {
 
     fn plan(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.kept().plans.get(name).cloned())
+    }
+
+    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError> {
+        self.kept().states.insert(run.clone(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn state(&self, run: &RunId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.kept().states.get(run).cloned())
     }
 
     fn heads(&self) -> Option<&BTreeMap<RunId, Head>> {

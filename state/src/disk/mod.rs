@@ -67,6 +67,19 @@ pub trait Disk: Send {
     /// [`StoreError`].
     fn plan(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Keeps the state of a run in the place of the one before. It need not be durable: a crash may leave either, a part
+    /// of one, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Records can still be written.
+    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// What is kept of a run's state; none, if there is nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn state(&self, run: &RunId) -> Result<Option<Vec<u8>>, StoreError>;
+
     /// How far each run was acknowledged when this disk was opened; none, if that is not kept.
     fn heads(&self) -> Option<&BTreeMap<RunId, Head>>;
 

@@ -167,6 +167,16 @@ impl Disk for Sled {
         folder::read(&self.folder.plan(name)).map_err(|error| self.folder.io("reading a plan", error))
     }
 
+    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError> {
+        let kept = folder::replace(&self.folder.state(run), bytes);
+        kept.map_err(|error| self.folder.io("keeping the state of a run", error))
+    }
+
+    fn state(&self, run: &RunId) -> Result<Option<Vec<u8>>, StoreError> {
+        folder::read(&self.folder.state(run))
+            .map_err(|error| self.folder.io("reading the state of a run", error))
+    }
+
     fn heads(&self) -> Option<&BTreeMap<RunId, Head>> {
         Some(self.head.found())
     }

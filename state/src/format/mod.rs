@@ -8,6 +8,7 @@
 //! | `LOCK` | empty; its holder has an exclusive `flock` on it |
 //! | `HEAD` | how far each run was acknowledged, see [`crate::disk::head`] |
 //! | `plans/SHA256.json` | each plan, canonical JSON, named by its digest |
+//! | `states/RUN` | what the core said of a long run behind one of its entries, see [`kept`]: a cache, which can be removed |
 //! | `db`, `conf`, `blobs/`, `snap.*` | sled's own files |
 //!
 //! Layout 1 had no artifacts and no id; a folder of that layout is given an id, and is of layout 2 from then on.
@@ -36,6 +37,7 @@
 //! COMMIT counts the batches of a run from 1, those without entries (a row, a resolution) included.
 
 mod batch;
+pub mod kept;
 mod key;
 mod number;
 mod parts;

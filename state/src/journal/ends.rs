@@ -93,7 +93,7 @@ impl<D: Disk> Journal<D> {
                 batch.commit,
                 batch.epoch,
             ));
-            Ok(())
+            Ok(true)
         })?;
         let Some((seq, hash, commit, epoch)) = end else {
             return Err(self.malformed(run, start, &Malformed::Short));

@@ -18,7 +18,7 @@ use crate::{
     disk::{Disk, Head, Record},
     error::StoreError,
     format::{self, Batch, Malformed, StoredResolution, StoredRow},
-    store::{Entry, Resolution, RunRow, RunStore},
+    store::{Entry, KeptState, Resolution, RunRow, RunStore},
     words,
 };
 
@@ -195,7 +195,38 @@ impl<D: Disk> RunStore for Journal<D> {
     }
 
     fn each(&self, run: &RunId, from: u64, give: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
-        self.read(run, from.max(1), give)
+        self.read(run, from.max(1), &mut |entry| {
+            give(entry);
+            true
+        })
+    }
+
+    fn some(&self, run: &RunId, from: u64, most: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.read(run, from.max(1), &mut |entry| {
+            if entries.len() < most {
+                entries.push(entry);
+            }
+            entries.len() < most
+        })?;
+        Ok(entries)
+    }
+
+    fn keep_state(&mut self, run: &RunId, state: &[u8]) -> Result<(), StoreError> {
+        let tip = self.known(run)?;
+        let file = format::kept::write(run, tip.seq, &tip.hash, state);
+        self.disk.keep_state(run, &file)
+    }
+
+    fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, StoreError> {
+        self.known(run)?;
+        let Some(file) = self.disk.state(run)? else { return Ok(None) };
+        let Some((seq, hash, state)) = format::kept::read(run, &file) else {
+            tracing::warn!(%run, "the state that was kept of the run is damaged, and is not used");
+            return Ok(None);
+        };
+        let at = self.end_of_batch(run, seq, &hash)?;
+        Ok(at.map(|at| KeptState { seq, at, state: state.to_vec() }))
     }
 
     fn runs(&self) -> Result<Vec<RunRow>, StoreError> {

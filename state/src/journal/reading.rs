@@ -1,23 +1,29 @@
 //! Reading records of the disk.
 
+use jiff::Timestamp;
 use runbook_engine::ids::{RunId, TargetId};
 use serde::de::DeserializeOwned;
 
 use super::Journal;
 use crate::{
-    chain,
+    chain::{self, Hash},
     disk::Disk,
     error::StoreError,
     format::{self, Batch, Joining, StoredResolution, StoredRow},
     store::Entry,
 };
 
-/// Is shown the number of a batch's first entry, and the batch.
-type ShowBatch<'a> = dyn FnMut(u64, &[u8]) -> Result<(), StoreError> + 'a;
+/// Is shown the number of a batch's first entry, and the batch; says whether to go on.
+type ShowBatch<'a> = dyn FnMut(u64, &[u8]) -> Result<bool, StoreError> + 'a;
 
 impl<D: Disk> Journal<D> {
-    /// The entries from this one on, which is at least 1.
-    pub(super) fn read(&self, run: &RunId, from: u64, give: &mut dyn FnMut(Entry)) -> Result<(), StoreError> {
+    /// The entries from this one on, which is at least 1, for as long as `give` says so.
+    pub(super) fn read(
+        &self,
+        run: &RunId,
+        from: u64,
+        give: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<(), StoreError> {
         let tip = self.known(run)?;
         let head = self.disk.heads().and_then(|heads| heads.get(run));
         if from > tip.seq {
@@ -31,13 +37,12 @@ impl<D: Disk> Journal<D> {
         let (mut next, mut hash) = (1, chain::BEGINNING);
         if let Some(before) = self.start_of_last_batch(run, Some(start))? {
             self.batches_from(run, before, &mut |first, record| {
-                if first == before {
-                    let batch = Batch::read(record).map_err(|error| self.malformed(run, first, &error))?;
-                    (next, hash) = (first + batch.events.len() as u64, batch.hash);
-                }
-                Ok(())
+                let batch = Batch::read(record).map_err(|error| self.malformed(run, first, &error))?;
+                (next, hash) = (first + batch.events.len() as u64, batch.hash);
+                Ok(false)
             })?;
         }
+        let mut wanted = true;
         let read = self.batches_from(run, start, &mut |first, record| {
             if first != next {
                 return Err(
@@ -51,8 +56,8 @@ impl<D: Disk> Journal<D> {
                 .entries(first, &hash, &mut |entry| {
                     altered |= head
                         .is_some_and(|head| head.seq == entry.seq && chain::hex(&head.hash) != entry.hash);
-                    if entry.seq >= from {
-                        give(entry);
+                    if entry.seq >= from && wanted {
+                        wanted = give(entry);
                     }
                 })
                 .map_err(malformed)?;
@@ -63,7 +68,7 @@ impl<D: Disk> Journal<D> {
             }
             next = first + batch.events.len() as u64;
             hash = batch.hash;
-            Ok(())
+            Ok(wanted)
         });
         let last = next - 1;
         match read {
@@ -71,10 +76,33 @@ impl<D: Disk> Journal<D> {
                 Err(self.damaged(format!("{what}; the last good entry of run `{run}` is {last}")))
             }
             Err(error) => Err(error),
+            Ok(()) if !wanted => Ok(()),
             Ok(()) if last != tip.seq || hash != tip.hash => Err(self
                 .damaged(format!("the journal of run `{run}` ends with entry {last}, not with {}", tip.seq))),
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The time of an entry, if it is the last one of its batch and has this hash.
+    pub(super) fn end_of_batch(
+        &self,
+        run: &RunId,
+        seq: u64,
+        hash: &Hash,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let Some(start) = self.start_of_last_batch(run, seq.checked_add(1))? else { return Ok(None) };
+        let mut at = None;
+        self.batches_from(run, start, &mut |first, record| {
+            // What cannot be read here is found, and told, by who reads the journal.
+            if let Ok(batch) = Batch::read(record)
+                && first + batch.events.len() as u64 == seq + 1
+                && batch.hash == *hash
+            {
+                at = Some(batch.at);
+            }
+            Ok(false)
+        })?;
+        Ok(at)
     }
 
     /// The number of the first entry of the run's last batch, among those that begin below `below`.
@@ -108,7 +136,7 @@ impl<D: Disk> Journal<D> {
                 .map_err(|error| self.malformed(run, last, &error))?;
             if let Some((first, batch)) = joined {
                 last = first;
-                show(first, &batch)?;
+                return show(first, &batch);
             }
             Ok(true)
         })?;

@@ -88,6 +88,10 @@ fn reading_from_an_entry_on_gives_the_same_entries() {
         for from in 1..=43_u64 {
             let rest = store.entries(&run, from).expect("entries");
             assert_eq!(rest, all[usize::try_from(from).expect("small") - 1..]);
+            for most in [1, 2, 7, 42, 100] {
+                let some = store.some(&run, from, most).expect("entries");
+                assert_eq!(some, rest[..most.min(rest.len())]);
+            }
         }
         assert_eq!(store.entries(&run, 1000).expect("entries"), []);
     });

@@ -7,5 +7,6 @@ mod damage;
 mod dice;
 mod folder;
 mod full;
+mod kept;
 mod kill;
 mod sample;

@@ -23,8 +23,8 @@ pub(crate) enum Base {
 }
 
 impl Base {
-    /// The configuration, with credentials that nobody has kept. The SDK's own retries are for its own questions (who
-    /// gives us credentials): our calls switch them off.
+    /// The configuration, with credentials that nobody has kept. The SDK's own retries are for its own questions
+    /// (who gives us credentials): our calls switch them off (facts: The SDK).
     pub async fn config(&self) -> SdkConfig {
         let config = match self {
             Self::Given(config) => (**config).clone(),

@@ -52,7 +52,7 @@ impl From<Fault> for Trouble {
                 _ => Refusal::new("InternalFailure", fault.message).status(500).into(),
             };
         };
-        // EC2 throttles with 503, SSM and AWS Backup with 400 (DOMAIN 0.4).
+        // EC2 throttles with 503, SSM and AWS Backup with 400 (facts: Error codes).
         let status = match (fault.kind, service) {
             (FaultKind::Ambiguous, _) => 500,
             (FaultKind::Throttled, "ec2") => 503,

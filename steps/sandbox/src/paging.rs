@@ -21,7 +21,8 @@ use crate::{
 const MOST_KEPT: usize = 100_000;
 /// AWS says of its tokens only that they expire.
 const LASTS: Duration = Duration::from_secs(24 * 3600);
-/// A listing of at least so many pages may have an empty one (DOMAIN 0.8), so that it stays a small part of the calls.
+/// A listing of at least so many pages may have an empty one (facts: Pages and batches), so that it stays a
+/// small part of the calls.
 const PAGES_FOR_AN_EMPTY_ONE: usize = 8;
 
 /// What is asked for.

@@ -67,7 +67,7 @@ impl Ansible for Playbooks {
         }
         let folder = self.folder_of(&play.token)?;
         prepare(&folder, &play).map_err(|error| format!("cannot keep what it is given ({error})"))?;
-        self.process.start(program(&folder, play)).await
+        self.process.start(program(&folder, play)).await.map_err(|not| not.why)
     }
 
     async fn fingerprint(&self, playbook: &str) -> Result<Option<String>, String> {

@@ -16,7 +16,7 @@ pub struct StartBackup {
     pub resource: String,
     /// The role that AWS Backup works with.
     pub role: String,
-    /// How long the job may wait to be started; at least an hour (DOMAIN 5.1).
+    /// How long the job may wait to be started; at least an hour (facts: Backup jobs).
     pub start_within: Duration,
     /// When it is cancelled, counted from its start window.
     pub complete_within: Option<Duration>,

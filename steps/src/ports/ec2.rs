@@ -309,7 +309,8 @@ pub trait Ec2: Send + Sync {
     /// Snapshots that this account owns.
     async fn snapshots(&self, which: &Which) -> Result<Vec<Snapshot>, Fault>;
 
-    /// How many snapshots of each of these volumes are pending (five are the most for most types; DOMAIN 4.1).
+    /// How many snapshots of each of these volumes are pending (five are the most for most types:
+    /// facts: CreateSnapshots).
     async fn pending_snapshots(&self, volumes: &[String]) -> Result<BTreeMap<String, u32>, Fault>;
 
     /// Volumes.

@@ -45,15 +45,31 @@ pub enum Progress {
     Lost,
 }
 
+/// Why a program was not started. Nothing ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotStarted {
+    /// In words.
+    pub why: String,
+    /// The machine that should start it is short of room, descriptors, processes or memory, which says nothing of what the
+    /// program is for.
+    pub short: bool,
+}
+
+impl From<String> for NotStarted {
+    fn from(why: String) -> Self {
+        Self { why, short: false }
+    }
+}
+
 /// Programs on this machine. Each is started in a session of its own, under the guard, so that it survives our death
 /// and a second start under the same token is none.
 #[async_trait]
 pub trait Process: Send + Sync {
-    /// Starts it, unless it was started before; returns at once.
+    /// Starts it, unless it was started before; does not wait for its end.
     ///
     /// # Errors
-    /// Why it could not be started, as one lower-case phrase; then it did not run.
-    async fn start(&self, program: Program) -> Result<(), String>;
+    /// Why it could not be started; then it did not run.
+    async fn start(&self, program: Program) -> Result<(), NotStarted>;
 
     /// How it stands.
     ///

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{private_folder, session::Member};
+use super::{private_folder, session::Member, trouble::is_passing};
 
 /// Longer than a shell needs to write its claim into the file that it has just made, on a machine that is very busy.
 const CLAIMING: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ impl Claim {
             File::open(folder.parent().unwrap_or(folder))?.sync_all()?;
         }
         let start =
-            Start { word: Uuid::new_v4().simple().to_string(), boot: boot(), output: output.to_owned() };
+            Start { word: Uuid::new_v4().simple().to_string(), boot: boot()?, output: output.to_owned() };
         let part = self.file(&format!("{}.part", start.word));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&part)?;
         writeln!(file, "{}\n{}\n{}", start.word, start.boot, start.output.display())?;
@@ -104,7 +104,7 @@ impl Claim {
         if let Some((code, at)) = self.code(&start)? {
             return Ok(State::Ended { start, code, at });
         }
-        if start.boot != boot() {
+        if start.boot != boot()? {
             return Ok(State::Lost(start));
         }
         let claimed = self.file(&format!("{}.claim", start.word));
@@ -122,7 +122,7 @@ impl Claim {
                 State::Lost(start)
             });
         };
-        if supervisor.lives() {
+        if supervisor.lives()? {
             return Ok(State::Running { start, supervisor: Some(supervisor) });
         }
         // It may have ended since we looked for its result.
@@ -130,7 +130,7 @@ impl Claim {
             return Ok(State::Ended { start, code, at });
         }
         // Somebody killed the shell alone. What it ran runs on, and its end is all that can still be waited for.
-        Ok(if supervisor.has_session() {
+        Ok(if supervisor.has_session()? {
             State::Running { start, supervisor: Some(supervisor) }
         } else {
             State::Lost(start)
@@ -164,7 +164,13 @@ impl Claim {
 
 /// Changes when the machine starts anew. Where the system does not tell, every process counts as another boot would:
 /// the claim's own process decides alone.
-pub(super) fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| "-".to_owned(), |id| id.trim().to_owned())
+///
+/// # Errors
+/// The system has an answer, but not now.
+pub(super) fn boot() -> io::Result<String> {
+    match fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => Ok(id.trim().to_owned()),
+        Err(error) if is_passing(&error) => Err(error),
+        Err(_) => Ok("-".to_owned()),
+    }
 }

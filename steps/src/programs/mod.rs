@@ -8,12 +8,13 @@
 //! | file | written | says |
 //! |---|---|---|
 //! | `<token>.start` | by us, synced, before anything is started | a word, the boot id of that moment, where the output is |
-//! | `<token>.<word>.claim` | by the shell, exclusively | which process it is |
+//! | `<token>.<word>.claim` | by the shell, exclusively, synced before the program | which process it is |
 //! | `<token>.<word>.code` | by the shell | the exit code |
 //!
 //! A start without a claim, in the same boot, was never carried out and can be repeated, because two shells cannot both
-//! claim. After a reboot it may have been carried out and lost, so it counts as [`Progress::Lost`]. Neither claim nor
-//! code is synced for the same reason: what a crash of the machine takes away only makes the answer `Lost`, never wrong.
+//! claim, and a claim is synced before its program begins. After a reboot it may have been carried out and lost, so it
+//! counts as [`Progress::Lost`]. The code is not synced: what a crash takes away only makes the answer `Lost`, never
+//! wrong.
 //!
 //! The *outputs* folder holds what programs print. It may contain secrets, and what reaches the journal is masked by
 //! whoever journals it, so this folder must not lie below the state folder: [`outputs_folder`] chooses memory-backed
@@ -21,10 +22,12 @@
 //! program, which may contain secrets too, is handed over by the operating system and never written down.
 
 mod claim;
+mod hands;
 mod output;
 mod session;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::{
     collections::BTreeMap,
@@ -42,15 +45,20 @@ use async_trait::async_trait;
 pub use self::output::outputs_folder;
 use self::{
     claim::{Claim, Start, State},
+    hands::Hands,
     output::Output,
+    trouble::{Trouble, said},
 };
-use crate::ports::process::{Ended, Process, Program, Progress};
+use crate::ports::process::{Ended, NotStarted, Process, Program, Progress};
 
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
 /// How long a program that was asked to end has for it; what systemd and docker give is 90 s and 10 s, and an attempt
 /// whose time is over should not hold its machine for long.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// A shell needs some milliseconds to start and to sync its claim.
+const CLAIM_ASKED_EVERY: Duration = Duration::from_millis(2);
 
 /// Programs of this machine. Clones share what they know.
 #[derive(Clone, Debug)]
@@ -62,14 +70,15 @@ pub struct Programs {
     withheld: Arc<[String]>,
     /// What this process has to reap; the system does it for those of earlier lives.
     children: Arc<Mutex<BTreeMap<String, Vec<Child>>>>,
+    hands: Hands,
 }
 
 impl Programs {
     /// Remembers programs in the folder `claims`, which must outlive us, and keeps what they print in the folder
     /// `outputs`. Both are made when the first program starts.
     pub fn new(claims: impl Into<PathBuf>, outputs: impl Into<PathBuf>) -> Self {
-        let (withheld, children) = (Arc::default(), Arc::default());
-        Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, withheld, children }
+        let (withheld, children, hands) = (Arc::default(), Arc::default(), Hands::default());
+        Self { claims: claims.into(), outputs: outputs.into(), grace: GRACE, withheld, children, hands }
     }
 
     /// Keeps these variables of our own environment from programs: secrets are given by name only.
@@ -78,16 +87,16 @@ impl Programs {
         Self { withheld: names.into_iter().collect(), ..self }
     }
 
-    fn claim(&self, token: &str) -> Result<Claim, String> {
+    fn claim(&self, token: &str) -> Result<Claim, Trouble> {
         // A token becomes a file name.
         let plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !plain || token.is_empty() {
-            return Err(format!("`{token}` cannot be the token of a program"));
+            return Err(Trouble::of(format!("`{token}` cannot be the token of a program")));
         }
         Ok(Claim::new(self.claims.join(token)))
     }
 
-    fn spawn(&self, program: &Program) -> Result<(), String> {
+    fn spawn(&self, program: &Program) -> Result<(), Trouble> {
         let claim = self.claim(&program.token)?;
         match self.state(&program.token)? {
             State::Prepared(_) | State::Absent => {}
@@ -102,7 +111,7 @@ impl Programs {
         Ok(())
     }
 
-    fn ask(&self, token: &str) -> Result<Progress, String> {
+    fn ask(&self, token: &str) -> Result<Progress, Trouble> {
         match self.state(token)? {
             State::Absent | State::Prepared(_) => Ok(Progress::Absent),
             State::Lost(_) => Ok(Progress::Lost),
@@ -112,16 +121,17 @@ impl Programs {
                 Ok(Progress::Running)
             }
             State::Ended { start, code, at } => {
-                let (stdout, stderr) = Output::at(&start.output).read();
+                let printed = Output::at(&start.output).read();
+                let (stdout, stderr) = printed.map_err(said("cannot read its output"))?;
                 Ok(Progress::Ended(Ended { code, stdout, stderr, ended_at: at }))
             }
         }
     }
 
-    fn delete(&self, token: &str) -> Result<(), String> {
+    fn delete(&self, token: &str) -> Result<(), Trouble> {
         let claim = self.claim(token)?;
         match self.state(token)? {
-            State::Running { .. } => Err("it still runs".to_owned()),
+            State::Running { .. } => Err(Trouble::of("it still runs")),
             State::Absent => Ok(()),
             State::Prepared(start) | State::Lost(start) | State::Ended { start, .. } => {
                 Output::at(&start.output).delete();
@@ -130,7 +140,7 @@ impl Programs {
         }
     }
 
-    fn state(&self, token: &str) -> Result<State, String> {
+    fn state(&self, token: &str) -> Result<State, Trouble> {
         // First, so that a shell which ends in between is not taken for one that is about to claim.
         let starting = self.has_child(token);
         let state = self.claim(token)?.state().map_err(said("cannot read what is known of it"))?;
@@ -153,12 +163,25 @@ impl Programs {
         lives
     }
 
+    /// Waits until the shell has claimed the program. One that could not (a full drive leaves it no room for that) has
+    /// begun nothing, and the start can be repeated.
+    async fn claimed(&self, token: &str) -> Result<(), Trouble> {
+        loop {
+            match self.state(token) {
+                Ok(State::Absent | State::Prepared(_)) => return Err(Trouble::unclaimed()),
+                Ok(State::Running { supervisor: None, .. }) => tokio::time::sleep(CLAIM_ASKED_EVERY).await,
+                // That we cannot look just now says nothing of the program: whoever waits for it looks again.
+                Ok(_) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Child>>> {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it runs, and the shell above it, once that has written its claim.
-    fn supervisor(&self, token: &str) -> Result<Option<Option<session::Member>>, String> {
+    fn supervisor(&self, token: &str) -> Result<Option<Option<session::Member>>, Trouble> {
         match self.state(token)? {
             State::Running { supervisor, .. } => Ok(Some(supervisor)),
             _ => Ok(None),
@@ -168,32 +191,54 @@ impl Programs {
 
 #[async_trait]
 impl Process for Programs {
-    async fn start(&self, program: Program) -> Result<(), String> {
-        let programs = self.clone();
-        blocking(move || programs.spawn(&program)).await
+    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+        let mut shortage = Shortage::default();
+        loop {
+            let (programs, begun) = (self.clone(), program.clone());
+            let mut started = self.hands.take(move || programs.spawn(&begun)).await;
+            if started.is_ok() {
+                started = self.claimed(&program.token).await;
+            }
+            if let Some(answer) = shortage.over(started).await {
+                return answer
+                    .map_err(|Trouble { why, patience }| NotStarted { why, short: patience.is_some() });
+            }
+        }
     }
 
     async fn progress(&self, token: &str) -> Result<Progress, String> {
-        self.ask(token)
+        let mut shortage = Shortage::default();
+        loop {
+            if let Some(answer) = shortage.over(self.ask(token)).await {
+                return answer.map_err(|trouble| trouble.why);
+            }
+        }
     }
 
     async fn kill(&self, token: &str) -> Result<(), String> {
         let mut asked = false;
         let mut waited = Duration::ZERO;
         let mut pause = Duration::from_millis(2);
+        let mut shortage = Shortage::default();
         loop {
-            match self.supervisor(token)? {
-                None => return Ok(()),
-                // It is about to write its claim.
-                Some(None) => {}
-                Some(Some(supervisor)) if waited >= self.grace => {
-                    return supervisor.kill_session().map_err(said("cannot kill it"));
+            let done = match self.supervisor(token) {
+                Ok(None) => Ok(true),
+                Ok(Some(Some(supervisor))) if waited >= self.grace => {
+                    supervisor.kill_session().map(|()| true).map_err(said("cannot kill it"))
                 }
-                Some(Some(supervisor)) if !asked => {
-                    supervisor.end_session().map_err(said("cannot ask it to end"))?;
-                    asked = true;
+                Ok(Some(Some(supervisor))) if !asked => {
+                    let ended = supervisor.end_session().map_err(said("cannot ask it to end"));
+                    asked = ended.is_ok();
+                    ended.map(|()| false)
                 }
-                Some(Some(_)) => {}
+                // It has been asked, or is about to write its claim.
+                Ok(Some(_)) => Ok(false),
+                Err(trouble) => Err(trouble),
+            };
+            match shortage.over(done).await {
+                Some(Ok(true)) => return Ok(()),
+                Some(Err(trouble)) => return Err(trouble.why),
+                Some(Ok(false)) | None => {}
             }
             tokio::time::sleep(pause).await;
             waited += pause;
@@ -202,9 +247,35 @@ impl Process for Programs {
     }
 
     async fn forget(&self, token: &str) -> Result<(), String> {
-        let programs = self.clone();
-        let token = token.to_owned();
-        blocking(move || programs.delete(&token)).await
+        let mut shortage = Shortage::default();
+        loop {
+            let (programs, token) = (self.clone(), token.to_owned());
+            let deleted = self.hands.take(move || programs.delete(&token)).await;
+            if let Some(answer) = shortage.over(deleted).await {
+                return answer.map_err(|trouble| trouble.why);
+            }
+        }
+    }
+}
+
+/// How long this machine has been short of something.
+#[derive(Default)]
+struct Shortage {
+    waited: Duration,
+}
+
+impl Shortage {
+    /// The answer; none, after a pause, when it is worth asking again.
+    async fn over<T>(&mut self, answer: Result<T, Trouble>) -> Option<Result<T, Trouble>> {
+        match answer {
+            Err(Trouble { patience: Some(patience), .. }) if self.waited < patience => {
+                let pause = (self.waited / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
+                self.waited += pause;
+                tokio::time::sleep(pause).await;
+                None
+            }
+            answer => Some(answer),
+        }
     }
 }
 
@@ -242,17 +313,4 @@ fn launch(
 /// Makes a folder that nobody else can look into, with everything above it.
 pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn said(what: &'static str) -> impl Fn(io::Error) -> String {
-    move |error| format!("{what} ({error})")
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(format!("this process is stopping ({error})")),
-    }
 }

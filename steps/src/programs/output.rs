@@ -13,7 +13,7 @@ use rustix::{
 };
 use uuid::Uuid;
 
-use super::private_folder;
+use super::{private_folder, trouble::is_passing};
 
 /// Characters of standard output and standard error that are read, and four times as many bytes that are kept for them.
 const STDOUT: usize = 24_000;
@@ -84,8 +84,11 @@ impl Output {
     }
 
     /// The first characters of both; empty where the file is gone.
-    pub(super) fn read(&self) -> (String, String) {
-        (self.head("out", STDOUT), self.head("err", STDERR))
+    ///
+    /// # Errors
+    /// This machine is short of something.
+    pub(super) fn read(&self) -> io::Result<(String, String)> {
+        Ok((self.head("out", STDOUT)?, self.head("err", STDERR)?))
     }
 
     /// Gives back the memory of what nobody will read.
@@ -115,13 +118,17 @@ impl Output {
         }
     }
 
-    fn head(&self, ending: &str, characters: usize) -> String {
+    fn head(&self, ending: &str, characters: usize) -> io::Result<String> {
         let mut bytes = Vec::new();
         let read = File::open(self.file(ending)).and_then(|file| file.take(KEPT).read_to_end(&mut bytes));
-        if let Err(error) = read {
-            tracing::warn!(path = %self.file(ending).display(), %error, "an output could not be read");
+        match read {
+            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(path = %self.file(ending).display(), %error, "an output could not be read");
+            }
+            Ok(_) => {}
         }
-        String::from_utf8_lossy(&bytes).chars().take(characters).collect()
+        Ok(String::from_utf8_lossy(&bytes).chars().take(characters).collect())
     }
 
     fn file(&self, ending: &str) -> PathBuf {

@@ -4,6 +4,8 @@ use std::{fs, io};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 
+use super::trouble::is_passing;
+
 /// A process that leads a session of its own: the shell above a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
@@ -34,8 +36,13 @@ impl Stat {
         })
     }
 
-    fn of(pid: Pid) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+    /// None: there is no such process. That we cannot look just now is no answer.
+    fn of(pid: Pid) -> io::Result<Option<Self>> {
+        match fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())) {
+            Ok(line) => Ok(Self::parse(&line)),
+            Err(error) if is_passing(&error) => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     fn lives(&self) -> bool {
@@ -56,16 +63,16 @@ impl Member {
     }
 
     /// Whether it still runs.
-    pub(super) fn lives(self) -> bool {
-        match self.born {
-            Some(born) => Stat::of(self.pid).is_some_and(|stat| stat.born == born && stat.lives()),
+    pub(super) fn lives(self) -> io::Result<bool> {
+        Ok(match self.born {
+            Some(born) => Stat::of(self.pid)?.is_some_and(|stat| stat.born == born && stat.lives()),
             None => test_kill_process(self.pid).is_ok(),
-        }
+        })
     }
 
     /// Whether anything else runs in its session.
-    pub(super) fn has_session(self) -> bool {
-        self.born.is_some() && !self.session().is_empty()
+    pub(super) fn has_session(self) -> io::Result<bool> {
+        Ok(self.born.is_some() && !self.session()?.is_empty())
     }
 
     /// Asks everything in its session to end. The shell itself is spared: it keeps the result.
@@ -78,7 +85,7 @@ impl Member {
         // What is born while we look is found in the next round.
         for _ in 0..10 {
             self.signal(Signal::KILL)?;
-            if !self.has_session() {
+            if !self.has_session()? {
                 break;
             }
         }
@@ -89,13 +96,17 @@ impl Member {
         if self.born.is_none() {
             return ignore_gone(kill_process_group(self.pid, signal));
         }
-        self.session().into_iter().try_for_each(|pid| ignore_gone(kill_process(pid, signal)))
+        self.session()?.into_iter().try_for_each(|pid| ignore_gone(kill_process(pid, signal)))
     }
 
     /// The living processes of its session, itself left out.
-    fn session(self) -> Vec<Pid> {
+    fn session(self) -> io::Result<Vec<Pid>> {
         let mut members = Vec::new();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let processes = match fs::read_dir("/proc") {
+            Err(error) if is_passing(&error) => return Err(error),
+            processes => processes,
+        };
+        for entry in processes.into_iter().flatten().flatten() {
             let name = entry.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
                 continue;
@@ -104,12 +115,12 @@ impl Member {
             let is_member = |stat: Stat| stat.session == leader && stat.pid != leader && stat.lives();
             // A session's number is not used again while it has members, but after that it may be: those that were
             // born before the shell cannot belong to it, and a leader of that number born later is another one.
-            if Stat::of(pid).is_some_and(|stat| Some(stat.born) >= self.born && is_member(stat)) {
+            if Stat::of(pid)?.is_some_and(|stat| Some(stat.born) >= self.born && is_member(stat)) {
                 members.push(pid);
             }
         }
-        let reused = Stat::of(self.pid).is_some_and(|stat| Some(stat.born) != self.born);
-        if reused { Vec::new() } else { members }
+        let reused = Stat::of(self.pid)?.is_some_and(|stat| Some(stat.born) != self.born);
+        Ok(if reused { Vec::new() } else { members })
     }
 }
 

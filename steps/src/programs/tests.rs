@@ -375,7 +375,7 @@ async fn outputs_are_refused_a_folder_that_others_can_read() {
     fs::create_dir(&folder).expect("a folder");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("open to all");
     let why = machine.programs().start(machine.script("echo x >>count")).await;
-    assert!(why.is_err_and(|why| why.contains("not private to this user")));
+    assert!(why.is_err_and(|not| not.why.contains("not private to this user")));
     assert_eq!(machine.count(), 0);
 }
 

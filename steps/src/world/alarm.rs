@@ -60,7 +60,7 @@ pub struct AlarmChange {
 }
 
 /// What somebody set an alarm to. It holds until the alarm's next change, as on AWS until its next evaluation
-/// (DOMAIN 6.2).
+/// (facts: Alarms).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct AlarmSet {
     /// Where.

@@ -1,4 +1,5 @@
-//! Volumes and the instances that hold them: `AttachVolume`, `DetachVolume`, DeleteOnTermination (DOMAIN 4.5).
+//! Volumes and the instances that hold them: `AttachVolume`, `DetachVolume`, DeleteOnTermination
+//! (facts: Volumes).
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
@@ -59,7 +60,7 @@ pub(super) fn attach(
         let message = format!("instance '{id}' is '{}'", power.as_str());
         return Err(refused(CALL, "IncorrectState", message));
     }
-    // It begins without DeleteOnTermination (DOMAIN 4.5).
+    // It begins without DeleteOnTermination (facts: Volumes).
     let held = Held {
         instance: id,
         device: request.device.clone(),

@@ -1,4 +1,4 @@
-//! Backup jobs of AWS Backup (DOMAIN 5.1).
+//! Backup jobs of AWS Backup (facts: Backup jobs).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -178,7 +178,7 @@ pub(super) fn start(
     if let Some(rule) = hit(RuleKind::BackupLate) {
         starts = later(starts, rule.after.map_or(SHORTEST_WINDOW, |after| after.get()));
     }
-    // One job at a time for each resource; others wait (DOMAIN 5.1).
+    // One job at a time for each resource; others wait (facts: Backup jobs).
     if let Some(busy) = state.vaults.busy_until.get(&id) {
         starts = starts.max(*busy);
     }
@@ -197,7 +197,7 @@ pub(super) fn start(
     let short = vault.min_retention_days.is_some_and(|least| days.is_some_and(|days| days < least));
     let long = vault.max_retention_days.is_some_and(|most| days.is_none_or(|days| days > most));
     if vault.locked && (short || long) {
-        // The job is taken, and fails (DOMAIN 5.4).
+        // The job is taken, and fails (facts: Backup jobs).
         end =
             JobEnd::Failed("the lifecycle does not fit the retention that the vault's lock asks for".into());
     }

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::ports::ssm::{CommandRow, Progress};
 
-/// A patch report reaches the service this much after the operation (DOMAIN 2.8: it is asynchronous).
+/// A patch report reaches the service this much after the operation (facts: Patch states).
 pub(super) const UPLOAD: Duration = Duration::from_secs(3);
-/// The step limit that is written into AWS-RunPatchBaseline (DOMAIN 2.2).
+/// The step limit that is written into AWS-RunPatchBaseline (facts: AWS-RunPatchBaseline).
 const PATCH_LIMIT: Duration = Duration::from_secs(7200);
 
 /// A command that was sent.
@@ -259,7 +259,7 @@ impl Command {
         }
     }
 
-    /// `Status` and `StatusDetails` of the command (DOMAIN 1.3).
+    /// `Status` and `StatusDetails` of the command (facts: Statuses of a command).
     fn status(&self, now: Timestamp) -> (&'static str, &'static str) {
         let parts = &self.parts;
         if parts.is_empty() {

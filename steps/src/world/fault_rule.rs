@@ -1,7 +1,9 @@
 //! What goes wrong: the `faults:` of a fleet file.
 
+use std::fmt;
+
 use runbook_engine::duration::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One thing that goes wrong, and where.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,7 +56,7 @@ pub struct FaultRule {
 }
 
 /// Kinds of things that go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleKind {
     /// A command ends with another exit code. Patches: none is installed, one is counted as failed.
@@ -231,9 +233,15 @@ impl RuleKind {
     }
 }
 
+impl fmt::Display for RuleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl FaultRule {
     /// A field that does not go with the kind.
-    pub(super) fn misplaced_field(&self) -> Option<&'static str> {
+    pub fn misplaced_field(&self) -> Option<&'static str> {
         use RuleKind::{
             AgentLost, BackupFailed, BackupIssues, BackupLate, CommandFailed, CutOff, DeliveryTimedOut,
             ForeignPatching, ForeignScan, Incomplete, LatePart, LateReport, LateResult, Missing,
@@ -276,6 +284,11 @@ impl FaultRule {
             .or_else(|| only(self.step.is_some(), !kind.is_standing() || kind.is_about_reach(), "step"))
             .or_else(|| only(self.attempt.is_some(), !kind.is_standing() || kind.is_about_reach(), "attempt"))
             .or_else(|| only(self.times.is_some(), !kind.is_standing(), "times"))
+    }
+
+    /// Whether it is meant for this task, in some attempt.
+    pub fn may_strike_in(&self, task: &str) -> bool {
+        self.step.as_deref().is_none_or(|step| names_step(step, task))
     }
 
     /// How often it strikes at most; `None`: always.

@@ -13,6 +13,7 @@ use super::{
     hardware::{Disks, PublicIp, RootDevice},
     linux::PackageEntry,
     people::Person,
+    roster::FleetError,
     vault::VaultEntry,
 };
 
@@ -54,6 +55,21 @@ pub struct FleetFile {
     /// Who answers gates.
     #[serde(default)]
     pub people: Vec<Person>,
+}
+
+impl FleetFile {
+    /// Reads a fleet file.
+    ///
+    /// # Errors
+    /// It is not YAML, or has other keys. That it makes sense is checked when a world is made of it.
+    pub fn read(text: &str) -> Result<Self, FleetError> {
+        serde_yaml::from_str(text).map_err(|error| FleetError::Syntax(error.to_string()))
+    }
+
+    /// How many machines it has.
+    pub fn machines(&self) -> u64 {
+        self.groups.iter().map(|group| u64::from(group.count)).sum()
+    }
 }
 
 fn first_morning() -> Timestamp {

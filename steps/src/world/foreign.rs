@@ -1,4 +1,5 @@
-//! What somebody else does in the same accounts: installations of patches that are none of ours (DOMAIN 2.5).
+//! What somebody else does in the same accounts: installations of patches that are none of ours
+//! (facts: AWS-RunPatchBaseline).
 
 use std::time::Duration;
 

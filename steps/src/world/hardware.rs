@@ -11,7 +11,7 @@ pub enum RootDevice {
     /// On EBS.
     #[default]
     Ebs,
-    /// On the host: lost when the instance stops, and never in a snapshot (DOMAIN 4.1).
+    /// On the host: lost when the instance stops, and never in a snapshot (facts: CreateSnapshots).
     InstanceStore,
 }
 
@@ -29,7 +29,7 @@ impl RootDevice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PublicIp {
-    /// Given at each start: another one after a stop (DOMAIN 4.3).
+    /// Given at each start: another one after a stop (facts: What a restore keeps).
     Auto,
     /// It stays.
     Elastic,

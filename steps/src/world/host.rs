@@ -18,7 +18,7 @@ use super::{
 use crate::ports::{
     fault::Fault,
     http::{Http, Request},
-    process::{Ended, Process, Program, Progress},
+    process::{Ended, NotStarted, Process, Program, Progress},
 };
 
 #[async_trait]
@@ -87,7 +87,7 @@ fn host_of(url: &str) -> Option<&str> {
 
 #[async_trait]
 impl Process for Door {
-    async fn start(&self, program: Program) -> Result<(), String> {
+    async fn start(&self, program: Program) -> Result<(), NotStarted> {
         if self.world.lock().state.programs.contains_key(&program.token) {
             return Ok(());
         }
@@ -101,13 +101,16 @@ impl Process for Door {
                 .world
                 .read(self.label(), "process:look", &[], look)
                 .await
-                .map_err(|fault| fault.message);
+                .map_err(|fault| fault.message.into());
         }
         let label = self.label().cloned();
         let start = move |state: &mut State, now: Timestamp, struck: &mut Struck| {
             Ok((run(state, program, now, label.as_ref(), struck), ()))
         };
-        self.world.write(self.label(), "process:start", &[], start).await.map_err(|fault| fault.message)
+        self.world
+            .write(self.label(), "process:start", &[], start)
+            .await
+            .map_err(|fault| fault.message.into())
     }
 
     async fn progress(&self, token: &str) -> Result<Progress, String> {

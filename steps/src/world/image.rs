@@ -68,7 +68,7 @@ impl Image {
     }
 }
 
-/// `DeregisterImage`. Its snapshots stay (DOMAIN 4.2).
+/// `DeregisterImage`. Its snapshots stay (facts: CreateSnapshots).
 pub(super) fn deregister(state: &State, now: Timestamp, here: &Place, id: &str) -> Result<(Fact, ()), Fault> {
     const CALL: &str = "ec2:DeregisterImage";
     if state.disks.images.find(here, id, now).is_none() {

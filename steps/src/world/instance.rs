@@ -25,12 +25,13 @@ use crate::ports::{
 
 /// What every simulated EC2 machine was made from.
 pub(super) const IMAGE: &str = "ami-00000000000000001";
-/// How long the status checks take a machine for good that does not answer: they run each minute (DOMAIN 2.10).
+/// How long the status checks take a machine for good that does not answer: they run each minute
+/// (facts: Is it back).
 const BLIND: Duration = Duration::from_secs(180);
 /// How long a system goes down.
 const DOWN: Duration = Duration::from_secs(5);
 
-/// The most instances of one call that starts, stops or reboots them (DOMAIN 0.8).
+/// The most instances of one call that starts, stops or reboots them (facts: Pages and batches).
 const MOST_INSTANCES: usize = 1000;
 
 /// What happens to machines in one call.
@@ -132,7 +133,7 @@ fn public_ip(state: &State, machine: usize) -> Option<String> {
     Some(Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + draw as u32).to_string())
 }
 
-/// What the status checks say (DOMAIN 2.10: they stay `ok` over a quick reboot).
+/// What the status checks say: they stay `ok` over a quick reboot (facts: Is it back).
 pub(super) fn status(state: &State, machine: usize, now: Timestamp) -> InstanceStatus {
     let condition = state.machines[machine].condition();
     let reachability = match condition.power {
@@ -174,7 +175,7 @@ fn machines_of(
     if ids.len() > MOST_INSTANCES {
         return Err(refused(call, "InvalidParameterValue", format!("{} instances in one call", ids.len())));
     }
-    // One id that is not there fails the whole call (DOMAIN 0.8).
+    // One id that is not there fails the whole call (facts: Pages and batches).
     ids.iter().map(|id| instance_at(state, here, id, now, call)).collect()
 }
 
@@ -212,7 +213,7 @@ pub(super) fn stop(
                 changes.push((later(now, stop.max(DOWN)), Change::Power(Power::Stopped)));
                 stopped.insert(card.id.clone(), changes);
             }
-            // There already (DOMAIN 0.1).
+            // There already (facts: Client tokens).
             Power::Stopping | Power::Stopped => {}
             Power::Pending => {
                 let message =

@@ -120,6 +120,57 @@ fn read(path: &Path, file: &mut File) -> Result<(Vec<Line>, u64), FleetError> {
     Ok((lines, whole))
 }
 
+/// The names of all calls that write.
+pub const WRITING_CALLS: [&str; 28] = [
+    "backup:DeleteRecoveryPoint",
+    "backup:StartBackupJob",
+    "backup:StartRestoreJob",
+    "backup:StopBackupJob",
+    "cloudwatch:SetAlarmState",
+    "ec2:AttachVolume",
+    "ec2:CreateReplaceRootVolumeTask",
+    "ec2:CreateSnapshots",
+    "ec2:CreateTags",
+    "ec2:CreateVolume",
+    "ec2:DeleteSnapshot",
+    "ec2:DeleteTags",
+    "ec2:DeleteVolume",
+    "ec2:DeregisterImage",
+    "ec2:DetachVolume",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:RebootInstances",
+    "ec2:StartInstances",
+    "ec2:StopInstances",
+    "http:POST",
+    "process:forget",
+    "process:kill",
+    "process:start",
+    "ssh:end",
+    "ssh:forget",
+    "ssh:start",
+    "ssm:CancelCommand",
+    "ssm:SendCommand",
+];
+
+/// What commands and jobs do that are told apart: see [`Call::does`].
+pub const OPERATIONS: [&str; 15] = [
+    "Boot",
+    "Install",
+    "Scan",
+    "capture",
+    "discard",
+    "file",
+    "install",
+    "install-back",
+    "keep",
+    "reboot",
+    "refresh",
+    "repair",
+    "revert",
+    "script",
+    "service",
+];
+
 /// A call that writes, as the world saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -147,7 +198,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// Whether repeating it changes nothing (DOMAIN 0.1).
+    /// What the command or job does, where that is told: one of [`OPERATIONS`].
+    pub fn does(&self) -> Option<&str> {
+        self.operation.or_else(|| self.resource.as_deref().filter(|_| self.call == "ssh:start"))
+    }
+
+    /// Whether repeating it changes nothing (facts: Client tokens).
     fn may_repeat(&self) -> bool {
         // A boot is read anew by each life, and what is half done on a host is looked for more than once.
         self.operation == Some("Boot")
@@ -206,9 +262,10 @@ impl CallLog {
         for call in self.calls.iter().filter(|call| call.took_effect && !call.may_repeat()) {
             for machine in &call.machines {
                 let token = call.task.is_none().then_some(&call.token);
-                // Volumes are made one by one, each with a token of its own.
-                let what =
-                    if call.call == "ec2:CreateVolume" { Some(&call.token) } else { call.resource.as_ref() };
+                // Volumes are made one by one, each with a token of its own; a scan whose report somebody else's took the
+                // place of is asked for once more, with another one.
+                let by_token = call.call == "ec2:CreateVolume" || call.operation == Some("Scan");
+                let what = if by_token { Some(&call.token) } else { call.resource.as_ref() };
                 let key = (&call.call, call.operation, machine, what, &call.task, call.attempt, token);
                 *seen.entry(key).or_default() += 1;
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{fleet::PendingPatches, linux::Stock, time::later};
 use crate::ports::linux;
 
-/// The agent says that it is there every five minutes (DOMAIN 2.10).
+/// The agent says that it is there every five minutes (facts: The agent).
 const PING: i64 = 300;
 
 /// A machine as it is at one moment.
@@ -327,7 +327,8 @@ impl Condition {
                     pending_reboot: before.pending_reboot + before.missing.saturating_sub(left),
                 };
                 self.content.patches = patches;
-                // The report of an installation knows no missing patches, only failed ones (DOMAIN 2.7).
+                // The report of an installation knows no missing patches, only failed ones
+                // (facts: Patch states).
                 self.report("Install", at, report, Patches { missing: 0, ..patches }, *failed);
             }
             Change::Scanned { report } => self.report("Scan", at, report, self.content.patches, 0),
@@ -343,7 +344,7 @@ impl Condition {
                 self.agent = false;
                 self.down_at = at;
             }
-            // The service still shows the patched state until the next scan (DOMAIN 4.4).
+            // The service still shows the patched state until the next scan (facts: Replacing a root volume).
             Change::RootReplaced { content, .. } => self.content = *content,
             Change::RootLost => self.content = Content { boots: false, ..Content::default() },
             Change::Packages { changes, broken, reboot } => {

@@ -52,6 +52,7 @@ mod strike;
 mod tests;
 mod time;
 mod token;
+mod truth;
 mod vault;
 mod volume;
 mod wire;
@@ -69,12 +70,15 @@ use tokio::sync::watch;
 
 pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
+    fault_rule::{FaultRule, RuleKind},
+    fleet::{FleetFile, MachineGroup, MachineKind, PendingPatches},
     linux::{PackageEntry, package_manager},
-    log::{Call, CallLog},
-    people::Answer,
+    log::{Call, CallLog, OPERATIONS, WRITING_CALLS},
+    people::{Answer, Person, Reply},
     remote::{Held, RemoteTime},
     roster::FleetError,
     time::runtime,
+    truth::WayBack,
     wire::{StateChange, Tagged},
 };
 use self::{
@@ -147,7 +151,7 @@ impl World {
             Some(Fact::Began { seed, .. }) => *seed,
             _ => options.seed,
         };
-        let roster = Roster::read(fleet, seed)?;
+        let roster = Roster::of(FleetFile::read(fleet)?, seed)?;
         let mut now = roster.file.start;
         let mut state = State::new(roster, seed);
         if lines.is_empty()
@@ -179,6 +183,22 @@ impl World {
         Self::open(fleet, None, WorldOptions { seed, speed: None })
     }
 
+    /// The same, of a fleet that was read before: for many worlds of one fleet, each with faults of its own.
+    ///
+    /// # Errors
+    /// The fleet makes no sense.
+    pub fn of(fleet: FleetFile, seed: u64) -> Result<Arc<Self>, FleetError> {
+        let state = State::new(Roster::of(fleet, seed)?, seed);
+        let now = state.roster.file.start;
+        let calls = CallLog::default();
+        let inner = Inner { state, file: None, calls, reads: BTreeMap::new(), recorded: now, crash: None };
+        Ok(Arc::new(Self {
+            inner: Mutex::new(inner),
+            time: WorldTime::new(now, None),
+            crashed: watch::Sender::new(false),
+        }))
+    }
+
     /// The ports of this world, for whoever is no attempt of a task: inventories, notifications.
     pub fn ports(self: &Arc<Self>) -> Ports {
         Door::ports(self, None)
@@ -201,6 +221,11 @@ impl World {
         people::answers(&self.lock().state.roster.file.people, gate, opened_at)
     }
 
+    /// Looks at every call that wrote, so far.
+    pub fn look_at_calls<T>(&self, look: impl FnOnce(&CallLog) -> T) -> T {
+        look(&self.lock().calls)
+    }
+
     /// Every call that wrote, so far.
     pub fn calls(&self) -> CallLog {
         self.lock().calls.clone()
@@ -219,6 +244,12 @@ impl World {
     /// The world does not stand before this time: the last entry of the journal of whoever goes on in it.
     pub fn advance_to(&self, at: Timestamp) {
         self.time.advance_to(at);
+    }
+
+    /// No process lives any more: the world stands where it is until the next one asks. To be said in the runtime that
+    /// the last one lived in.
+    pub fn rest(&self) {
+        self.time.rest();
     }
 
     /// The fleet's name, and what it shows.
@@ -246,6 +277,17 @@ impl World {
     pub fn machine(&self, name: &str) -> Option<TargetId> {
         let inner = self.lock();
         inner.state.roster.find(name).map(|place| inner.state.roster.machines[place].id.clone())
+    }
+
+    /// The machines that this names, as in the faults of a fleet file: a name, an id, a group, or `group/3` for the third
+    /// of a group.
+    ///
+    /// # Errors
+    /// It names none, and why.
+    pub fn machines_named(&self, target: &str) -> Result<Vec<TargetId>, String> {
+        let roster = &self.lock().state.roster;
+        let places = roster.named(target)?;
+        Ok(places.into_iter().map(|place| roster.machines[place].id.clone()).collect())
     }
 
     /// Whether a machine would answer its checks now.

@@ -29,7 +29,7 @@ const FOREIGN: Duration = Duration::from_secs(60);
 const LATE_REPORT: Duration = Duration::from_secs(600);
 /// A machine's part that lists miss appears this late.
 const LATE_PART: Duration = Duration::from_secs(30);
-/// A reboot that the agent is asked for comes a minute later: `shutdown -r +1` (DOMAIN 1.6).
+/// A reboot that the agent is asked for comes a minute later: `shutdown -r +1` (facts: The agent).
 const SHUTDOWN: Duration = Duration::from_secs(60);
 
 /// A command that comes to a machine.
@@ -57,7 +57,7 @@ impl<'a> Delivery<'a> {
         self.state.roster.lasting(self.state.seed, self.machine, what, nth)
     }
 
-    /// When the service gives up: it cannot tell then whether it ran (DOMAIN 1.2).
+    /// When the service gives up: it cannot tell then whether it ran (facts: Time limits of a command).
     fn given_up(&self) -> Timestamp {
         later(self.sent, self.timeout + self.work.limit())
     }
@@ -77,7 +77,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// It never came to that: its command went over its errors before (DOMAIN 1.3).
+    /// It never came to that: its command went over its errors before (facts: Statuses of a command).
     pub fn terminated(&self) -> Part {
         self.part(None, later(self.at, PICK_UP), End::Terminated)
     }
@@ -150,7 +150,7 @@ impl<'a> Delivery<'a> {
             Work::Twice { .. } => self.twice(started, struck),
             Work::BootId { .. } | Work::Other { .. } => self.script(started),
             Work::Scan { .. } | Work::Install { .. } if self.is_patched_at(started) => {
-                // Two patch operations at a time disturb each other (DOMAIN 2.5).
+                // Two patch operations at a time disturb each other (facts: AWS-RunPatchBaseline).
                 let ended = later(started, Duration::from_secs(10));
                 let mut done = self.part(Some(started), ended, End::Failed(1));
                 done.stderr = "another patch operation is running".into();
@@ -187,7 +187,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// A script that asks for a reboot (exit 194): the agent runs it again after the boot, a minute after which the
-    /// machine still looks well, and both passes print (DOMAIN 1.6).
+    /// machine still looks well, and both passes print (facts: The agent).
     fn twice(&self, started: Timestamp, struck: &mut Struck) -> Part {
         let pass = self.lasting(Lasting::Command);
         let down = later(started, pass + SHUTDOWN);
@@ -238,7 +238,8 @@ impl<'a> Delivery<'a> {
                 done.changes.push((up, Change::Up));
                 done.ended = later(up, PICK_UP);
                 if again {
-                    // The second pass finds the mark of the first, and has nothing to do (DOMAIN 2.3).
+                    // The second pass finds the mark of the first, and has nothing to do
+                    // (facts: AWS-RunPatchBaseline).
                     done.ended = later(done.ended, PICK_UP);
                     done.stdout = "first pass\nsecond pass\n".into();
                 }
@@ -332,7 +333,7 @@ impl Part {
     }
 
     /// Somebody asks to cancel it: what has not begun does not, a script is killed, an installation goes on to its
-    /// end (DOMAIN 1.5).
+    /// end (facts: CancelCommand).
     pub fn cancel(&mut self, work: &Work, now: Timestamp) {
         if now >= self.shown {
             return;
@@ -352,7 +353,7 @@ impl Part {
 }
 
 impl End {
-    /// Whether it counts for `MaxErrors` (DOMAIN 1.3).
+    /// Whether it counts for `MaxErrors` (facts: Statuses of a command).
     pub fn is_error(self) -> bool {
         matches!(self, Self::Failed(_) | Self::ExecutionTimedOut)
     }

@@ -26,6 +26,13 @@ pub struct Person {
     pub note: Option<String>,
 }
 
+impl Person {
+    /// Whether this gate (a task's name) is one that they answer, or stay silent at.
+    pub fn answers(&self, gate: &str) -> bool {
+        self.gate.as_deref().is_none_or(|wanted| super::fault_rule::names_step(wanted, gate))
+    }
+}
+
 /// What somebody does at a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,9 +65,7 @@ pub(super) fn answers(people: &[Person], gate: &str, opened_at: Timestamp) -> Ve
     let mut answers: Vec<_> = people
         .iter()
         .filter(|person| person.answer != Reply::Silent)
-        .filter(|person| {
-            person.gate.as_deref().is_none_or(|wanted| super::fault_rule::names_step(wanted, gate))
-        })
+        .filter(|person| person.answers(gate))
         .map(|person| Answer {
             at: super::time::later(opened_at, person.after.get()),
             user: person.name.clone(),

@@ -1,4 +1,4 @@
-//! Recovery points of AWS Backup (DOMAIN 5.2).
+//! Recovery points of AWS Backup (facts: Recovery points).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -98,7 +98,7 @@ pub(super) fn find<'a>(
     there.ok_or_else(|| refused(call, "ResourceNotFoundException", format!("no recovery point {arn}")))
 }
 
-/// `GetRecoveryPointRestoreMetadata`: the keys of DOMAIN 5.3.
+/// `GetRecoveryPointRestoreMetadata`: the keys that AWS documents for EC2 (facts: Recovery points).
 pub(super) fn metadata(
     state: &State,
     here: &Place,
@@ -153,7 +153,7 @@ pub(super) fn delete(
     if vault.locked && kept.is_none_or(|until| now < until) {
         return Err(refused(CALL, "InvalidRequestException", format!("the vault {} is locked", vault.name)));
     }
-    // It can answer well, and then the point shows EXPIRED (DOMAIN 5.2).
+    // It can answer well, and then the point shows EXPIRED (facts: Recovery points).
     let stuck = state
         .roster
         .by_id(&point.instance)

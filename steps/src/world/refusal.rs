@@ -2,7 +2,7 @@
 
 use crate::ports::fault::{Fault, FaultKind};
 
-/// A refusal with this code, of the kind that a client takes the code for (DOMAIN 0.4).
+/// A refusal with this code, of the kind that a client takes the code for (facts: Error codes).
 pub(super) fn refused(call: &'static str, code: &str, message: impl Into<String>) -> Fault {
     Fault { call, kind: kind(code), code: Some(code.to_owned()), message: message.into() }
 }

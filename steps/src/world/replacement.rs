@@ -1,4 +1,4 @@
-//! Replacements of root volumes (DOMAIN 4.4).
+//! Replacements of root volumes (facts: Replacing a root volume).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -104,7 +104,7 @@ impl Replacement {
             match (now < self.ended, self.end) {
                 (true, End::Succeeded) => "in-progress",
                 (true, End::Failed) => "failing",
-                // In the documentation, in no model (DOMAIN 10).
+                // In the documentation, in no enum (facts: Replacing a root volume).
                 (true, End::FailedDetached) => "failing-detached",
                 (false, End::Succeeded) => "succeeded",
                 (false, End::Failed) => "failed",
@@ -171,7 +171,8 @@ pub(super) fn create(
         id: state.nth_name("vol-", 1),
         place: root.place.clone(),
         // The larger of both; type and DeleteOnTermination are the original's. What becomes of IOPS, throughput and
-        // tags is not stated (DOMAIN 4.4): here they are lost, so that nobody can rely on them.
+        // tags is not stated (facts: Replacing a root volume): here they are lost, so that nobody can rely on
+        // them.
         size_gib: root.size_gib.max(snapshot.size_gib),
         kind: root.kind.clone(),
         iops: (root.kind == "gp3").then_some(3000).or(root.iops),
@@ -227,7 +228,7 @@ pub(super) fn create(
     Ok((Fact::RootReplacementBegun(Box::new(task)), shown))
 }
 
-/// The constraints of DOMAIN 4.4.
+/// What AWS asks for (facts: Replacing a root volume).
 fn check(
     state: &State,
     now: Timestamp,

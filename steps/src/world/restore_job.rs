@@ -1,4 +1,4 @@
-//! Restore jobs of AWS Backup: always a new instance (DOMAIN 5.3).
+//! Restore jobs of AWS Backup: always a new instance (facts: Recovery points).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -80,9 +80,7 @@ pub(super) struct Card {
 }
 
 impl Roster {
-    pub fn read(text: &str, seed: u64) -> Result<Self, FleetError> {
-        let file: FleetFile =
-            serde_yaml::from_str(text).map_err(|error| FleetError::Syntax(error.to_string()))?;
+    pub fn of(file: FleetFile, seed: u64) -> Result<Self, FleetError> {
         check(&file).map_err(FleetError::Sense)?;
         let mut machines = Vec::new();
         let mut index = HashMap::new();
@@ -198,7 +196,7 @@ impl Roster {
             let rule = self.file.faults[number].clone();
             let mut concerned = Vec::new();
             for target in &rule.targets {
-                concerned.extend(self.named(target)?);
+                concerned.extend(self.named(target).map_err(|why| format!("a fault names {why}"))?);
             }
             if rule.targets.is_empty() {
                 concerned = (0..self.machines.len()).collect();
@@ -226,7 +224,8 @@ impl Roster {
         Ok(())
     }
 
-    fn named(&self, target: &str) -> Result<Vec<usize>, String> {
+    /// The machines that this names: a name, an id, an address, a group, or `group/3`. The error goes on a sentence.
+    pub fn named(&self, target: &str) -> Result<Vec<usize>, String> {
         if let Some(place) = self.find(target) {
             return Ok(vec![place]);
         }
@@ -246,7 +245,7 @@ impl Roster {
                 .flat_map(|group| [group.name.as_str()].into_iter().chain(group.groups()));
             let names: Vec<_> = names.collect::<BTreeSet<_>>().into_iter().collect();
             return Err(format!(
-                "a fault names `{target}`, which is no machine and no group (groups: {})",
+                "`{target}`, which is no machine and no group (groups: {})",
                 names.join(", ")
             ));
         }
@@ -257,9 +256,7 @@ impl Roster {
                 .ok()
                 .and_then(|nth| members.get(nth.checked_sub(1)?).copied())
                 .map(|place| vec![place])
-                .ok_or_else(|| {
-                    format!("a fault names `{target}`, but `{group}` has no such machine (they count from 1)")
-                }),
+                .ok_or_else(|| format!("`{target}`, but `{group}` has no such machine (they count from 1)")),
         }
     }
 }

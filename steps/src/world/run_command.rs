@@ -84,7 +84,8 @@ impl Ssm for Account {
         let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:ListCommandInvocations", instances, |state, now| {
-                // A command that is not visible yet has an empty list, as one that does not exist (DOMAIN 1.4).
+                // A command that is not visible yet has an empty list, as one that does not exist
+                // (facts: Results of a command).
                 let parts = one(state, &here, command_id, now).into_iter().flat_map(|command| &command.parts);
                 let wanted: BTreeSet<_> = instances.iter().collect();
                 Ok(parts
@@ -134,7 +135,7 @@ impl Ssm for Account {
         let here = self.place.clone();
         self.world
             .read(self.label(), "ssm:DescribeInstanceInformation", instances, |state, now| {
-                // Machines that are gone or stopped are left out, not an error (DOMAIN 2.10).
+                // Machines that are gone or stopped are left out, not an error (facts: Is it back).
                 let known = instances.iter().filter_map(|id| listed(state, &here, id, now));
                 Ok(known
                     .map(|machine| {
@@ -168,7 +169,7 @@ impl Ssm for Account {
     }
 }
 
-/// The patch state of a machine; machines that never reported have none (DOMAIN 2.7).
+/// The patch state of a machine; machines that never reported have none (facts: Patch states).
 pub(super) fn patch_state(state: &State, machine: usize, now: Timestamp) -> Option<PatchState> {
     let condition = state.machines[machine].condition();
     let report = condition.report_at(now)?;

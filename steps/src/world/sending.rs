@@ -24,7 +24,7 @@ use super::{
 use crate::ports::fault::Fault;
 
 pub(super) const CALL: &str = "ssm:SendCommand";
-/// The most instances of one command (DOMAIN 1.1).
+/// The most instances of one command (facts: SendCommand).
 const MOST_INSTANCES: usize = 50;
 /// The most keys of targets, and values of each.
 const MOST_TARGETS: (usize, usize) = (5, 50);
@@ -49,7 +49,7 @@ impl Limit {
         }
     }
 
-    /// Of so many machines. How percentages are rounded is not documented (DOMAIN 1.1): down.
+    /// Of so many machines. How percentages are rounded is not documented (facts: SendCommand): down.
     pub fn of(self, machines: usize) -> usize {
         match self {
             Self::Absolute(n) => n,
@@ -98,7 +98,8 @@ pub(super) fn send(
             at,
             label,
         };
-        // Counted when the next machine is handed out; those that run go on to their end (DOMAIN 1.1).
+        // Counted when the next machine is handed out; those that run go on to their end
+        // (facts: SendCommand).
         let part = if failed.iter().filter(|ended| **ended <= at).count() > most_errors {
             delivery.terminated()
         } else {
@@ -167,7 +168,7 @@ fn check(request: &SendRequest) -> Result<(), Fault> {
 
 /// The machines that a command is for.
 fn chosen(state: &State, here: &Place, request: &SendRequest, now: Timestamp) -> Result<Vec<usize>, Fault> {
-    // One instance that the service does not know fails the whole call (DOMAIN 1.1).
+    // One instance that the service does not know fails the whole call (facts: SendCommand).
     let named = |id: &TargetId| {
         registered(state, here, id, now)
             .ok_or_else(|| refused(CALL, "InvalidInstanceId", format!("{id} is not there, or not managed")))
@@ -199,7 +200,7 @@ fn chosen(state: &State, here: &Place, request: &SendRequest, now: Timestamp) ->
     Ok(chosen.unwrap_or_default().into_iter().collect())
 }
 
-/// Nodes that nobody knows are left out silently here (DOMAIN 1.1).
+/// Nodes that nobody knows are left out silently here (facts: SendCommand).
 fn machines_with(
     state: &State,
     here: &Place,

@@ -83,18 +83,29 @@ impl<T: Item> Shelf<T> {
 
     /// All that a read from here finds now, of what is asked for.
     pub fn seen<'a>(&'a self, here: &Place, which: &Which, now: Timestamp) -> Vec<&'a T> {
-        let ids: Vec<&String> = match which {
-            Which::Ids(ids) => ids.iter().collect(),
+        self.ids(which).into_iter().filter_map(|id| self.find(here, id, now)).collect()
+    }
+
+    /// All that was not deleted, wherever it is, of what is asked for.
+    pub fn kept<'a>(&'a self, which: &Which) -> Vec<&'a T> {
+        let items = self.ids(which).into_iter().filter_map(|id| self.get(id));
+        items.filter(|item| item.gone_from().is_none()).collect()
+    }
+
+    fn ids<'a>(&'a self, which: &Which) -> Vec<&'a str> {
+        match which {
+            Which::Ids(ids) => {
+                ids.iter().filter_map(|id| Some(self.items.get_key_value(id)?.0.as_str())).collect()
+            }
             Which::Tagged { key, values } => {
                 let known = self.tagged.get(key);
                 let wanted = known.into_iter().flatten();
                 wanted
                     .filter(|(value, _)| values.is_empty() || values.contains(value))
-                    .flat_map(|(_, ids)| ids)
+                    .flat_map(|(_, ids)| ids.iter().map(String::as_str))
                     .collect()
             }
-        };
-        ids.into_iter().filter_map(|id| self.find(here, id, now)).collect()
+        }
     }
 
     /// All that a read from here finds now.

@@ -28,7 +28,7 @@ use crate::ports::{
     fault::Fault,
 };
 
-/// Between two snapshots of one volume (DOMAIN 4.1).
+/// Between two snapshots of one volume (facts: CreateSnapshots).
 const SPACING: Duration = Duration::from_secs(15);
 /// The most data volumes that a call leaves out.
 const MOST_LEFT_OUT: usize = 40;
@@ -59,7 +59,7 @@ pub(super) struct Snapshot {
     /// The image that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Of whose root it was taken directly (DOMAIN 4.4).
+    /// Of whose root it was taken directly (facts: Replacing a root volume).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub root_of: BTreeSet<TargetId>,
     pub content: Content,
@@ -120,7 +120,7 @@ impl Snapshot {
     }
 }
 
-/// `CreateSnapshots`: one instant over all volumes (DOMAIN 4.1).
+/// `CreateSnapshots`: one instant over all volumes (facts: CreateSnapshots).
 pub(super) fn create(
     state: &State,
     now: Timestamp,
@@ -255,7 +255,7 @@ fn room(state: &State, call: &'static str, volume: &str, now: Timestamp) -> Resu
         let message = format!("the maximum per volume CreateSnapshot request rate for {volume} was exceeded");
         return Err(refused(call, "SnapshotCreationPerVolumeRateExceeded", message));
     }
-    // Snapshots in error count too (DOMAIN 4.1).
+    // Snapshots in error count too (facts: CreateSnapshots).
     let open = taken().filter(|snapshot| snapshot.deleted.is_none() && snapshot.state(now) != "completed");
     let kind = state.disks.volumes.get(volume).map(|volume| volume.kind.as_str());
     let most = if matches!(kind, Some("st1" | "sc1")) { 1 } else { 5 };

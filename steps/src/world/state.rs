@@ -322,7 +322,8 @@ impl State {
         self.commands.push(command.clone());
     }
 
-    /// What runs on a machine ends with it, and nobody is told how: the service gives it up at last (DOMAIN 1.2).
+    /// What runs on a machine ends with it, and nobody is told how: the service gives it up at last
+    /// (facts: Time limits of a command).
     fn cut_off(&mut self, machine: usize, at: Timestamp) {
         for (command, part) in std::mem::take(&mut self.machines[machine].parts) {
             self.commands[command].cut_off(part, at);

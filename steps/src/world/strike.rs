@@ -111,7 +111,7 @@ impl State {
         let ec2 = call.starts_with("ec2:");
         let mut hit = |kind| self.strike_call(kind, call, writes, machines, label, struck).is_some();
         if hit(RuleKind::Throttled) {
-            // EC2 has its own word (DOMAIN 0.4).
+            // EC2 has its own word (facts: Error codes).
             let code = if ec2 { "RequestLimitExceeded" } else { "ThrottlingException" };
             return Some(refused(call, code, "rate exceeded"));
         }

@@ -67,6 +67,12 @@ impl WorldTime {
         }
     }
 
+    /// Stands still until somebody asks again, perhaps in another runtime.
+    pub fn rest(&self) {
+        let base = self.now();
+        *self.anchor.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Anchor { base, since: None };
+    }
+
     /// Returns when so much of the world's time has passed.
     pub async fn sleep(&self, time: Duration) {
         self.now();

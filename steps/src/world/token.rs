@@ -1,4 +1,4 @@
-//! Client tokens: the same request with the same token is the same thing, another request is refused (DOMAIN 0.1).
+//! The same request with the same token is the same thing, another request is refused (facts: Client tokens).
 
 use std::fmt::Debug;
 

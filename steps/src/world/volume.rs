@@ -64,7 +64,7 @@ pub(super) struct Volume {
     pub tags: BTreeMap<String, String>,
     /// What it holds; while a machine runs from it, what it held when that was booted.
     pub content: Content,
-    /// Whose root it is or was: what decides the lineage of its snapshots (DOMAIN 4.4).
+    /// Whose root it is or was: what decides the lineage of its snapshots (facts: Replacing a root volume).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub root_of: BTreeSet<TargetId>,
 }
@@ -225,7 +225,7 @@ pub(super) fn create(
         kind: request.kind.clone(),
         iops: request.iops.or(gp3.then_some(3000)),
         throughput: request.throughput.or(gp3.then_some(125)),
-        // A snapshot that is encrypted makes volumes that are (DOMAIN 4.5).
+        // A snapshot that is encrypted makes volumes that are (facts: Volumes).
         encrypted: request.encrypted || snapshot.encrypted,
         kms_key: request.kms_key.clone().or_else(|| snapshot.kms_key.clone()),
         zone: request.zone.clone(),
@@ -247,7 +247,7 @@ pub(super) fn create(
     Ok((Fact::Disks(fact), shown))
 }
 
-/// Ranges of DOMAIN 4.5.
+/// The ranges of IOPS and throughput (facts: Volumes).
 fn check_performance(call: &'static str, request: &CreateVolume) -> Result<(), Fault> {
     let iops = match request.kind.as_str() {
         "gp3" => 3000..=80_000,

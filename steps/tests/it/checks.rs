@@ -14,7 +14,7 @@ use runbook_steps::{
     context::StopReason,
     ports::{
         http::{Http, Request},
-        process::{Ended, Process, Program, Progress},
+        process::{Ended, NotStarted, Process, Program, Progress},
     },
 };
 use serde_json::{Value, json};
@@ -69,7 +69,7 @@ impl Http for Service {
 
 #[async_trait]
 impl Process for Service {
-    async fn start(&self, program: Program) -> Result<(), String> {
+    async fn start(&self, program: Program) -> Result<(), NotStarted> {
         assert_eq!(program.command, ["/bin/sh", "-c", "is-it-well"]);
         Ok(())
     }

@@ -222,6 +222,7 @@ proptest! {
         let plan = case.plan();
         let mut whole = case.drive();
         whole.finish();
+        whole.assert_saved_states_are_the_journal(1 + whole.journal.len() / 60);
         let step = 1 + whole.journal.len() / 60;
         for entry in (1..whole.journal.len()).step_by(step) {
             let mut drive = case.drive().dying_before(entry, 0);

@@ -8,10 +8,10 @@ use runbook_steps::ports::{
     fault::{Fault, FaultKind},
 };
 
-/// A filter takes so many values.
+/// A filter takes so many values (facts: Pages and batches).
 pub(crate) const VALUES_PER_FILTER: usize = 200;
 
-/// A call takes so many ids.
+/// A call takes so many ids (facts: Pages and batches).
 const IDS_PER_CALL: usize = 1000;
 
 /// What one call asks for.

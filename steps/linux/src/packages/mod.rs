@@ -142,7 +142,10 @@ fn kept(said: &Sections<'_>) -> (Value, Vec<Package>) {
     let (kept, bytes): (Vec<Package>, Vec<u64>) = said.lines("kept").filter_map(package).unzip();
     let missing: Vec<Package> =
         said.lines("missing").filter_map(package).map(|(package, _)| package).collect();
-    (json!({ "kept": kept, "missing": missing, "bytes": bytes.iter().sum::<u64>() }), missing)
+    (
+        json!({ "kept": kept, "missing": missing, "bytes": bytes.iter().fold(0, |sum: u64, each| sum.saturating_add(*each)) }),
+        missing,
+    )
 }
 
 /// How [`Kind::Keep`] ended, where its script came to its end.

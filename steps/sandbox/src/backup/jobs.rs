@@ -12,7 +12,7 @@ use crate::{
     members::Members,
 };
 
-/// The start window of a job that states none: eight hours; the least is one (DOMAIN 5.1).
+/// The start window of a job that states none: eight hours; the least is one (facts: Backup jobs).
 const START_WINDOW: u64 = 480;
 const LEAST_START_WINDOW: u64 = 60;
 /// About a hundred years: more would overflow nothing, and means nothing.

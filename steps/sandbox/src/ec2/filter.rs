@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{form::Form, refusal::refused};
 use crate::fault::Refusal;
 
-/// The most values in the filters of one call (DOMAIN 4.6).
+/// The most values in the filters of one call (facts: Pages and batches).
 const MOST_VALUES: usize = 200;
 
 /// What can be filtered.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::fault::Trouble;
 
-/// The most ids of one call (DOMAIN 4.6).
+/// The most ids of one call (facts: Pages and batches).
 const MOST_IDS: usize = 1_000;
 
 /// Each instance is in a reservation of its own.

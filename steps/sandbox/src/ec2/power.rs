@@ -9,7 +9,7 @@ use runbook_steps::{
 use super::{asked::Asked, instances::show_state, page, volumes::done, xml::Xml};
 use crate::fault::{Refusal, Trouble};
 
-/// The most instances of one call, as for the calls that read (DOMAIN 4.6).
+/// The most instances of one call, as for the calls that read (facts: Pages and batches).
 const MOST_IDS: usize = 1_000;
 
 pub(super) async fn start(mut asked: Asked<'_>) -> Result<Xml, Trouble> {

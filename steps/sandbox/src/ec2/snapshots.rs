@@ -15,7 +15,7 @@ use super::{
 use crate::fault::Trouble;
 
 const MOST_IDS: usize = 1_000;
-/// The most data volumes that CreateSnapshots leaves out (DOMAIN 4.1).
+/// The most data volumes that CreateSnapshots leaves out (facts: CreateSnapshots).
 const MOST_LEFT_OUT: usize = 40;
 const MALFORMED: &str = "InvalidSnapshotID.Malformed";
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::fault::Trouble;
 
-/// The most ids of one call (its own documentation; DOMAIN 4.6).
+/// The most ids of one call (facts: Pages and batches).
 const MOST_IDS: usize = 100;
 
 /// Instances that do not run are left out unless all are asked for.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{form::Form, refusal::refused, xml::Xml};
 use crate::fault::Refusal;
 
-/// The most tags on one resource (DOMAIN 4.1).
+/// The most tags on one resource (facts: CreateSnapshots).
 const MOST_TAGS: usize = 50;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::fault::{Refusal, Trouble};
 
-/// The most resources of one call (DOMAIN 4.6).
+/// The most resources of one call (facts: Pages and batches).
 const MOST_RESOURCES: usize = 1_000;
 
 pub(super) async fn create(mut asked: Asked<'_>) -> Result<Xml, Trouble> {

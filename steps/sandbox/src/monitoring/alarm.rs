@@ -14,7 +14,7 @@ use crate::{
 const STATES: [&str; 3] = ["OK", "ALARM", "INSUFFICIENT_DATA"];
 
 /// `DescribeAlarms`. Without `AlarmTypes`, only alarms of metrics: even a composite that is named is left out
-/// (DOMAIN 6.2). Unknown names are silently absent.
+/// (facts: Alarms). Unknown names are silently absent.
 pub(super) async fn describe_alarms(call: &Call<'_>, mut asked: Members) -> Result<Value, Trouble> {
     let of = call.listing(&asked.without_page());
     let names = asked.texts("AlarmNames", 0, 100)?.unwrap_or_default();

@@ -71,7 +71,7 @@ fn conditions(asked: &mut Members) -> Result<Vec<Condition>, Refusal> {
     if let Some(wrong) = conditions.iter().find(|condition| !condition.is_known()) {
         return Err(Refusal::new("InvalidFilterKey", format!("the filter key {} is not valid", wrong.key)));
     }
-    // DOMAIN 2.10.
+    // As on AWS (facts: Is it back).
     let tags = conditions.iter().filter(|condition| condition.is_tag()).count();
     if tags > 0 && tags < conditions.len() {
         let message = "a tag filter cannot be mixed with other filters";

@@ -1,4 +1,4 @@
-//! Patch baselines: those that AWS predefines (DOMAIN 2.9).
+//! Patch baselines: those that AWS predefines (facts: Patch baselines).
 
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ pub(super) async fn describe_patch_groups(call: &Call<'_>, mut asked: Members) -
     which.page(call, "Mappings", list).await
 }
 
-/// `GetPatchBaselineForPatchGroup`: without a system, of Windows (DOMAIN 2.9).
+/// `GetPatchBaselineForPatchGroup`: without a system, of Windows (facts: Patch baselines).
 pub(super) async fn get_patch_baseline_for_patch_group(
     call: &Call<'_>,
     mut asked: Members,

@@ -1,4 +1,5 @@
-//! The documents of AWS that this sandbox has: exactly their parameters, their steps and platforms (DOMAIN 2.1, 2.2).
+//! The documents of AWS that this sandbox has: exactly their parameters, their steps and platforms
+//! (facts: AWS-RunPatchBaseline).
 
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ pub(super) struct Step {
     pub name: &'static str,
     /// What it does: `aws:runShellScript`.
     pub action: &'static str,
-    /// Where it runs; on others it is skipped, and shown as a success (DOMAIN 2.2).
+    /// Where it runs; on others it is skipped, and shown as a success (facts: AWS-RunPatchBaseline).
     pub platform: Option<&'static str>,
     /// Its own limit, in seconds.
     pub limit_s: Option<u64>,

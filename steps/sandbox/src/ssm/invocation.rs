@@ -15,7 +15,7 @@ use crate::{
     members::Members,
 };
 
-/// How much of a step's output `ListCommandInvocations` has (DOMAIN 1.4).
+/// How much of a step's output `ListCommandInvocations` has (facts: Results of a command).
 const PLUGIN_OUTPUT: usize = 2_500;
 /// How much `GetCommandInvocation` has.
 const STDOUT: usize = 24_000;
@@ -85,7 +85,8 @@ struct Standing<'a> {
 }
 
 impl<'a> Standing<'a> {
-    /// A step for another platform is skipped when the part begins, and shown as a success (DOMAIN 2.2).
+    /// A step for another platform is skipped when the part begins, and shown as a success
+    /// (facts: AWS-RunPatchBaseline).
     fn of(document: &Document, step: &Step, platform: &str, part: &'a SentPart) -> Self {
         let invocation = &part.invocation;
         let over = !matches!(part.status.as_str(), "Pending" | "InProgress" | "Delayed" | "Cancelling");
@@ -195,7 +196,7 @@ enum Unnamed {
     Unknown,
 }
 
-/// The step that is asked for: the only one may be left out (DOMAIN 1.4).
+/// The step that is asked for: the only one may be left out (facts: Results of a command).
 fn step(document: &'static Document, name: Option<&str>) -> Result<&'static Step, Unnamed> {
     match (name, document.steps) {
         (None, [only]) => Ok(only),

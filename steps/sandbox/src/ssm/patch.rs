@@ -11,7 +11,7 @@ use crate::{
     members::Members,
 };
 
-/// `MaxResults` of all of them (DOMAIN 0.8).
+/// `MaxResults` of all of them (facts: Pages and batches).
 const BOUNDS: (u64, u64, u64) = (10, 100, 50);
 
 /// `DescribeInstancePatchStates`: machines that never reported are left out.
@@ -101,7 +101,7 @@ pub(super) async fn describe_patch_group_state(
     }))
 }
 
-/// The machines whose tag `Patch Group` (or `PatchGroup`) says so (DOMAIN 2.9).
+/// The machines whose tag `Patch Group` (or `PatchGroup`) says so (facts: Patch baselines).
 async fn members(call: &Call<'_>, group: &str) -> Result<Vec<TargetId>, Trouble> {
     let agents = call.home().all_agents().await?;
     let is_member = |agent: &runbook_steps::world::Agent| {
@@ -153,7 +153,7 @@ fn show(state: &PatchState) -> Value {
     value
 }
 
-/// How the filter `State` and the answer write the same (DOMAIN 2.7).
+/// How the filter `State` and the answer write the same (facts: Patch states).
 const STATES: [(&str, &str); 4] = [
     ("Missing", "MISSING"),
     ("Failed", "FAILED"),
@@ -211,7 +211,7 @@ fn patches(state: &PatchState) -> Vec<Value> {
                 "Classification": if security || critical { "Security" } else { "Bugfix" },
                 "Severity": if critical { "Critical" } else if security { "Important" } else { "Medium" },
                 "State": written,
-                // A time that is not known is 1970 (DOMAIN 2.7).
+                // A time that is not known is 1970 (facts: Patch states).
                 "InstalledTime": if open { json!(0.0) } else { state.ended_at.map_or(json!(0.0), epoch) },
             });
             if open && security {

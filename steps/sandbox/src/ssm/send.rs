@@ -17,7 +17,7 @@ use crate::{
     members::Members,
 };
 
-/// What AWS takes when nothing is said (DOMAIN 1.1).
+/// What AWS takes when nothing is said (facts: SendCommand).
 const DELIVERY_S: u64 = 3600;
 
 /// `SendCommand`.
@@ -106,7 +106,7 @@ fn leave_out(asked: &mut Members) -> Result<(), Refusal> {
             return refuse(name);
         }
     }
-    // AWS ignores it (DOMAIN 1.1).
+    // AWS ignores it (facts: SendCommand).
     asked.text("OutputS3Region", 20)?;
     if let Some(mut config) = asked.structure("CloudWatchOutputConfig")? {
         config.text("CloudWatchLogGroupName", 512)?;

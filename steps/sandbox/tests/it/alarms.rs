@@ -14,7 +14,7 @@ async fn composites_only_when_asked_for_and_states_that_are_set() {
          - {{ name: site, composite: true }}\n"
     );
     let rig = Rig::start(&fleet).await;
-    // A composite is left out even when it is named (DOMAIN 6.2).
+    // A composite is left out even when it is named (facts: Alarms).
     let named =
         "DescribeAlarms&AlarmNames.member.1=site&AlarmNames.member.2=web-5xx&AlarmNames.member.3=none";
     let plain = ask(&rig, named).await.body;

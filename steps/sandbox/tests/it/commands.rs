@@ -32,7 +32,7 @@ async fn a_command_from_its_sending_to_its_end() {
     assert_eq!((&command["MaxConcurrency"], &command["MaxErrors"]), (&json!("50"), &json!("0")));
     let id = command["CommandId"].clone();
     assert_eq!(id.as_str().map(str::len), Some(36));
-    // Not visible at first (DOMAIN 1.4).
+    // Not visible at first (facts: Results of a command).
     let asked = json!({ "CommandId": id, "InstanceId": ids[0] });
     let early = rig.ssm("GetCommandInvocation", &asked).await;
     assert_eq!((early.status, &early.json()["__type"]), (400, &json!("InvocationDoesNotExist")));

@@ -1,8 +1,8 @@
 //! What a playbook's end means for each of its hosts.
 //!
 //! Ansible's exit code is 0 where failures were rescued, where no host matched, and where hosts were left out; it is 4
-//! where a host was unreachable and where the playbook cannot be read. So it only says that something is wrong where
-//! nothing else does; a host has worked when Ansible's own final counts for it say so.
+//! where a host was unreachable and where the playbook cannot be read (facts: Ansible). So it only says that
+//! something is wrong where nothing else does; a host has worked when Ansible's own final counts for it say so.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! Whether a machine is back after it went down: the one protocol of every action that makes machines do so.
 //!
-//! No single sign can be trusted (DOMAIN 2.10). An agent is called online for minutes after it was heard last, and so is
-//! a machine in the minute before it goes down; EC2's checks stay green over a quick reboot; and a boot id can be read
-//! only from a machine that is up. So they are taken together, the cheap ones first:
+//! No single sign can be trusted (facts: Is it back). An agent is called online for minutes after it was
+//! heard last, and so is a machine in the minute before it goes down; EC2's checks stay green over a quick
+//! reboot; and a boot id can be read only from a machine that is up. So they are taken together, the cheap
+//! ones first:
 //!
 //! 1. before: the boot id, by one Run Command for fifty machines ([`boots`](super::boot::boots));
 //! 2. after: the agent is online and was heard later than the machine was asked to go down (50 a call);

@@ -2,7 +2,7 @@
 //!
 //! A job of AWS Backup may sit in `CREATED` for its whole start window (eight hours, unless a shorter one is asked for)
 //! and expire without ever having begun. So the window is an input, and a job that outlives it is a failure with that
-//! name. A vault whose lock refuses the retention is found before anything is asked for (DOMAIN 5).
+//! name. A vault whose lock refuses the retention is found before anything is asked for (facts: Backup jobs).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -240,7 +240,7 @@ impl Making for BackingUp {
             let since = order.since.checked_sub(SKEW).unwrap_or(order.since);
             let service = service(ctx, &order.target.home)?;
             let jobs = service.backup_jobs(&facts.vault, Some(&facts.resource), since).await?;
-            // A job shows neither its token nor its tags (DOMAIN 0.2). Of several, the earliest.
+            // A job shows neither its token nor its tags (facts: Backup jobs). Of several, the earliest.
             let earliest = jobs.into_iter().min_by_key(|job| (job.created_at, job.id.clone()));
             if let Some(seen) = earliest {
                 let at = seen.created_at.unwrap_or(order.since);

@@ -21,7 +21,7 @@ use crate::{
     ports::fault::Fault,
 };
 
-/// What was made a moment ago may be seen in part, or not at all, for so long (DOMAIN 0.4).
+/// What was made a moment ago may be seen in part, or not at all, for so long (facts: Visibility).
 pub(super) const VISIBLE: Duration = Duration::from_secs(120);
 
 /// What came of beginning.

@@ -37,7 +37,7 @@ const DELIVERY: Duration = Duration::from_secs(30);
 /// How long it may run.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// When to look for the first time, and how often from then on (DOMAIN 0.6).
+/// When to look for the first time, and how often from then on (facts: How often to look).
 const FIRST: Duration = Duration::from_secs(3);
 const EVERY: Duration = Duration::from_secs(5);
 

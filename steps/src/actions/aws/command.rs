@@ -143,7 +143,8 @@ impl Run {
         let left = since_then(self.ctx.now(), self.ctx.deadline);
         let mut limit = left.max(DOCUMENT_LIMIT);
         if parameters.contains_key("commands") && document.starts_with("AWS-Run") {
-            // Our own deadline ends it; this one is for a machine that we cannot reach any more (DOMAIN 1.2).
+            // Our own deadline ends it; this one is for a machine that we cannot reach any more
+            // (facts: Time limits of a command).
             limit = left.clamp(Duration::from_secs(60), Duration::from_secs(172_800));
             parameters.insert("executionTimeout".to_owned(), vec![limit.as_secs().to_string()]);
         }

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// The most machines of one command (DOMAIN 1.1).
+/// The most machines of one command (facts: SendCommand).
 pub(super) const MOST: usize = 50;
 
 /// How long a machine's agent may take to pick the command up. Machines that are not heard get no command at all.
@@ -106,7 +106,7 @@ pub(super) enum Delivery {
 #[derive(Clone)]
 pub(super) struct Road {
     pub ctx: Context,
-    /// Few calls at a time: the service's limits are low (DOMAIN 1.4).
+    /// Few calls at a time: the service's limits are low (facts: Rates).
     pub calls: Arc<Semaphore>,
     pub others: Others,
     pub rights: Rights,

@@ -1,5 +1,6 @@
 //! What a backup keeps: the outputs of `aws/snapshot` and `aws/backup`, as `aws/restore` and the readiness gate read
-//! them. A snapshot keeps nothing of its volume but size and encryption (DOMAIN 4.1), so the rest stands here.
+//! them. A snapshot keeps nothing of its volume but size and encryption (facts: CreateSnapshots), so the rest
+//! stands here.
 
 use std::collections::BTreeMap;
 

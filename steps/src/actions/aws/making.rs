@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// A call with a token may be repeated for so long. AWS states no lifetime of tokens: hours, and not days, are taken for
-/// granted, and what is older is looked for first (DOMAIN 0.1).
+/// granted, and what is older is looked for first (facts: Client tokens).
 const TOKEN_HOLDS: Duration = Duration::from_secs(4 * 3600);
 
 /// A machine and its inputs.
@@ -392,7 +392,7 @@ impl<M: Making> Watching<M> {
             over.extend(given_up);
         }
         let now = self.ctx.now();
-        // DOMAIN 0.6.
+        // facts: How often to look.
         let pause = match since_then(self.began, now).as_secs() {
             0..60 => 15,
             60..600 => 30,

@@ -1,5 +1,5 @@
 //! Patch operations of others: two on one machine at a time disturb each other, and one may fail without a word
-//! (DOMAIN 2.5). So whoever is there first is waited for.
+//! (facts: AWS-RunPatchBaseline). So whoever is there first is waited for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,9 +2,9 @@
 //!
 //! What became of machines is told by one listing for each command (`ListCommandInvocations`), and there may be hundreds
 //! of commands. How far each is, on how many machines it has ended and how many went wrong, is counted by `ListCommands`
-//! for fifty of them on a page (DOMAIN 0.8, 1.3). So whoever watches commands in one account and Region looks at these
-//! counts together, at the same ticks of the clock, and lists the machines of a command only when there is something to
-//! be read.
+//! for fifty of them on a page (facts: Pages and batches; facts: Statuses of a command). So whoever watches
+//! commands in one account and Region looks at these counts together, at the same ticks of the clock, and
+//! lists the machines of a command only when there is something to be read.
 //!
 //! One command alone is not looked at so: its own listing says more, and costs the same.
 
@@ -37,7 +37,7 @@ use crate::{
 /// How far our clock and the service's may be apart.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// What a page of `ListCommands` holds (DOMAIN 0.8).
+/// What a page of `ListCommands` holds (facts: Pages and batches).
 const PAGE: usize = 50;
 
 /// A command's machines are listed once in so much time, whatever the counts say: they are not promised to be right.

@@ -1,9 +1,9 @@
 //! `aws/patch`: scans for missing patches, or installs them.
 //!
 //! An installation is one `AWS-RunPatchBaseline` with `Install`, its reboot included, and then a `Scan`: the report of
-//! an installation describes the machine before its reboot (DOMAIN 2.3). Both name the patch snapshot of the stage
-//! (`patch_list`), so that all its machines get the same patches. Whether a machine rebooted is
-//! told by its boot id. Machines that somebody else patches or scans are waited for first.
+//! an installation describes the machine before its reboot (facts: AWS-RunPatchBaseline). Both name the patch
+//! snapshot of the stage (`patch_list`), so that all its machines get the same patches. Whether a machine
+//! rebooted is told by its boot id. Machines that somebody else patches or scans are waited for first.
 
 use async_trait::async_trait;
 use runbook_engine::{

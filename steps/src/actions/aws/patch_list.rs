@@ -1,8 +1,9 @@
 //! The list of patches that a stage installs: a patch snapshot of Systems Manager, by its id.
 //!
 //! Machines that are given the same id get the same patches, however many days lie between them. So a stage has one id,
-//! made of run and stage. Systems Manager keeps a snapshot for three days at most (DOMAIN 2.2), so a stage that lasts
-//! longer gets a new one after sixty hours, and its outputs say that the list was renewed.
+//! made of run and stage. Systems Manager keeps a snapshot for three days at most
+//! (facts: AWS-RunPatchBaseline), so a stage that lasts longer gets a new one after sixty hours, and its
+//! outputs say that the list was renewed.
 
 use std::time::Duration;
 

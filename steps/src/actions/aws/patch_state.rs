@@ -1,7 +1,8 @@
 //! The patch states that our own operations report: awaited, and told from those of others.
 //!
 //! A report reaches the service some time after its command ended, and only the last one is kept, whoever's operation it
-//! was (DOMAIN 2.7, 2.8). So a state is taken for ours only where operation, patch snapshot and time say so.
+//! was (facts: Patch states). So a state is taken for ours only where operation, patch snapshot and time say
+//! so.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

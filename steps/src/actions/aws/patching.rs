@@ -40,7 +40,7 @@ use crate::{
 
 const DOCUMENT: &str = "AWS-RunPatchBaseline";
 
-/// The step limit that is written into the document (DOMAIN 2.2).
+/// The step limit that is written into the document (facts: AWS-RunPatchBaseline).
 const LIMIT: Duration = Duration::from_secs(7200);
 
 /// The installation.
@@ -525,7 +525,7 @@ fn unverified(report: Report) -> Report {
     }
 }
 
-/// The same, with what the exit code of the document means (DOMAIN 2.4).
+/// The same, with what the exit code of the document means (facts: AWS-RunPatchBaseline).
 fn explained(report: Report, code: Option<i32>) -> Report {
     let meaning = match code {
         Some(2) => "a dependency check failed",

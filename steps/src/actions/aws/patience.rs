@@ -27,7 +27,7 @@ impl Backoff {
         Self { token, tries: 0 }
     }
 
-    /// The next pause after such a fault (DOMAIN 0.4).
+    /// The next pause after such a fault (facts: Error codes).
     pub fn after(&mut self, kind: FaultKind) -> Duration {
         let (least, most) = match kind {
             FaultKind::Busy => (15, 60),
@@ -56,6 +56,7 @@ impl Stopping {
         let mut stop = ctx.stop.clone();
         let known = self.0;
         let told = tokio::select! {
+            biased;
             () = ctx.ports.clock.sleep(time) => return Ok(false),
             told = stop.wait_for(|reason| *reason != known) => told.map(|reason| *reason),
         };
@@ -149,7 +150,7 @@ pub(super) fn needs_person(fault: &Fault) -> Failure {
     Failure::NeedsPerson { cause: fault.to_string() }
 }
 
-/// A quota of the account is used up (DOMAIN 0.4): nothing was done, and only a person can help.
+/// A quota of the account is used up (facts: Error codes): nothing was done, and only a person can help.
 fn quota(fault: &Fault) -> Failure {
     let help = "delete what nobody needs (runbook artifacts gc), or have the quota raised";
     Failure::NeedsPerson { cause: format!("{fault}; {help}") }

@@ -211,7 +211,7 @@ impl Gate<'_> {
             return Ok(());
         }
         if machine.strategy == Strategy::ReplaceRootVolume && instance.state != "running" {
-            // A root volume is replaced on a running instance only (DOMAIN 4.4).
+            // A root volume is replaced on a running instance only (facts: Replacing a root volume).
             return Err(format!(
                 "the instance is {}, and only a running one can be restored",
                 instance.state

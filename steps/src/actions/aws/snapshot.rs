@@ -2,7 +2,8 @@
 //!
 //! One `CreateSnapshots` for each machine: all of its EBS volumes (or its root) at one instant, crash-consistent. A
 //! snapshot keeps nothing of its volume but size and encryption, so what a restore needs besides is read before and
-//! stands in the outputs (DOMAIN 4.1). The step ends when every snapshot is completed, which is when a way back exists.
+//! stands in the outputs (facts: CreateSnapshots). The step ends when every snapshot is completed, which is
+//! when a way back exists.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -77,7 +78,7 @@ pub fn doc() -> ActionDoc {
     }
 }
 
-/// `CreateSnapshots` can leave out so many data volumes (DOMAIN 4.1).
+/// `CreateSnapshots` can leave out so many data volumes (facts: CreateSnapshots).
 const MOST_LEFT_OUT: usize = 40;
 
 /// The action.

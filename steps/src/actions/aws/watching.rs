@@ -27,17 +27,17 @@ use crate::{
     },
 };
 
-/// When to look for the first time (DOMAIN 0.6).
+/// When to look for the first time (facts: How often to look).
 const FIRST: Duration = Duration::from_secs(3);
 
 /// What the service may be late by, after which no machine's part can still be on its way.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// How often is looked for machines that went silent. Agents are heard every five minutes (DOMAIN 1.7).
+/// How often is looked for machines that went silent. Agents are heard every five minutes (facts: The agent).
 const HEARING: Duration = Duration::from_secs(300);
 
 /// Where each command must be looked at for itself, it is in so many of these: all of them together stay below the five
-/// calls a second that an account has (DOMAIN 1.4).
+/// calls a second that an account has (facts: Rates).
 const SHARE: Duration = Duration::from_millis(250);
 
 impl Errand {
@@ -45,7 +45,8 @@ impl Errand {
     pub async fn watch(&self, road: &Road, sent: &Sent) -> Result<(), Failure> {
         let ctx = &road.ctx;
         let ssm = road.ssm(&self.home)?;
-        // After both time-outs and a margin no part can still be on its way (DOMAIN 1.2).
+        // After both time-outs and a margin no part can still be on its way
+        // (facts: Time limits of a command).
         let horizon = later(sent.at, DELIVERY + self.limit + MARGIN);
         let token = self.token(ctx);
         let mut left: BTreeSet<_> = self.targets.iter().cloned().collect();
@@ -240,7 +241,7 @@ impl Errand {
     }
 }
 
-/// How often to look at a command of this age (DOMAIN 0.6).
+/// How often to look at a command of this age (facts: How often to look).
 fn cadence(age: Duration) -> Duration {
     Duration::from_secs(match age.as_secs() {
         0..60 => 5,

@@ -106,7 +106,7 @@ impl Script {
             env: self.env.clone(),
             looks_for: i32::try_from(self.expect).ok(),
         };
-        process.start(program).await.map_err(could_not_run)?;
+        process.start(program).await.map_err(|not| could_not_run(not.why))?;
         let end = match wait(ctx, &self.token, Some(PATIENCE)).await {
             Ok(end) => end,
             Err(Failure::Detached) => return Err(Seen::Nothing),

@@ -143,6 +143,7 @@ impl Lines {
             wanted,
         };
         let lines = tokio::select! {
+            biased;
             lines = ctx.ports.linux.log(&self.host, &asked) => lines,
             () = ctx.ports.clock.sleep(PATIENCE) => return Err(Seen::Sick("could not be read in time".to_owned())),
         };

@@ -1,4 +1,5 @@
-//! A reboot, proved by the boot id: port 22 answers for seconds after a reboot was asked for (DOMAIN 8.1).
+//! A reboot, proved by the boot id: port 22 answers for seconds after a reboot was asked for
+//! (facts: ssh and reboots).
 
 use std::time::Duration;
 

@@ -290,6 +290,7 @@ impl Host {
     pub async fn rest(&self, time: Duration, known: StopReason) -> Result<StopReason, Failure> {
         let mut stop = self.ctx.stop.clone();
         let reason = tokio::select! {
+            biased;
             () = self.ctx.ports.clock.sleep(time) => known,
             news = stop.wait_for(|reason| *reason != StopReason::None && *reason != known) => {
                 news.map_or(StopReason::Detach, |reason| *reason)

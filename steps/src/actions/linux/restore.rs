@@ -316,7 +316,8 @@ fn on_the_host() -> WayBack {
     way
 }
 
-/// What each way loses, and how long it usually takes (DOMAIN 8.3, 8.4, 8.7).
+/// What each way loses, and how long it usually takes (facts: Going back by packages;
+/// facts: Snapshots and backups on a host).
 fn by(method: &str) -> WayBack {
     let (loses, usually): (&[&str], &str) = match method {
         PACKAGES => (

@@ -19,7 +19,7 @@ use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, Intent, StopReason},
     fanout::{Done, fan_out},
-    ports::process::{Ended, Program, Progress},
+    ports::process::{Ended, NotStarted, Program, Progress},
     program::{End, environment, wait},
 };
 
@@ -251,7 +251,11 @@ async fn start(
         ctx.ledger.intent(intent).await?;
     }
     let started = process.start(program).await;
-    started.map_err(|why| not_started(&format!("the program could not be started: {why}")))
+    started.map_err(|NotStarted { why, short }| {
+        let cause = format!("the program could not be started: {why}");
+        // Not a word about the machine that it is for: the run waits until this one has what it needs.
+        if short { Failure::NeedsPerson { cause } } else { not_started(&cause) }
+    })
 }
 
 /// A machine whose turn comes when the attempt must stop already is left alone.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     ports::linux::{Ended, Progress, Verdict},
-    world::{machine::Content, state::State},
+    world::{machine::Content, state::State, truth::WayBack},
 };
 
 /// What hosts keep.
@@ -24,6 +24,8 @@ pub struct Hosts {
     pub kept: HashMap<String, BTreeMap<String, String>>,
     /// Snapshots by their markers.
     pub snapshots: HashMap<String, (Stock, Content)>,
+    /// All of these, by run: also when the host was told to forget the job.
+    ways_back: Vec<(String, WayBack)>,
 }
 
 impl Hosts {
@@ -36,6 +38,11 @@ impl Hosts {
     pub fn held_by(&self, machine: &TargetId, now: Timestamp) -> Option<&str> {
         let token = self.busy.get(machine)?.iter().find(|(_, until)| **until > now)?.0;
         self.jobs.get(token).map(|job| job.run.as_str())
+    }
+
+    /// What jobs of this run left on their hosts for a way back.
+    pub fn ways_back_of(&self, run: &str) -> Vec<WayBack> {
+        self.ways_back.iter().filter(|(of, _)| of == run).map(|(_, way)| way.clone()).collect()
     }
 
     /// Whether a job runs now.
@@ -68,6 +75,16 @@ impl State {
                     let busy = self.hosts.busy.entry(job.machine.clone()).or_default();
                     busy.retain(|_, until| *until > at);
                     busy.insert(job.token.clone(), job.ended);
+                }
+                if matches!(job.keeps, Some(Keeps::Packages(_) | Keeps::Snapshot { .. })) {
+                    let done = matches!(&job.end, JobEnd::Ended(ended) if ended.verdict == Verdict::Done);
+                    let way = WayBack {
+                        id: None,
+                        token: job.token.clone(),
+                        machine: job.machine.clone(),
+                        usable_from: done.then_some(job.ended),
+                    };
+                    self.hosts.ways_back.push((job.run.clone(), way));
                 }
                 match &job.keeps {
                     None => {}

@@ -40,7 +40,7 @@ async fn snapshots_are_pending_tagged_and_not_found_at_first() {
     assert_eq!((seen.len(), seen[0].state.as_str(), seen[0].size_gib), (2, "pending", 20));
     let volumes: Vec<_> = made.iter().map(|snapshot| snapshot.volume.clone()).collect();
     assert_eq!(account.pending_snapshots(&volumes).await.unwrap()[&volumes[0]], 1);
-    // The set is one instant, and each volume has to rest (DOMAIN 4.1).
+    // The set is one instant, and each volume has to rest (facts: CreateSnapshots).
     let early = account.create_snapshots(&request).await;
     assert_eq!(code(early), "SnapshotCreationPerVolumeRateExceeded");
     for _ in 0..4 {

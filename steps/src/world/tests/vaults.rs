@@ -93,7 +93,7 @@ faults:
     assert!(done.message_category.as_deref() != Some("SUCCESS") && done.message.is_some());
     let started = account.start_backup(&backup_of(&fails, "four")).await.unwrap();
     assert_eq!(states(&world, &account, &started, &[700]).await, ["FAILED"]);
-    // A lifecycle that does not fit the lock fails the job, not the call (DOMAIN 5.4).
+    // A lifecycle that does not fit the lock fails the job, not the call (facts: Backup jobs).
     let short =
         StartBackup { vault: "locked".into(), delete_after_days: Some(7), ..backup_of(&fails, "five") };
     let started = account.start_backup(&short).await.unwrap();

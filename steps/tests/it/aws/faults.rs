@@ -1,4 +1,5 @@
-//! What AWS does when things go wrong (DOMAIN 9), one after the other, to the actions that patch, back up and reboot.
+//! What AWS does when things go wrong (docs/sandbox.md), one after the other, to the actions that patch, back
+//! up and reboot.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `aws/restore`, strategy by strategy: crashed at every point, and with the faults of DOMAIN 9.
+//! `aws/restore`, strategy by strategy: crashed at every point, and with the faults of docs/sandbox.md.
 
 use std::{
     collections::BTreeMap,

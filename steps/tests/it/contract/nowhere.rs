@@ -15,7 +15,7 @@ use runbook_steps::ports::{
     http::{Http, Request},
     inventory::Inventory,
     linux::NoHosts,
-    process::{Process, Program, Progress},
+    process::{NotStarted, Process, Program, Progress},
 };
 
 /// Whoever touches it has failed the test.
@@ -48,7 +48,7 @@ impl Http for Nowhere {
 
 #[async_trait]
 impl Process for Nowhere {
-    async fn start(&self, program: Program) -> Result<(), String> {
+    async fn start(&self, program: Program) -> Result<(), NotStarted> {
         panic!("{:?} was not to be started", program.command)
     }
 

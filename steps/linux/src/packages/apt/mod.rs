@@ -1,4 +1,4 @@
-//! apt and dpkg: Debian, Ubuntu.
+//! apt and dpkg: Debian, Ubuntu (facts: apt).
 
 mod pending;
 mod simulation;

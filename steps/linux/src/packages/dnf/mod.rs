@@ -1,4 +1,5 @@
-//! dnf 4 (RHEL 8 to 10 and kin, Amazon Linux 2023), dnf 5 (Fedora 41 and later), yum 3 (RHEL 7, Amazon Linux 2).
+//! dnf 4 (RHEL 8 to 10 and kin, Amazon Linux 2023), dnf 5 (Fedora 41 and later), yum 3 (RHEL 7, Amazon
+//! Linux 2) (facts: dnf and yum).
 
 mod pending;
 mod verdict;

@@ -1,4 +1,4 @@
-//! What dnf, yum and zypper have in common: rpm.
+//! What dnf, yum and zypper have in common: rpm (facts: rpm).
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! zypper: SLES, openSUSE.
+//! zypper: SLES, openSUSE (facts: zypper).
 
 mod pending;
 mod verdict;

@@ -39,7 +39,7 @@ impl Strategy {
         Self::ALL.into_iter().find(|strategy| strategy.as_str() == word)
     }
 
-    /// How long it usually takes (DOMAIN 4.3).
+    /// How long it usually takes (facts: What a restore keeps).
     pub fn usually(self) -> &'static str {
         match self {
             Self::ReplaceRootVolume => "a few minutes",

@@ -364,7 +364,7 @@ impl Drive {
         Ok(())
     }
 
-    /// How long until the next look (DOMAIN 0.6).
+    /// How long until the next look (facts: How often to look).
     fn pause(&self, acted: bool) -> Duration {
         let now = self.ctx.now();
         let usual = if acted {

@@ -37,7 +37,8 @@ pub(super) struct NewInstance {
 /// How far our clock may be ahead of the service's.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// Metadata that a restore must not repeat (DOMAIN 5.3): the new instance has addresses of its own.
+/// Metadata that a restore must not repeat (facts: Recovery points): the new instance has addresses of its
+/// own.
 const NOT_REPEATED: [&str; 3] = ["aws:backup:request-id", "NetworkInterfaces", "vpcId"];
 
 impl NewInstance {

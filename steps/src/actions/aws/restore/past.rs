@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::{actions::aws::errand::later, context::Memory};
 
-/// What an answered call changed is seen by every reader after so long (DOMAIN 0.4); if it is not, it may be made again.
+/// What an answered call changed is seen by every reader after so long (facts: Visibility); if it is not, it
+/// may be made again.
 pub(super) const VISIBLE: Duration = Duration::from_secs(120);
 
 /// The answer to a call, as the journal keeps it.

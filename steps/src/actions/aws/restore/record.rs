@@ -97,7 +97,8 @@ pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sigh
     let stated = Strategy::named(inputs.text("strategy").unwrap_or("auto"));
     let mut strategy = stated.unwrap_or_else(|| Backup::of(&kept).auto());
     if strategy == Strategy::ReplaceRootVolume && instance.is_some_and(|instance| !is_rooted(instance)) {
-        // A replacement that failed can leave a machine without a root (DOMAIN 4.4): there is nothing to replace.
+        // A replacement that failed can leave a machine without a root (facts: Replacing a root volume):
+        // there is nothing to replace.
         tracing::warn!(machine = %id, "it has no root volume: one is put on, as swap-volumes does");
         strategy = Strategy::SwapVolumes;
         kept.volumes.retain(|volume| volume.root);
@@ -172,7 +173,7 @@ pub(in crate::actions::aws) fn like(
     tags: BTreeMap<String, String>,
     token: String,
 ) -> crate::ports::ec2::CreateVolume {
-    // Others report baseline numbers that CreateVolume refuses (DOMAIN 4.5).
+    // Others report baseline numbers that CreateVolume refuses (facts: Volumes).
     let provisioned = matches!(recorded.kind.as_str(), "gp3" | "io1" | "io2");
     crate::ports::ec2::CreateVolume {
         snapshot: recorded.snapshot.clone(),

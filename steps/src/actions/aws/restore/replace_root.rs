@@ -100,7 +100,8 @@ impl ReplaceRoot {
         self.old.iter().filter(move |_| marked)
     }
 
-    /// The new root is there: what AWS does not promise to carry over is put back (DOMAIN 4.4).
+    /// The new root is there: what AWS does not promise to carry over is put back
+    /// (facts: Replacing a root volume).
     fn finish(&self, known: &Known<'_>, instance: &Instance, task: &str) -> Next {
         let Some(since) = known.past.at("replaced") else {
             return Next::Call(vec![Deed::Note("replaced")]);

@@ -1,0 +1,257 @@
+//! `runbook rehearse`.
+
+use std::{fs, ops::Range, path::PathBuf, sync::Arc, thread};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use runbook::{
+    rehearsal::{Crashes, Profile, Rehearsal, Tally, stand_in},
+    view::{paint::Paint, rehearsal_html, rehearsal_json, rehearsal_page, trace_page},
+};
+use runbook_steps::world::FleetError;
+
+use super::{
+    Done, Session, cases,
+    exit::Exit,
+    planning::{self, Values},
+    problem::Problem,
+    shell::quoted,
+    source,
+};
+
+/// Run a runbook in many simulated worlds, with faults and crashes, and say what comes of it
+///
+/// The real engine and the real actions work on simulated machines, in virtual time: nothing outside is touched, and AWS
+/// is not asked. Each seed is a world with other faults; the same seed is the same world, entry by entry. What breaks one
+/// of the laws that every run must keep ends in exit 1, with the command that shows it again.
+#[derive(Debug, Args)]
+pub struct Rehearse {
+    /// The runbook; with `--case`, a test file
+    file: PathBuf,
+    #[command(flatten)]
+    values: Values,
+    /// Only these machines: a target group, or a machine's id; may be repeated
+    #[arg(long, value_name = "GROUP|ID")]
+    limit: Vec<String>,
+    /// The simulated fleet; else machines that fit the runbook's target groups are made up
+    #[arg(long, value_name = "FILE")]
+    fleet: Option<PathBuf>,
+    /// How many machines are made up for each target group
+    #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "fleet")]
+    machines: u32,
+    /// The worlds of this case of a test file, in place of options that say what they are
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["param", "params", "limit", "fleet", "machines", "faults", "crash"])]
+    case: Option<String>,
+    /// How many worlds [default: 100; with --seed 1]
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// The first of them
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Show the journal of one world, step by step, and its timeline
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
+    trace: bool,
+    /// What goes wrong: none, usual, rough, or a file of draws
+    #[arg(long, value_name = "NAME|FILE", default_value = "usual")]
+    faults: String,
+    /// When the runner dies
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Crash::Random)]
+    crash: Crash,
+    /// How many worlds at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Write a page with plots, for a change request
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Crash {
+    /// Before every append to the journal
+    EveryAppend,
+    /// Up to three times in a world
+    Random,
+    /// Never
+    None,
+}
+
+impl From<Crash> for Crashes {
+    fn from(crash: Crash) -> Self {
+        match crash {
+            Crash::EveryAppend => Self::EveryAppend,
+            Crash::Random => Self::Random,
+            Crash::None => Self::None,
+        }
+    }
+}
+
+impl Rehearse {
+    /// Runs the command.
+    pub fn run(self, session: &Session) -> Done {
+        let rehearsal = self.rehearsal(session)?;
+        let paint = Paint(session.screen.color);
+        if self.trace {
+            let world = rehearsal.world(self.seed.unwrap_or_default(), true).map_err(senseless)?;
+            if session.screen.json {
+                for line in rehearsal_json::trace(&world) {
+                    session.screen.json_line(&line);
+                }
+            } else {
+                session.screen.data(&trace_page::page(&rehearsal.plan, &world, paint));
+            }
+            return Ok(if world.violations.is_empty() { Exit::Succeeded } else { Exit::Bug });
+        }
+        let mut tally = Tally::default();
+        let meter = Meter::new(session, &self.worlds());
+        rehearsal
+            .each(self.worlds(), self.jobs(), |world| {
+                tally.add(&world);
+                meter.show(tally.worlds);
+                true
+            })
+            .map_err(senseless)?;
+        meter.finish();
+        tally.settle();
+        let about = rehearsal_page::About {
+            plan: &rehearsal.plan,
+            fleet: &rehearsal.fleet,
+            profile: &rehearsal.profile,
+            crashes: rehearsal.crashes,
+            seeds: self.worlds(),
+            again: self.again(),
+            at: Timestamp::now(),
+        };
+        if let Some(file) = &self.html {
+            let page = rehearsal_html::page(&about, &mut tally)
+                .map_err(|error| Problem::from_error(Exit::Bug, &error))?;
+            fs::write(file, page).map_err(|error| {
+                Problem::new(Exit::Usage, format!("the page cannot be written: {}", source::reason(&error)))
+                    .at(file.display().to_string())
+            })?;
+        }
+        if session.screen.json {
+            session.screen.json_page(&rehearsal_json::summary(&about, &mut tally));
+        } else {
+            session.screen.data(&rehearsal_page::page(&about, &mut tally, paint));
+        }
+        Ok(if tally.broken == 0 { Exit::Succeeded } else { Exit::Bug })
+    }
+
+    fn rehearsal(&self, session: &Session) -> Result<Rehearsal, Problem> {
+        if let Some(case) = &self.case {
+            return Ok(cases::rehearsal(session, &self.file, case)?.rehearsal);
+        }
+        let profile = self.profile()?;
+        let (plan, mut fleet) = planning::rehearsed(
+            session,
+            &self.file,
+            &self.values,
+            &self.limit,
+            self.fleet.as_deref(),
+            self.machines,
+        )?;
+        fleet.people.extend(stand_in::people(&plan, &fleet));
+        let setup = session.setup()?;
+        Ok(Rehearsal {
+            plan: Arc::new(plan),
+            fleet,
+            profile,
+            crashes: self.crash.into(),
+            settings: setup.settings,
+            capacity: setup.capacity,
+        })
+    }
+
+    fn profile(&self) -> Result<Profile, Problem> {
+        let path = PathBuf::from(&self.faults);
+        let text = match Profile::shipped(&self.faults) {
+            Some(text) => text.to_owned(),
+            None => {
+                let bytes = source::bytes(&path).map_err(|error| {
+                    let names: Vec<_> = Profile::names().collect();
+                    let cause =
+                        format!("{}; the shipped ones are {}", source::reason(&error), names.join(", "));
+                    Problem::new(Exit::Invalid, cause)
+                        .at(source::name(&path))
+                        .next("runbook rehearse FILE --faults usual")
+                })?;
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+        };
+        Profile::read(&text)
+            .map_err(|error| Problem::from_error(Exit::Invalid, &error).at(source::name(&path)))
+    }
+
+    fn worlds(&self) -> Range<u64> {
+        let first = self.seed.unwrap_or(1);
+        let many = self.seeds.unwrap_or(if self.seed.is_some() { 1 } else { 100 });
+        first..first.saturating_add(many)
+    }
+
+    fn jobs(&self) -> usize {
+        let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        // One for each world at most.
+        let worlds = self.worlds();
+        jobs.min(usize::try_from(worlds.end - worlds.start).unwrap_or(jobs))
+    }
+
+    /// The command that shows one world again, without its seed.
+    fn again(&self) -> String {
+        let mut words = vec!["runbook rehearse".to_owned(), quoted(&source::name(&self.file))];
+        if let Some(case) = &self.case {
+            words.push(format!("--case {}", quoted(case)));
+            return words.join(" ");
+        }
+        for param in &self.values.param {
+            words.push(format!("--param {}", quoted(param)));
+        }
+        if let Some(params) = &self.values.params {
+            words.push(format!("--params {}", quoted(&source::name(params))));
+        }
+        for limit in &self.limit {
+            words.push(format!("--limit {}", quoted(limit)));
+        }
+        match &self.fleet {
+            Some(fleet) => words.push(format!("--fleet {}", quoted(&source::name(fleet)))),
+            None => words.push(format!("--machines {}", self.machines)),
+        }
+        words.push(format!("--faults {}", quoted(&self.faults)));
+        if let Some(value) = self.crash.to_possible_value() {
+            words.push(format!("--crash {}", value.get_name()));
+        }
+        words.join(" ")
+    }
+}
+
+fn senseless(error: FleetError) -> Problem {
+    Problem::from_error(Exit::Invalid, &error)
+}
+
+/// How far it is, on a terminal.
+struct Meter(Option<ProgressBar>);
+
+impl Meter {
+    fn new(session: &Session, worlds: &Range<u64>) -> Self {
+        let bar = session.screen.live.then(|| {
+            let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} worlds, {eta} left")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("━━─");
+            ProgressBar::with_draw_target(Some(worlds.end - worlds.start), ProgressDrawTarget::stderr())
+                .with_style(style)
+        });
+        Self(bar)
+    }
+
+    fn show(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Rehearsals: a plan is run by the real coordinator and the real actions in many simulated worlds, each with faults and
+//! crashes that are drawn from its seed, and what comes of it is held against the laws.
+//!
+//! [`Rehearsal::world`] is one world: the same seed is the same world, entry by entry. [`Rehearsal::each`] is many of
+//! them, on several threads. [`Tally`] adds up what came of them, in memory that does not grow with their number.
+
+mod crash;
+mod draws;
+mod inspection;
+mod lives;
+pub mod profile;
+mod spread;
+pub mod stand_in;
+mod tally;
+mod witness;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use runbook_engine::plan::Plan;
+use runbook_steps::{
+    context::Settings,
+    world::{FleetError, FleetFile},
+};
+
+pub use self::{
+    crash::Crashes,
+    lives::{Ended, Rehearsed},
+    profile::{Profile, ProfileError},
+    spread::Spread,
+    tally::{Tally, Worst},
+    witness::{Entry, Margin},
+};
+
+/// What is rehearsed.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// The plan, made for this fleet.
+    pub plan: Arc<Plan>,
+    /// The machines and people.
+    pub fleet: FleetFile,
+    /// What goes wrong, besides what the fleet says.
+    pub profile: Profile,
+    /// When the runner dies.
+    pub crashes: Crashes,
+    /// Limits and times.
+    pub settings: Settings,
+    /// Executions at a time in one run.
+    pub capacity: usize,
+}
+
+impl Rehearsal {
+    /// One world. With `trace`, its journal comes too.
+    ///
+    /// # Errors
+    /// The fleet, or a fault of the profile in it, makes no sense.
+    pub fn world(&self, seed: u64, trace: bool) -> Result<Rehearsed, FleetError> {
+        lives::live(self, seed, trace)
+    }
+
+    /// The worlds of these seeds, on so many threads, handed over as they end, in no order. `hear` says whether to go on.
+    ///
+    /// # Errors
+    /// The first that came.
+    pub fn each(
+        &self,
+        seeds: std::ops::Range<u64>,
+        jobs: usize,
+        mut hear: impl FnMut(Rehearsed) -> bool,
+    ) -> Result<(), FleetError> {
+        if jobs <= 1 {
+            // On this thread: the allocator has what the plan was made in for the world, too.
+            for seed in seeds {
+                if !hear(self.world(seed, false)?) {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let next = AtomicU64::new(seeds.start);
+        thread::scope(|scope| {
+            // So few wait to be heard that a slow listener holds the worlds up, and not the memory.
+            let (sender, results) = mpsc::sync_channel(jobs * 2);
+            for _ in 0..jobs {
+                let (sender, next) = (sender.clone(), &next);
+                scope.spawn(move || {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end || sender.send(self.world(seed, false)).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for result in results {
+                if !hear(result?) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
