@@ -2,13 +2,20 @@
 # Fuzzes one target, or all, for so many seconds each: fuzz/run.sh read 600
 #
 # libFuzzer's instrumentation is asked of the stable compiler by hand, so neither cargo-fuzz nor a nightly toolchain
-# is needed. What is found stays in fuzz/artifacts; the corpus grows in the target folder.
+# is needed. What is found stays in fuzz/artifacts; the corpus grows in the target folder. `fuzz/run.sh keep TARGET`
+# brings the smallest inputs of it that reach new code, up to 4 KiB each, into fuzz/corpus.
 set -eu
 
 cd "$(dirname "$0")"
-seconds=${2:-200}
+all='read test_file plan plan_file fleet profile inventory_file listing netbox journal replay host aws_fault control'
+keep=
+if [ "${1:-}" = keep ]; then
+	keep=yes
+	shift
+fi
+seconds=${2:-60}
 case ${1:-all} in
-all) targets='read plan journal' ;;
+all) targets=$all ;;
 *) targets=$1 ;;
 esac
 
@@ -22,13 +29,21 @@ CARGO_TARGET_DIR=$out RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-arg
 
 for target in $targets; do
 	corpus=$out/corpus/$target
-	mkdir -p "$corpus" "artifacts/$target"
+	mkdir -p "$corpus" "artifacts/$target" "corpus/$target"
 	case $target in
-	journal) seeds= ;;
-	*) seeds='../tests/check ../runbooks' ;;
+	read | plan) seeds='../tests/check ../runbooks' ;;
+	fleet) seeds=../runbooks/fleets ;;
+	profile) seeds=../runbooks/faults ;;
+	*) seeds= ;;
 	esac
+	program=$out/$host/release/$target
+	if [ -n "$keep" ]; then
+		# Those that are kept already come first: they stay.
+		"$program" -merge=1 -max_len=4096 "corpus/$target" "$corpus"
+		continue
+	fi
 	# Deep recursion that a usual stack survives must not be hidden by a large one: 8 MiB is what Linux gives.
 	# shellcheck disable=SC2086 # a list of folders
-	"$out/$host/release/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
-		-print_final_stats=1 -artifact_prefix="artifacts/$target/" "$corpus" $seeds
+	"$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+		-print_final_stats=1 -artifact_prefix="artifacts/$target/" "$corpus" "corpus/$target" $seeds
 done

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
@@ -15,9 +16,13 @@ use runbook_steps::{
     context::Settings,
     world::{World, WorldOptions},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{append::Append, staged};
+use crate::{
+    append::Append,
+    shares, staged,
+    watched::{Watched, Written},
+};
 
 /// A fleet without machines: the steps of a bench touch none.
 const NOBODY: &str = "fleet: nobody\ngroups: [{ name: nobody, count: 1 }]\n";
@@ -31,6 +36,7 @@ pub struct Case {
     kill: Option<u64>,
     resume: bool,
     figures: Option<PathBuf>,
+    shares: bool,
 }
 
 impl Case {
@@ -53,6 +59,7 @@ impl Case {
             kill,
             resume,
             figures: var("BENCH_FIGURES").map(PathBuf::from),
+            shares: var("BENCH_SHARES").is_some_and(|value| value == "1"),
         })
     }
 
@@ -65,6 +72,15 @@ impl Case {
         runtime.block_on(self.drive())
     }
 
+    /// The store, watched if it is to be said where the time goes.
+    fn watched(&self, store: Box<dyn RunStore>) -> (Box<dyn RunStore>, Option<Arc<Mutex<Written>>>) {
+        if !self.shares {
+            return (store, None);
+        }
+        let (store, written) = Watched::new(store);
+        (Box::new(store), Some(written))
+    }
+
     async fn drive(&self) -> Result<(), String> {
         let append =
             Append::new(&self.effects, self.kill).map_err(|error| format!("the file of effects: {error}"))?;
@@ -74,11 +90,13 @@ impl Case {
         let opened = Instant::now();
         let store = SledStore::open(&self.state).map_err(|error| error.to_string())?;
         let row = store.runs().map_err(|error| error.to_string())?.into_iter().next();
+        let (store, written) = self.watched(Box::new(store));
         let planned = Instant::now();
         let plan = if self.resume { None } else { Some(staged::plan(&self.stages, self.gates, &actions)?) };
         let planning = planned.elapsed();
+        let plan_of_shares = plan.clone().filter(|_| self.shares).map(Arc::new);
         let parts = Parts {
-            store: Box::new(store),
+            store,
             outside: Outside::Simulated(world),
             actions,
             settings: Settings::default(),
@@ -104,18 +122,34 @@ impl Case {
             }
             (None, None) => return Err("there is no run to resume".into()),
         }
+        let stands = opened.elapsed();
         let reports = coordinator.drive().await.map_err(|error| error.to_string())?;
         let took = began.elapsed();
         println!("END");
         if let Some(file) = &self.figures {
+            let (batches, peak_kib) = (coordinator.batches(), peak_kib());
+            let mut entries = 0_u64;
+            let store = coordinator.into_store();
+            for report in &reports {
+                store.each(&report.run, 1, &mut |_| entries += 1).map_err(|error| error.to_string())?;
+            }
             let figures = json!({
                 "steps": self.stages.iter().sum::<usize>(),
                 "seconds": took.as_secs_f64(),
                 "opening_seconds": planned.duration_since(opened).as_secs_f64(),
                 "planning_seconds": planning.as_secs_f64(),
-                "batches": coordinator.batches(),
-                "peak_kib": peak_kib(),
+                "stands_seconds": stands.as_secs_f64(),
+                "entries": entries,
+                "batches": batches,
+                "peak_kib": peak_kib,
                 "state_bytes": bytes_below(&self.state),
+                "shares": match (written, plan_of_shares) {
+                    (Some(written), Some(plan)) => {
+                        let written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                        shares::of(&written, &plan, took, &self.state)?
+                    }
+                    _ => Value::Null,
+                },
             });
             fs::write(file, figures.to_string()).map_err(|error| format!("the file of figures: {error}"))?;
         }

@@ -1,32 +1,25 @@
 //! The table: each line is this program run once more, on the same disk, beside the disk's own rate.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    fs, io,
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use serde_json::Value;
-
-use crate::chart;
+use crate::{
+    chart,
+    running::{Figures, Running},
+    shares,
+};
 
 /// How many appends the disk's own rate is measured with.
-const APPENDS: u32 = 2_000;
+const APPENDS: usize = 2_000;
 
-/// What is measured of a run.
-struct Figures {
-    steps: f64,
-    seconds: f64,
-    batches: f64,
-    peak_mib: f64,
-    bytes: f64,
-    planning_ms: f64,
-}
+/// A case: its name, its stages, and whether a gate stands before each of them.
+type Case = (&'static str, Vec<usize>, bool);
 
-/// Prints the table.
+/// Prints the tables.
 pub fn print() -> Result<(), String> {
     let folder = tempfile::Builder::new()
         .prefix("bench-")
@@ -34,30 +27,32 @@ pub fn print() -> Result<(), String> {
         .map_err(|error| format!("a folder for the bench: {error}"))?;
     let folder = folder.path();
     let raw = appends_per_second(folder).map_err(|error| format!("the disk's own rate: {error}"))?;
-    let cases: [(&str, Vec<usize>, bool); 4] = [
-        ("chain of 1,000", vec![1; 1_000], false),
+    let cases: [Case; 6] = [
+        ("chain of 1,000, one at a time", vec![1; 1_000], false),
+        ("chain of 10,000, one at a time", vec![1; 10_000], false),
         ("1,000 side by side, 64 at a time", vec![1, 1_000, 1], false),
+        ("10,000 side by side, 64 at a time", vec![1, 10_000, 1], false),
         ("5 stages of 200, a gate before each", vec![200; 5], true),
         ("3 steps", vec![1; 3], false),
     ];
-    let mut rows = Vec::new();
+    let (mut rows, mut shares) = (Vec::new(), Vec::new());
     for (number, (name, stages, gates)) in cases.iter().enumerate() {
         let place = folder.join(format!("case-{number}"));
-        let figures = run(&place, stages, *gates, None, false)?;
+        let figures = Running { shares: true, ..Running::of(&place, stages, *gates) }.run()?;
         exactly_once(&place.join("effects"), stages.iter().sum())?;
         rows.push(row(name, &figures, raw));
+        shares.push(figures);
     }
     let place = folder.join("killed");
     let chain = vec![1; 1_000];
-    if run(&place, &chain, false, Some(500), false).is_ok() {
-        return Err("the run that was to kill itself at step 500 came to its end".into());
-    }
-    let figures = run(&place, &chain, false, None, true)?;
+    Running { kill: Some(500), ..Running::of(&place, &chain, false) }.killed()?;
+    let figures = Running { resume: true, ..Running::of(&place, &chain, false) }.run()?;
     exactly_once(&place.join("effects"), 1_000)?;
     rows.push(row("chain of 1,000 killed at 500: the resume", &Figures { steps: 500.0, ..figures }, raw));
     let head = [
         "what",
         "steps/s",
+        "transitions/s",
         "batches/step",
         "seconds",
         "bytes/step",
@@ -68,14 +63,22 @@ pub fn print() -> Result<(), String> {
     println!("The disk takes {raw:.0} synced appends of 64 bytes a second (this run, this disk).\n");
     chart::print(&head, &rows);
     println!();
+    where_it_goes(&[("one at a time", &shares[0]), ("64 at a time", &shares[2])]);
+    println!();
+    long_resume(folder)?;
+    println!();
     check_start(folder)
 }
+
+/// A step goes from pending to running to its end.
+const TRANSITIONS: f64 = 2.0;
 
 fn row(name: &str, figures: &Figures, raw: f64) -> Vec<String> {
     let rate = figures.steps / figures.seconds;
     vec![
         name.to_owned(),
         format!("{rate:.0}"),
+        format!("{:.0}", rate * TRANSITIONS),
         format!("{:.3}", figures.batches / figures.steps),
         format!("{:.3}", figures.seconds),
         format!("{:.0}", figures.bytes / figures.steps),
@@ -85,58 +88,76 @@ fn row(name: &str, figures: &Figures, raw: f64) -> Vec<String> {
     ]
 }
 
+/// Where the time of a step goes.
+fn where_it_goes(cases: &[(&str, &Figures)]) {
+    let mut rows = Vec::new();
+    for (key, name) in shares::SHARES {
+        let share = |figures: &Figures| figures.shares[key].as_f64().unwrap_or(f64::NAN);
+        let cells = cases.iter().map(|(_, figures)| format!("{:.1}", share(figures) / figures.steps * 1e6));
+        rows.push([vec![name.to_owned()], cells.collect()].concat());
+    }
+    let whole = cases.iter().map(|(_, figures)| format!("{:.1}", figures.seconds / figures.steps * 1e6));
+    rows.push([vec!["all of it".to_owned()], whole.collect()].concat());
+    let head = cases.iter().map(|(name, _)| *name);
+    let head: Vec<_> = ["microseconds of a step"].into_iter().chain(head).collect();
+    chart::print(&head, &rows);
+}
+
+/// How long a run of some 59,000 entries, as many as a runbook may have steps for, takes to stand again: the store opened, the plan read, the state rebuilt.
+fn long_resume(folder: &Path) -> Result<(), String> {
+    let place = folder.join("long");
+    let stages = [2_800; 7];
+    let steps: usize = stages.iter().sum();
+    Running { kill: Some(steps as u64), ..Running::of(&place, &stages, true) }.killed()?;
+    let mut rows = Vec::new();
+    for (name, whole) in [("from the state that was kept", false), ("from the whole journal", true)] {
+        let copy = folder.join(format!("long-{whole}"));
+        copy_folder(&place, &copy).map_err(|error| format!("a copy of the long run: {error}"))?;
+        if whole {
+            fs::remove_dir_all(copy.join("state/states"))
+                .map_err(|error| format!("the kept state: {error}"))?;
+        }
+        let begun = Instant::now();
+        let figures = Running { resume: true, ..Running::of(&copy, &stages, true) }.run()?;
+        let all = begun.elapsed();
+        exactly_once(&copy.join("effects"), steps)?;
+        rows.push(vec![
+            name.to_owned(),
+            format!("{:.0}", figures.entries),
+            format!("{:.3}", figures.stands),
+            format!("{:.3}", all.as_secs_f64()),
+            format!("{:.0}", figures.peak_mib),
+        ]);
+    }
+    let head = [
+        "resume",
+        "entries",
+        "seconds until it stands",
+        "seconds of the process, last step included",
+        "peak MiB",
+    ];
+    chart::print(&head, &rows);
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &place)?;
+        } else {
+            fs::copy(entry.path(), place)?;
+        }
+    }
+    Ok(())
+}
+
 /// The disk's own rate: append, fdatasync, one at a time.
 fn appends_per_second(folder: &Path) -> io::Result<f64> {
-    let mut file = File::create(folder.join("raw"))?;
-    let began = Instant::now();
-    for _ in 0..APPENDS {
-        file.write_all(&[b'x'; 64])?;
-        file.sync_data()?;
-    }
-    Ok(f64::from(APPENDS) / began.elapsed().as_secs_f64())
-}
-
-/// Runs this program once, in a process group of its own.
-fn run(
-    place: &Path,
-    stages: &[usize],
-    gates: bool,
-    kill: Option<u64>,
-    resume: bool,
-) -> Result<Figures, String> {
-    fs::create_dir_all(place).map_err(|error| error.to_string())?;
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let figures = place.join("figures");
-    let mut command = Command::new(this);
-    command
-        .env("BENCH_STAGES", serde_json::to_string(stages).map_err(|error| error.to_string())?)
-        .env("BENCH_GATES", if gates { "1" } else { "0" })
-        .env("BENCH_STATE", place.join("state"))
-        .env("BENCH_EFFECTS", place.join("effects"))
-        .env("BENCH_FIGURES", &figures)
-        .env("BENCH_KILL", kill.map(|number| number.to_string()).unwrap_or_default())
-        .env("BENCH_RESUME", if resume { "1" } else { "0" })
-        .stdout(Stdio::null())
-        .process_group(0);
-    let status = command.status().map_err(|error| error.to_string())?;
-    if !status.success() {
-        return Err(format!("the run of {stages:?} ended with {status}"));
-    }
-    read_figures(&figures)
-}
-
-fn read_figures(file: &PathBuf) -> Result<Figures, String> {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let number = |key: &str| value[key].as_f64().ok_or_else(|| format!("no figure `{key}`"));
-    Ok(Figures {
-        steps: number("steps")?,
-        seconds: number("seconds")?,
-        batches: number("batches")?,
-        peak_mib: number("peak_kib")? / 1024.0,
-        bytes: number("state_bytes")?,
-        planning_ms: number("planning_seconds")? * 1000.0,
-    })
+    let spent = shares::on_disk(folder, &[64; APPENDS])?;
+    Ok(APPENDS as f64 / spent.as_secs_f64())
 }
 
 /// Every step left its number once.

@@ -1,8 +1,4 @@
-//! Whatever stands in a journal, it decodes or is refused.
+//! Entries of a journal.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let _ = runbook_state::format::decode(bytes);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("journal", bytes));

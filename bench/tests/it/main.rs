@@ -1,0 +1,4 @@
+//! The tests of the bench.
+
+mod callgrind;
+mod counts;

@@ -1,0 +1,4 @@
+//! Errors of AWS.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("aws_fault", bytes));

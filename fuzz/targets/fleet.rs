@@ -1,0 +1,4 @@
+//! Fleet files.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("fleet", bytes));

@@ -1,0 +1,4 @@
+//! Pages of NetBox.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("netbox", bytes));

@@ -1,0 +1,4 @@
+//! Saved plans.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("plan_file", bytes));

@@ -1,0 +1,4 @@
+//! Profiles of faults.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| runbook_fuzzed::take("profile", bytes));
