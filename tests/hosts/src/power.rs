@@ -9,7 +9,7 @@ use std::{
 use crate::Host;
 
 /// How long anything here may take, on a small machine that builds at the same time.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 impl Host {
     /// The boot id that it shows now, or showed last.
@@ -29,7 +29,7 @@ impl Host {
     /// Waits until it is up.
     ///
     /// # Panics
-    /// When it does not come up in two minutes: with what it said.
+    /// When it does not come up in five minutes: with what it said.
     pub fn wait_until_up(&self) {
         self.wait_until("is not up", |host| host.is_up());
     }
@@ -37,7 +37,7 @@ impl Host {
     /// Waits until it is up with another boot id than this one.
     ///
     /// # Panics
-    /// When it does not in two minutes.
+    /// When it does not in five minutes.
     pub fn wait_for_reboot(&self, boot_id: &str) {
         self.wait_until("has not rebooted", |host| host.is_up() && host.boot_id() != boot_id);
     }
@@ -63,7 +63,7 @@ impl Host {
     /// Waits until it is down: it was told to reboot or to go down.
     ///
     /// # Panics
-    /// When it does not in two minutes.
+    /// When it does not in five minutes.
     pub fn wait_until_down(&self) {
         self.wait_until("does not go down", |host| !host.folder.join("init").exists());
     }
@@ -101,7 +101,7 @@ impl Host {
     /// Waits until something is so with it, which `otherwise` says the contrary of.
     ///
     /// # Panics
-    /// When it is not in two minutes, or the rig has ended: with what it said.
+    /// When it is not in five minutes, or the rig has ended: with what it said.
     pub fn wait_until(&self, otherwise: &str, condition: impl Fn(&Self) -> bool) {
         let end = Instant::now() + LIMIT;
         while !condition(self) {

@@ -23,7 +23,7 @@ blocks:
     healthy:
       needs: [patch]
       uses: check/http
-      with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 15s, every: 1s }
+      with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 40s, every: 1s }
       on_failure: [restore]
     restore:
       uses: linux/restore

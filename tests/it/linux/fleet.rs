@@ -31,7 +31,7 @@ steps:
     needs: [patch]
     uses: check/http
     targets: all
-    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 10s, every: 1s }
+    with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 30s, every: 1s }
     on_failure: [restore]
   restore:
     uses: linux/restore
@@ -110,7 +110,8 @@ pub fn past(host: &Host) -> String {
 
 /// Which version the demo service of a host says that it is, and with which status.
 pub fn answer(host: &Host) -> (u16, String) {
-    let (status, body) = host.http("/healthz").unwrap_or_else(|| panic!("{} does not answer", host.name()));
+    host.wait_until("does not answer", |host| host.http("/healthz").is_some());
+    let (status, body) = host.http("/healthz").expect("it has just answered");
     let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
     assert_eq!(answer["version"], answer["lib"], "{}: {body}", host.name());
     (status, answer["version"].as_str().expect("a version").to_owned())

@@ -36,22 +36,22 @@ steps:
     needs: [install]
     uses: check/http
     targets: web
-    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", within: 10s }}
+    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", within: 30s }}
   inside:
     needs: [healthy]
     uses: check/http
     targets: web
-    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", from: host, within: 10s }}
+    with: {{ url: "http://{{{{ target.private_ip }}}}:8480/healthz", from: host, within: 30s }}
   port:
     needs: [healthy]
     uses: check/tcp
     targets: web
-    with: {{ host: "{{{{ target.private_ip }}}}", port: 8480, from: host, within: 10s }}
+    with: {{ host: "{{{{ target.private_ip }}}}", port: 8480, from: host, within: 30s }}
   installed:
     needs: [healthy]
     uses: check/command
     targets: web
-    with: {{ script: "dpkg -s runbook-demo | grep -q 'Version: 1.2-1'", from: host, within: 10s }}
+    with: {{ script: "dpkg -s runbook-demo | grep -q 'Version: 1.2-1'", from: host, within: 30s }}
   logged:
     needs: [healthy]
     uses: check/log

@@ -44,7 +44,7 @@ blocks:
     healthy:
       needs: [warm]
       uses: check/http
-      with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 15s, for: 1s, every: 1s }
+      with: { url: "http://{{ target.private_ip }}:8480/healthz", within: 40s, for: 1s, every: 1s }
       on_failure: [restore]
     restore:
       uses: linux/restore
