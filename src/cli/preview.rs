@@ -29,8 +29,6 @@ type Asked<'p> = BTreeMap<(&'p StepPath, String), (BTreeMap<String, Value>, Vec<
 /// Ansible cannot be asked.
 pub fn page(session: &Session, file: &Path, wishes: &Wishes, plan: &Plan) -> Result<String, Problem> {
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
-    let machines: BTreeMap<&TargetId, Arc<Target>> =
-        plan.targets.iter().map(|(id, target)| (id, Arc::new(target.clone()))).collect();
     let mut page = String::from(
         "\nwhat the playbooks would change now (ansible-playbook --check, no part of the plan)\n",
     );
@@ -40,7 +38,7 @@ pub fn page(session: &Session, file: &Path, wishes: &Wishes, plan: &Plan) -> Res
         page.push_str("  no step runs a playbook\n");
     }
     for ((step, _), (values, ids)) in asked {
-        let here: Vec<Arc<Target>> = ids.iter().filter_map(|id| machines.get(id).cloned()).collect();
+        let here: Vec<Arc<Target>> = ids.iter().filter_map(|id| plan.targets.get(id).cloned()).collect();
         let inputs = Inputs { values, ..Inputs::default() };
         let answered = environment.block_on(preview(environment.ports(), &here, &inputs)).map_err(|why| {
             Problem::new(Exit::Refused, format!("Ansible cannot be asked about {step}: {why}"))

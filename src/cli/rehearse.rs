@@ -44,10 +44,10 @@ pub struct Rehearse {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["param", "params", "limit", "fleet", "machines", "faults", "crash"])]
     case: Option<String>,
     /// How many worlds [default: 100; with --seed 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     seeds: Option<u64>,
     /// The first of them
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=u64::MAX >> 1))]
     seed: Option<u64>,
     /// Show the journal of one world, step by step, and its timeline
     #[arg(long, requires = "seed", conflicts_with = "seeds")]
@@ -59,8 +59,8 @@ pub struct Rehearse {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Crash::Random)]
     crash: Crash,
     /// How many worlds at a time [default: one for each core]
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Write a page with plots, for a change request
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -186,11 +186,14 @@ impl Rehearse {
     fn worlds(&self) -> Range<u64> {
         let first = self.seed.unwrap_or(1);
         let many = self.seeds.unwrap_or(if self.seed.is_some() { 1 } else { 100 });
-        first..first.saturating_add(many)
+        first..first + many
     }
 
     fn jobs(&self) -> usize {
-        let jobs = self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+        let jobs = match self.jobs {
+            Some(jobs) => usize::from(jobs),
+            None => thread::available_parallelism().map_or(1, usize::from),
+        };
         // One for each world at most.
         let worlds = self.worlds();
         jobs.min(usize::try_from(worlds.end - worlds.start).unwrap_or(jobs))

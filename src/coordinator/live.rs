@@ -45,7 +45,6 @@ pub(super) struct Live {
     plan: Arc<Plan>,
     tasks: HashMap<TaskName, usize>,
     ways_back: WaysBack,
-    targets: HashMap<TargetId, Arc<Target>>,
     /// As the store has it; none before the first batch.
     pub row: RunRow,
     pub created: bool,
@@ -92,7 +91,6 @@ impl Live {
         Self {
             ways_back: WaysBack::of(&plan),
             tasks: tasks.map(|(at, task)| (task.name.clone(), at)).collect(),
-            targets: plan.targets.iter().map(|(id, target)| (id.clone(), Arc::new(target.clone()))).collect(),
             run,
             plan,
             row,
@@ -148,7 +146,7 @@ impl Live {
     }
 
     pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {
-        self.targets.get(id).cloned()
+        self.plan.targets.get(id).cloned()
     }
 
     /// Pauses it, because only a person can help.

@@ -151,6 +151,11 @@ impl<'o> Coordinator<'o> {
         }
     }
 
+    /// Nobody is going to resume these runs: their state need not be kept.
+    pub(crate) fn without_kept_states(self) -> Self {
+        Self { keep_every: u64::MAX, ..self }
+    }
+
     /// The other end of the queue.
     pub(crate) fn sender(&self) -> UnboundedSender<Message> {
         self.around.queue.clone()

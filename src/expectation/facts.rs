@@ -59,7 +59,10 @@ impl<'r> Facts<'r> {
     fn hear(&mut self, number: usize, event: &'r Event) {
         match event {
             Event::TaskStarted { task, targets, refused, .. } => {
-                self.begun.push((number, task, targets));
+                // Where everybody was refused at the door, nobody has begun: it is no task without machines.
+                if !targets.is_empty() || refused.is_empty() {
+                    self.begun.push((number, task, targets));
+                }
                 self.words.extend(refused.values().map(String::as_str));
             }
             Event::GateOpened { task, targets, .. } => self.begun.push((number, task, targets)),

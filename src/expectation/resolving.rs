@@ -9,8 +9,9 @@ use runbook_engine::{
     },
     ids::TargetId,
     plan::{Gate, Plan, Work},
+    target::Home,
 };
-use runbook_steps::world::{OPERATIONS, WRITING_CALLS, World};
+use runbook_steps::world::{CALLS_WITHOUT_MACHINES, OPERATIONS, WRITING_CALLS, World};
 
 use super::{
     check::{Calls, Check, Demand},
@@ -171,17 +172,39 @@ impl Resolver<'_> {
                 ));
             }
         }
-        let task = words.task.as_ref().map(|task| self.tasks(task));
-        let on = words.on.as_ref().map(|on| self.machines(on, true));
+        self.somebody_hears(&words.call);
+        let task = words.task.as_ref().and_then(|task| self.tasks(task));
+        let on = words.on.as_ref().and_then(|on| self.machines(on, true));
+        if let Some(word) = words.on.as_ref().filter(|_| CALLS_WITHOUT_MACHINES.contains(&&*words.call.value)) {
+            let message = format!("`{}` names no machine, so it is never one on `{}`", words.call.value, word.value);
+            self.problems.push(Diagnostic::error("cannot-fail", message, word.place).hint("leave `on` out"));
+        } else if let Some(task) = &task {
+            self.concern(task, on.as_ref(), words.call.place);
+        }
         if self.problems.len() > before {
             return None;
         }
         Some(Calls {
             call: words.call.value.clone(),
             operation: words.operation.as_ref().map(|word| word.value.clone()),
-            task: task.flatten(),
-            on: on.flatten(),
+            task,
+            on,
         })
+    }
+
+    /// A call to AWS needs a machine there, one over ssh a host of our own.
+    fn somebody_hears(&mut self, call: &Spanned<String>) {
+        let service = call.value.split(':').next().unwrap_or_default();
+        let there = match service {
+            "backup" | "cloudwatch" | "ec2" | "ssm" => "in AWS",
+            "ssh" => "of our own",
+            _ => return,
+        };
+        let is_there = |home: &Home| matches!(home, Home::Aws { .. }) == (there == "in AWS");
+        if !self.plan.targets.values().any(|target| is_there(&target.home)) {
+            let message = format!("`{}` is never called: the plan has no machine {there}", call.value);
+            self.problems.push(Diagnostic::error("cannot-fail", message, call.place));
+        }
     }
 
     fn known(&mut self, word: &Spanned<String>, code: &'static str, what: &str, known: &[&str]) {

@@ -246,6 +246,9 @@ impl Scene<'_> {
             Err(error) => return Life::Refused(error.into()),
         };
         let mut coordinator = Coordinator::new(parts, witness);
+        if self.rehearsal.crashes == Crashes::None {
+            coordinator = coordinator.without_kept_states();
+        }
         let began = match rows.first() {
             None => {
                 let plan = (*self.rehearsal.plan).clone();

@@ -127,41 +127,48 @@ impl TryFrom<Value> for Chance {
 
 /// A value, or `[from, to]` to be drawn from.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "Written<T>", bound = "T: Copy + PartialOrd + Deserialize<'de>")]
+struct Range<T> {
+    low: T,
+    high: T,
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
-enum Range<T> {
+enum Written<T> {
     Between([T; 2]),
     Just(T),
 }
 
-impl<T: Copy> Range<T> {
-    fn bounds(self) -> (T, T) {
-        match self {
-            Self::Between([low, high]) => (low, high),
-            Self::Just(one) => (one, one),
+impl<T: Copy + PartialOrd> TryFrom<Written<T>> for Range<T> {
+    type Error = &'static str;
+
+    fn try_from(written: Written<T>) -> Result<Self, &'static str> {
+        match written {
+            Written::Between([low, high]) if low <= high => Ok(Self { low, high }),
+            Written::Between(_) => Err("a range goes from less to more"),
+            Written::Just(one) => Ok(Self { low: one, high: one }),
         }
     }
 }
 
 impl Range<u32> {
     fn draw(self, draws: &mut Draws) -> u32 {
-        let (low, high) = self.bounds();
-        u32::try_from(draws.between(low.into(), high.into())).unwrap_or(u32::MAX)
+        u32::try_from(draws.between(self.low.into(), self.high.into())).unwrap_or(u32::MAX)
     }
 }
 
 impl Range<Span> {
     fn draw(self, draws: &mut Draws) -> Span {
-        let (low, high) = self.bounds();
-        Span::from_secs(draws.between(low.as_secs(), high.as_secs()))
+        Span::from_secs(draws.between(self.low.as_secs(), self.high.as_secs()))
     }
 }
 
 impl Range<Chance> {
     /// In millionths.
     fn draw(self, draws: &mut Draws) -> u64 {
-        let (low, high) = self.bounds();
         let millionths = |chance: Chance| (chance.0 * 1e6) as u64;
-        draws.between(millionths(low), millionths(high))
+        draws.between(millionths(self.low), millionths(self.high))
     }
 }
 
@@ -278,7 +285,7 @@ impl Draw {
         // Whether it happens or not, the next draw is the same.
         let happens = draws.happens(self.chance.0);
         let rule = self.rule_of(machines, draws);
-        happens.then_some(rule)
+        (happens && rule.count != Some(0)).then_some(rule)
     }
 
     fn rule_of(&self, machines: u64, draws: &mut Draws) -> FaultRule {
@@ -287,8 +294,8 @@ impl Draw {
             rule.count = Some(count.draw(draws));
         }
         if let Some(share) = self.share {
-            // At least one: a share of a small fleet is somebody too.
-            let many = (share.draw(draws) * machines).div_ceil(1_000_000).max(1);
+            // Rounded up: a share of a small fleet is somebody too.
+            let many = (share.draw(draws) * machines).div_ceil(1_000_000);
             rule.count = Some(u32::try_from(many).unwrap_or(u32::MAX));
         }
         if let Some(times) = self.times {
@@ -305,7 +312,8 @@ fn take<T: DeserializeOwned>(written: &mut Mapping, key: &str) -> Result<Option<
     let Some(value) = written.remove(key) else { return Ok(None) };
     let shown = written_out(&value);
     serde_yaml::from_value(value).map(Some).map_err(|error| match key {
-        "chance" | "share" => error.to_string(),
+        "chance" => error.to_string(),
+        _ if error.to_string().contains("less to more") => format!("`{key}: {shown}`: {error}"),
         _ => format!("`{key}: {shown}` is neither a value nor [from, to]"),
     })
 }
@@ -354,6 +362,14 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_nothing_strikes_nobody() {
+        let text = "profile: p\ndraws:\n  - { kind: undeliverable, share: 0% }\n";
+        let (profile, fleet) =
+            (Profile::read(text).expect("a profile"), FleetFile::read(FLEET).expect("a fleet"));
+        assert!((0..50).all(|seed| profile.fleet(&fleet, seed).faults.is_empty()));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
         let refused = |draw: &str| {
             Profile::read(&format!("profile: p\ndraws:\n  - {draw}\n")).expect_err("refused").to_string()
@@ -364,6 +380,10 @@ mod tests {
         );
         assert!(refused("{ kind: throttled, chance: 120% }").contains("is not a share like 30%"));
         assert!(refused("{ kind: throttled, times: often }").contains("neither a value nor [from, to]"));
+        assert!(refused("{ kind: throttled, times: [6, 1] }").contains("from less to more"));
+        assert!(refused("{ kind: undeliverable, share: [9%, 1%] }").contains("from less to more"));
+        let dead = Profile::read("profile: p\ndraws: []\ndead: [3h, 0s]\n").expect_err("refused").to_string();
+        assert!(dead.contains("from less to more"), "{dead}");
         assert!(refused("{ kind: bad_weather }").contains("unknown variant"));
         assert!(refused("{ kind: undeliverable, count: 1, share: 1% }").contains("both `count` and `share`"));
     }

@@ -116,6 +116,8 @@ fn what_means_nothing_is_refused_with_its_place() {
         ("never: [{ task: patch, touched: shop }]", "`touched` cannot stand beside"),
         ("never: [{ call: \"ssh:strat\" }]", "did you mean `ssh:start`?"),
         ("never: [{ call: \"ssh:start\", operation: Install }]", "`ssh:start` never does `Install`"),
+        ("never: [{ call: \"http:POST\", on: shop }]", "`http:POST` names no machine"),
+        ("never: [{ call: \"ssm:SendCommand\" }]", "the plan has no machine in AWS"),
         ("never: [{ touched: shop/4 }]", "`shop` has no such machine (they count from 1)"),
         ("expect: { machines: { shpo: patched } }", "did you mean `shop`?"),
         ("expect: { machines: { shop: { patched: { at_most: 3 } } } }", "this holds whatever comes"),

@@ -199,6 +199,10 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
         let done = place.run(&["rehearse", PATCH, "--fleet", FLEET, "--faults", faults]);
         done.exits(3).stderr
     };
+    for (option, value) in [("--seeds", "0"), ("--jobs", "0"), ("--seed", "18446744073709551615")] {
+        let done = place.run(&["rehearse", PATCH, "--fleet", FLEET, option, value]);
+        assert!(done.exits(2).stderr.contains(value), "{option}");
+    }
     let unknown = refused("stormy");
     assert!(unknown.contains("the shipped ones are none, usual, rough"), "{unknown}");
     let file = place.write("mine.yaml", "profile: mine\ndraws:\n  - { kind: throttled, chance: often }\n");

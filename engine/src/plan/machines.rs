@@ -1,6 +1,9 @@
 //! The machines of every group: computed, limited, in wave order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Combination, Refusal, Selection, making::List, problems::Problems, selection::used};
 use crate::{
@@ -19,7 +22,7 @@ pub(super) struct Machines {
     emptied: BTreeSet<GroupName>,
     limited: bool,
     /// Every machine of `groups`.
-    targets: BTreeMap<TargetId, Target>,
+    targets: BTreeMap<TargetId, Arc<Target>>,
 }
 
 impl Machines {
@@ -69,7 +72,8 @@ impl Machines {
             }
             for id in &ids {
                 if let Some(target) = known.remove(id) {
-                    machines.targets.insert(id.clone(), Target { group: name.clone(), ..target });
+                    let target = Target { group: name.clone(), ..target };
+                    machines.targets.insert(id.clone(), Arc::new(target));
                 }
             }
             let mut list = ids;
@@ -100,7 +104,7 @@ impl Machines {
     }
 
     pub(super) fn target(&self, id: &TargetId) -> Option<&Target> {
-        self.targets.get(id)
+        self.targets.get(id).map(Arc::as_ref)
     }
 
     /// Sorts and removes doubles.
@@ -114,7 +118,7 @@ impl Machines {
         self.groups.iter().map(|(name, list)| (name.clone(), list.to_vec())).collect()
     }
 
-    pub(super) fn all(&self) -> BTreeMap<TargetId, Target> {
+    pub(super) fn all(&self) -> BTreeMap<TargetId, Arc<Target>> {
         self.targets.clone()
     }
 }

@@ -29,7 +29,7 @@ mod way_back;
 mod window;
 mod work;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,7 +81,7 @@ pub struct Plan {
     #[serde(default)]
     pub selection: Selection,
     /// Every machine that takes part.
-    pub targets: BTreeMap<TargetId, Target>,
+    pub targets: BTreeMap<TargetId, Arc<Target>>,
     /// What starts and ends as a whole, parents before children, in order of execution.
     pub scopes: Vec<Scope>,
     /// Every task, in an order in which each stands behind what it needs.

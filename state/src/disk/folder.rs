@@ -228,13 +228,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Puts these bytes in the place of a file and makes its folder if need be; nothing is synced.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Puts these pieces, one after the other, in the place of a file and makes its folder if need be; nothing is synced.
+pub(crate) fn replace(path: &Path, pieces: [&[u8]; 2]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     let draft = path.with_extension("new");
-    let written = fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    let written = File::create(&draft)
+        .and_then(|mut file| pieces.into_iter().try_for_each(|piece| file.write_all(piece)))
+        .and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         // It takes room that somebody needs. What is left here is overwritten by the next one.
         let _ = fs::remove_file(&draft);

@@ -155,8 +155,11 @@ impl Disk for Memory {
         Ok(self.kept().plans.get(name).cloned())
     }
 
-    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError> {
-        self.kept().states.insert(run.clone(), bytes.to_vec());
+    fn keep_state(&mut self, run: &RunId, pieces: [&[u8]; 2]) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        // Never two of them in memory.
+        kept.states.remove(run);
+        kept.states.insert(run.clone(), pieces.concat());
         Ok(())
     }
 

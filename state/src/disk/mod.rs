@@ -72,7 +72,7 @@ pub trait Disk: Send {
     ///
     /// # Errors
     /// [`StoreError`]. Records can still be written.
-    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError>;
+    fn keep_state(&mut self, run: &RunId, pieces: [&[u8]; 2]) -> Result<(), StoreError>;
 
     /// What is kept of a run's state; none, if there is nothing.
     ///

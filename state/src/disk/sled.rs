@@ -167,8 +167,8 @@ impl Disk for Sled {
         folder::read(&self.folder.plan(name)).map_err(|error| self.folder.io("reading a plan", error))
     }
 
-    fn keep_state(&mut self, run: &RunId, bytes: &[u8]) -> Result<(), StoreError> {
-        let kept = folder::replace(&self.folder.state(run), bytes);
+    fn keep_state(&mut self, run: &RunId, pieces: [&[u8]; 2]) -> Result<(), StoreError> {
+        let kept = folder::replace(&self.folder.state(run), pieces);
         kept.map_err(|error| self.folder.io("keeping the state of a run", error))
     }
 

@@ -16,16 +16,10 @@ use crate::chain::{self, Hash};
 /// What the first line begins with.
 const KIND: &str = "1";
 
-/// The file.
-pub(crate) fn write(run: &RunId, seq: u64, hash: &Hash, state: &[u8]) -> Vec<u8> {
+/// The first line of the file, with its end; the state follows.
+pub(crate) fn first_line(run: &RunId, seq: u64, hash: &Hash, state: &[u8]) -> String {
     let head = format!("{KIND} {run} {seq} {}", chain::hex(hash));
-    let mut bytes = Vec::with_capacity(head.len() + 66 + state.len());
-    bytes.extend_from_slice(head.as_bytes());
-    bytes.push(b' ');
-    bytes.extend_from_slice(sum(&head, state).as_bytes());
-    bytes.push(b'\n');
-    bytes.extend_from_slice(state);
-    bytes
+    format!("{head} {}\n", sum(&head, state))
 }
 
 /// The entry, its hash and the state, if the file is whole and of this run.

@@ -214,8 +214,8 @@ impl<D: Disk> RunStore for Journal<D> {
 
     fn keep_state(&mut self, run: &RunId, state: &[u8]) -> Result<(), StoreError> {
         let tip = self.known(run)?;
-        let file = format::kept::write(run, tip.seq, &tip.hash, state);
-        self.disk.keep_state(run, &file)
+        let first_line = format::kept::first_line(run, tip.seq, &tip.hash, state);
+        self.disk.keep_state(run, [first_line.as_bytes(), state])
     }
 
     fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, StoreError> {

@@ -1,6 +1,6 @@
 //! Backup jobs of AWS Backup (facts: Backup jobs).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
@@ -264,6 +264,8 @@ impl State {
         let root = self.root(machine).cloned();
         let mut held: Vec<_> = self.machines[machine].volumes.values().cloned().collect();
         held.sort_by_key(|volume| Some(volume) != root.as_ref());
+        let tags = BTreeMap::from([("aws:backup:source-resource".to_owned(), job.instance.to_string())]);
+        let of_snapshots = Arc::new(tags.clone());
         let mut snapshots = Vec::new();
         for (number, id) in held.iter().enumerate() {
             let Some(volume) = self.disks.volumes.get(id) else { continue };
@@ -278,7 +280,7 @@ impl State {
                 size_gib: volume.size_gib,
                 encrypted: volume.encrypted,
                 kms_key: volume.kms_key.clone(),
-                tags: BTreeMap::from([("aws:backup:source-resource".to_owned(), job.instance.to_string())]),
+                tags: Arc::clone(&of_snapshots),
                 instance: Some(job.instance.clone()),
                 image: Some(job.image.clone()),
                 root_of: volume.root_of.clone(),
@@ -295,7 +297,7 @@ impl State {
             ready: job.ends,
             snapshots,
             deregistered: None,
-            tags: BTreeMap::from([("aws:backup:source-resource".to_owned(), job.instance.to_string())]),
+            tags,
         });
         let expires = job.keep_days.map(|days| later(at, Duration::from_secs(days.saturating_mul(DAY))));
         self.vaults.points.insert(RecoveryPoint {

@@ -152,6 +152,19 @@ pub const WRITING_CALLS: [&str; 28] = [
     "ssm:SendCommand",
 ];
 
+/// Those of them that name no machine, but what they make or change.
+pub const CALLS_WITHOUT_MACHINES: [&str; 9] = [
+    "cloudwatch:SetAlarmState",
+    "ec2:CreateTags",
+    "ec2:DeleteSnapshot",
+    "ec2:DeleteTags",
+    "ec2:DeleteVolume",
+    "ec2:DeregisterImage",
+    "http:POST",
+    "process:forget",
+    "process:kill",
+];
+
 /// What commands and jobs do that are told apart: see [`Call::does`].
 pub const OPERATIONS: [&str; 15] = [
     "Boot",
@@ -341,7 +354,7 @@ fn of_disks(line: &Line, fact: &DiskFact) -> Call {
     let one = |instance: &TargetId| vec![instance.clone()];
     let (name, machines, token, resource) = match fact {
         DiskFact::SnapshotsCreated { instance, snapshots } => {
-            let tags = snapshots.first().map(|snapshot| &snapshot.tags);
+            let tags = snapshots.first().map(|snapshot| &*snapshot.tags);
             let mut tags = tags.into_iter().flatten();
             let marked = tags.clone().find(|(key, _)| key.ends_with("token")).or_else(|| tags.next());
             let token = marked.map(|(_, value)| value.clone()).unwrap_or_default();

@@ -73,7 +73,7 @@ pub use self::{
     fault_rule::{FaultRule, RuleKind},
     fleet::{FleetFile, MachineGroup, MachineKind, PendingPatches},
     linux::{PackageEntry, package_manager},
-    log::{Call, CallLog, OPERATIONS, WRITING_CALLS},
+    log::{CALLS_WITHOUT_MACHINES, Call, CallLog, OPERATIONS, WRITING_CALLS},
     people::{Answer, Person, Reply},
     remote::{Held, RemoteTime},
     roster::FleetError,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -51,8 +52,9 @@ pub(super) struct Snapshot {
     pub encrypted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tags: BTreeMap<String, String>,
+    /// One map for all snapshots of a call: there are tens of thousands.
+    #[serde(default, skip_serializing_if = "untagged")]
+    pub tags: Arc<BTreeMap<String, String>>,
     /// The instance that held the volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<TargetId>,
@@ -65,6 +67,10 @@ pub(super) struct Snapshot {
     pub content: Content,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
+}
+
+fn untagged(tags: &BTreeMap<String, String>) -> bool {
+    tags.is_empty()
 }
 
 impl Item for Snapshot {
@@ -81,7 +87,7 @@ impl Item for Snapshot {
     }
 
     fn tags_mut(&mut self) -> &mut BTreeMap<String, String> {
-        &mut self.tags
+        Arc::make_mut(&mut self.tags)
     }
 
     fn seen_from(&self) -> Timestamp {
@@ -115,7 +121,7 @@ impl Snapshot {
             size_gib: self.size_gib,
             encrypted: self.encrypted,
             started_at: Some(self.at),
-            tags: self.tags.clone(),
+            tags: (*self.tags).clone(),
         }
     }
 }
@@ -214,6 +220,7 @@ fn take(
         ready = later(ready, rule.after.map_or(Duration::from_secs(4 * 3600), |after| after.get()));
     }
     let seen_from = state.seen_from(call, now, struck);
+    let tags = Arc::new(tags.clone());
     let mut snapshots = Vec::with_capacity(volumes.len());
     for (number, volume) in volumes.into_iter().enumerate() {
         snapshots.push(Snapshot {
@@ -227,7 +234,7 @@ fn take(
             size_gib: volume.size_gib,
             encrypted: volume.encrypted,
             kms_key: volume.kms_key.clone(),
-            tags: tags.clone(),
+            tags: Arc::clone(&tags),
             instance: Some(state.roster.machines[machine].id.clone()),
             image: None,
             root_of: volume.root_of.clone(),
