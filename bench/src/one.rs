@@ -114,7 +114,7 @@ impl Case {
         let began = Instant::now();
         match (plan, row) {
             (Some(plan), _) => {
-                let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
+                let start = Start { plan: plan.into(), expect_plan: None, not_before: None, no_wait: false };
                 coordinator.start(start, "bench").map_err(|error| error.to_string())?;
             }
             (None, Some(row)) => {

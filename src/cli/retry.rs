@@ -72,7 +72,7 @@ impl Retry {
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }
-        let start = Start { plan, expect_plan: None, not_before: None, no_wait: self.no_wait };
+        let start = Start { plan: plan.into(), expect_plan: None, not_before: None, no_wait: self.no_wait };
         let mut watch = Watch::new(&session.screen);
         let report = session::run(&setup, &Choice::of_run(&standing.row), start, &mut watch);
         watch.finish();

@@ -45,7 +45,7 @@ impl Coordinator<'_> {
             Ask::Books => self.books(&peer),
             Ask::Journal { run, from, plan } => self.journal(&peer, run.as_deref(), from, plan),
             Ask::Submit { plan, expect_plan, not_before, environment } => {
-                let start = Start { plan: *plan, expect_plan, not_before, no_wait: false };
+                let start = Start { plan: plan.into(), expect_plan, not_before, no_wait: false };
                 self.submit(&peer, start, &environment)
             }
             Ask::Resume { run } => self.go_on(&peer, run.as_deref()),

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -207,7 +207,7 @@ fn submit(
 ) -> Result<ExitReport, Refused> {
     let ask = Ask::Submit {
         environment: world::environment(choice, setup)?,
-        plan: Box::new(start.plan),
+        plan: Box::new(Arc::unwrap_or_clone(start.plan)),
         expect_plan: start.expect_plan,
         not_before: start.not_before,
     };

@@ -22,7 +22,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct Start {
     /// The frozen plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// `--expect-plan`: its digest, or the beginning of it (8 characters at least).
     pub expect_plan: Option<String>,
     /// `--at`: nothing starts before.
@@ -49,7 +49,7 @@ impl Coordinator<'_> {
     /// # Errors
     /// The plan is refused; nothing was journaled.
     pub(crate) fn start_as(&mut self, id: RunId, start: Start, by: &str) -> Result<RunId, Refused> {
-        let plan = Arc::new(start.plan);
+        let plan = start.plan;
         let digest = plan.digest();
         if let Some(wanted) = start.expect_plan {
             let matches = wanted.len() >= SHORTEST_DIGEST && digest.starts_with(&wanted.to_ascii_lowercase());

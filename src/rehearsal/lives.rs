@@ -251,7 +251,7 @@ impl Scene<'_> {
         }
         let began = match rows.first() {
             None => {
-                let plan = (*self.rehearsal.plan).clone();
+                let plan = Arc::clone(&self.rehearsal.plan);
                 let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
                 coordinator.start_as(RunId::new(RUN), start, "rehearsal").map(|_| None)
             }

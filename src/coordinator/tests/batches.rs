@@ -71,7 +71,7 @@ fn batches(steps: usize, chain: bool, calls_out: bool) -> u64 {
     let mut shown = Shown::default();
     runbook_steps::world::runtime().expect("a runtime").block_on(async {
         let mut coordinator = Coordinator::new(parts, &mut shown);
-        let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
+        let start = Start { plan: plan.into(), expect_plan: None, not_before: None, no_wait: false };
         coordinator.start(start, "tester").expect("it starts");
         assert_eq!(coordinator.drive().await.expect("it runs")[0].code, 0);
         coordinator.batches()

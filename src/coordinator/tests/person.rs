@@ -54,7 +54,7 @@ fn credentials_that_expired_pause_the_run() {
     let mut shown = Shown::default();
     let reports = runbook_steps::world::runtime().expect("a runtime").block_on(async {
         let mut coordinator = Coordinator::new(parts, &mut shown);
-        let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
+        let start = Start { plan: plan.into(), expect_plan: None, not_before: None, no_wait: false };
         coordinator.start(start, "tester").expect("it starts");
         coordinator.drive().await.expect("it runs")
     });

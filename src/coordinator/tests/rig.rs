@@ -90,7 +90,7 @@ pub fn parts(store: impl RunStore + 'static, world: &Arc<World>) -> Parts {
 
 /// Begins a run of this plan and drives it to its end.
 pub fn run(parts: Parts, plan: Plan, shown: &mut Shown) -> Result<ExitReport, Refused> {
-    let start = Start { plan, expect_plan: None, not_before: None, no_wait: false };
+    let start = Start { plan: plan.into(), expect_plan: None, not_before: None, no_wait: false };
     runtime().expect("a runtime").block_on(async {
         let mut coordinator = Coordinator::new(parts, shown);
         coordinator.start(start, "tester")?;

@@ -22,7 +22,8 @@ pub(super) trait Item {
 /// Things of one kind, in the order of their ids.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
-    items: BTreeMap<String, T>,
+    /// Boxed: half of a tree is empty places.
+    items: BTreeMap<String, Box<T>>,
     /// Ids by key and value.
     tagged: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
@@ -36,16 +37,16 @@ impl<T> Default for Shelf<T> {
 impl<T: Item> Shelf<T> {
     pub fn insert(&mut self, item: T) {
         self.index(item.id(), item.tags());
-        self.items.insert(item.id().to_owned(), item);
+        self.items.insert(item.id().to_owned(), Box::new(item));
     }
 
     pub fn get(&self, id: &str) -> Option<&T> {
-        self.items.get(id)
+        self.items.get(id).map(Box::as_ref)
     }
 
     /// To change anything but its tags.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut T> {
-        self.items.get_mut(id)
+        self.items.get_mut(id).map(Box::as_mut)
     }
 
     /// Puts tags on it; whether it is here.
@@ -110,7 +111,7 @@ impl<T: Item> Shelf<T> {
 
     /// All that a read from here finds now.
     pub fn all<'a>(&'a self, here: &'a Place, now: Timestamp) -> impl Iterator<Item = &'a T> {
-        self.items.values().filter(move |item| is_seen(*item, here, now))
+        self.items.values().map(Box::as_ref).filter(move |item| is_seen(*item, here, now))
     }
 
     fn index(&mut self, id: &str, tags: &BTreeMap<String, String>) {
