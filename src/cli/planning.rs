@@ -14,6 +14,7 @@ use runbook::{
 use runbook_engine::{
     diagnostic::{self, Diagnostic, Severity},
     document::{self, Reading, Sources, model::Runbook, params},
+    experience::Experience,
     ids::GroupName,
     plan::{self, Making, Plan, Refusal},
     target::{Target, TargetQuery},
@@ -28,7 +29,7 @@ use serde_json::Value;
 use super::{
     Session,
     exit::Exit,
-    freezing,
+    freezing, history,
     problem::Problem,
     source::{self, Folder},
 };
@@ -55,12 +56,18 @@ pub struct Wishes {
     /// A simulated fleet, in place of the real world
     #[arg(long, value_name = "FILE")]
     pub fleet: Option<PathBuf>,
+    /// Plan as if nothing were known of how long actions took in earlier runs
+    #[arg(long)]
+    pub no_experience: bool,
 }
 
 impl Wishes {
     /// Whether anything was said that only a runbook can take, and not a plan.
     fn are_for_runbooks(&self) -> bool {
-        !self.values.param.is_empty() || self.values.params.is_some() || !self.limit.is_empty()
+        !self.values.param.is_empty()
+            || self.values.params.is_some()
+            || !self.limit.is_empty()
+            || self.no_experience
     }
 
     /// The world that is meant.
@@ -125,7 +132,8 @@ fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     say_notes(session, &environment);
-    let mut plan = asked.plan(resolved, wishes.limit.clone())?;
+    let experience = history::of(session, &wishes.choice(), wishes.no_experience)?;
+    let mut plan = asked.plan(resolved, wishes.limit.clone(), experience)?;
     freezing::playbooks(session, &environment, &mut plan)
         .map_err(|problem| problem.at(source::name(file)))?;
     Ok(plan)
@@ -182,7 +190,7 @@ pub fn with_stand_ins(
     let mut resolved = resolve(&environment, Folder::of(file).path(), &hosts)?;
     resolved.extend(machines.clone());
     asked.runbook = stand_in::simplified(asked.runbook);
-    Ok((asked.plan(resolved, Vec::new())?, machines))
+    Ok((asked.plan(resolved, Vec::new(), Experience::default())?, machines))
 }
 
 /// Plans a runbook for a simulated world that nobody has changed anything in: the fleet of this file, else machines that
@@ -197,6 +205,7 @@ pub fn rehearsed(
     limit: &[String],
     fleet: Option<&Path>,
     machines: u32,
+    no_experience: bool,
 ) -> Result<(Plan, FleetFile), Problem> {
     let asked = Asked::read(session, file, &runbook(file)?, values)?;
     let cast = match fleet {
@@ -204,13 +213,15 @@ pub fn rehearsed(
         None => Cast::MadeUp(machines),
     };
     let named = fleet.map(source::name);
-    asked.cast(file, limit, cast).map_err(|problem| match (named, &problem.at) {
+    let experience = history::to_rehearse_with(session, fleet, no_experience)?;
+    asked.cast(file, limit, cast, experience).map_err(|problem| match (named, &problem.at) {
         (Some(named), None) => problem.at(named),
         _ => problem,
     })
 }
 
-/// The same with values of parameters that are known already. Warnings are not told: `check` tells them.
+/// The same with values of parameters that are known already, and without experience: a test comes out the same
+/// wherever it is tried. Warnings are not told: `check` tells them.
 ///
 /// # Errors
 /// As [`rehearsed`].
@@ -221,7 +232,12 @@ pub fn staged(
     limit: &[String],
     cast: Cast,
 ) -> Result<(Plan, FleetFile), Problem> {
-    Asked::with(session, file, &runbook(file)?, &params, &mut |_, _| ())?.cast(file, limit, cast)
+    Asked::with(session, file, &runbook(file)?, &params, &mut |_, _| ())?.cast(
+        file,
+        limit,
+        cast,
+        Experience::default(),
+    )
 }
 
 /// The machines of a simulated world.
@@ -299,7 +315,13 @@ impl Asked {
     }
 
     /// Plans for a simulated world that nobody has changed anything in.
-    fn cast(self, file: &Path, limit: &[String], cast: Cast) -> Result<(Plan, FleetFile), Problem> {
+    fn cast(
+        self,
+        file: &Path,
+        limit: &[String],
+        cast: Cast,
+        experience: Experience,
+    ) -> Result<(Plan, FleetFile), Problem> {
         let fleet = match cast {
             Cast::Fleet(fleet) => *fleet,
             Cast::MadeUp(machines) => rehearsal::stand_in::fleet(&self.runbook, &self.queries, machines)
@@ -311,10 +333,15 @@ impl Asked {
         };
         let environment = world::of_fleet(fleet.clone())?;
         let resolved = resolve(&environment, Folder::of(file).path(), &self.queries)?;
-        Ok((self.plan(resolved, limit.to_vec())?, fleet))
+        Ok((self.plan(resolved, limit.to_vec(), experience)?, fleet))
     }
 
-    fn plan(self, resolved: BTreeMap<GroupName, Vec<Target>>, limit: Vec<String>) -> Result<Plan, Problem> {
+    fn plan(
+        self,
+        resolved: BTreeMap<GroupName, Vec<Target>>,
+        limit: Vec<String>,
+        experience: Experience,
+    ) -> Result<Plan, Problem> {
         let Self { name, sources, named, runbook, params, env, queries: _ } = self;
         let catalog = Actions::standard();
         let making = Making {
@@ -326,6 +353,7 @@ impl Asked {
             resolved,
             limit,
             tested: None,
+            experience,
         };
         plan::make(making).map_err(|refusal| match refusal {
             Refusal::Invalid(diagnostics) => invalid(&name, &sources, diagnostics),
@@ -337,9 +365,13 @@ impl Asked {
 }
 
 fn invalid(name: &str, sources: &Sources, diagnostics: Vec<Diagnostic>) -> Problem {
-    Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
-        .at(name)
-        .next(format!("runbook check {name}"))
+    // What only experience tells, the runbook alone does not show.
+    let next = if diagnostics.iter().all(|each| each.code == "window-too-short") {
+        format!("runbook plan {name} --no-experience")
+    } else {
+        format!("runbook check {name}")
+    };
+    Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone()).at(name).next(next)
 }
 
 /// Sources without the folder that the runbook was read from: the same runbook has the same digest wherever one

@@ -264,7 +264,7 @@ impl Teller {
     }
 
     fn gate_opened(&self, name: &TaskName, at: Timestamp, until: &str) -> (Weight, String) {
-        let Some(Task { work: Work::Gate(gate), role, .. }) = self.task(name) else {
+        let Some(task @ Task { work: Work::Gate(gate), role, .. }) = self.task(name) else {
             return (Weight::News, format!("{name} waits, until {until}"));
         };
         let waits = self.paint.yellow("waits");
@@ -275,7 +275,7 @@ impl Teller {
             Gate::WaitFor { .. } | Gate::WaitUntil { .. } => {
                 (Weight::News, format!("{name} {waits} until {until}"))
             }
-            Gate::Window(each) => match each.now_or_next(at) {
+            Gate::Window(each) => match self.plan.window_of(task).and_then(|window| window.now_or_next(at)) {
                 Some(opening) if opening.opens > at => {
                     let opens = moment(opening.opens);
                     (Weight::News, format!("{name} {waits} for its window, which opens {opens}"))
