@@ -69,7 +69,7 @@ impl<'p> Times<'p> {
         }
         let estimate = self.table.whole();
         if !estimate.known {
-            return "no history: nothing is known of how long it takes, but the time-outs\n".to_owned();
+            return "no history: nothing is known of how long it takes but the time-outs\n".to_owned();
         }
         let mut text = format!(
             "estimate  median {}, p95 {}, without waits for people and windows\n",
