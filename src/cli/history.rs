@@ -10,17 +10,22 @@ use runbook_engine::experience::Experience;
 
 use super::{Session, problem::Problem};
 
-/// What is known in this world. Where the store cannot be read a note says so, and nothing is known: a plan can be made
-/// without a store.
+/// What it means that the store cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// The command needs the store anyway.
+    Refused,
+    /// A note says so, and nothing is known: a plan can be made without a store.
+    Noted,
+}
+
+/// What is known in this world.
 ///
 /// # Errors
-/// The world cannot be named.
-pub fn of(session: &Session, choice: &Choice, none: bool) -> Result<Experience, Problem> {
-    if none {
-        return Ok(Experience::default());
-    }
+/// The world cannot be named; the store cannot be read, where that is refused.
+pub fn of(session: &Session, choice: &Choice, unread: Unread) -> Result<Experience, Problem> {
     let name = world::name(choice, &session.setup()?)?;
-    read(session, name.as_deref())
+    read(session, name.as_deref(), unread)
 }
 
 /// What is known of the world of this fleet file; where nothing ever ran in it, and without one, of the real machines
@@ -28,23 +33,26 @@ pub fn of(session: &Session, choice: &Choice, none: bool) -> Result<Experience, 
 ///
 /// # Errors
 /// The fleet file cannot be read.
-pub fn to_rehearse_with(session: &Session, fleet: Option<&Path>, none: bool) -> Result<Experience, Problem> {
+pub fn to_rehearse_with(session: &Session, fleet: Option<&Path>) -> Result<Experience, Problem> {
     if let Some(fleet) = fleet {
-        let simulated = of(session, &Choice::Fleet(fleet.to_owned()), none)?;
-        if none || !simulated.is_empty() {
+        let simulated = of(session, &Choice::Fleet(fleet.to_owned()), Unread::Noted)?;
+        if !simulated.is_empty() {
             return Ok(simulated);
         }
     }
-    if none { Ok(Experience::default()) } else { read(session, None) }
+    read(session, None, Unread::Noted)
 }
 
-fn read(session: &Session, world: Option<&str>) -> Result<Experience, Problem> {
-    Ok(experience(&session.setup()?, world).unwrap_or_else(|refused| {
-        if !session.screen.json {
-            session
-                .screen
-                .note(&format!("note: how long things took in earlier runs is not known: {refused}\n"));
+fn read(session: &Session, world: Option<&str>, unread: Unread) -> Result<Experience, Problem> {
+    match experience(&session.setup()?, world) {
+        Ok(experience) => Ok(experience),
+        Err(refused) if unread == Unread::Refused => Err(refused.into()),
+        Err(refused) => {
+            if !session.screen.json {
+                let note = "note: how long things took in earlier runs is not known";
+                session.screen.note(&format!("{note}: {refused}\n"));
+            }
+            Ok(Experience::default())
         }
-        Experience::default()
-    }))
+    }
 }

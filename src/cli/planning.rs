@@ -29,7 +29,8 @@ use serde_json::Value;
 use super::{
     Session,
     exit::Exit,
-    freezing, history,
+    freezing,
+    history::{self, Unread},
     problem::Problem,
     source::{self, Folder},
 };
@@ -80,11 +81,15 @@ impl Wishes {
 ///
 /// # Errors
 /// Everything that is wrong with the file, the parameters, the limit or the fleet.
-pub fn from_file(session: &Session, file: &Path, wishes: &Wishes) -> Result<Plan, Problem> {
+pub fn from_file(session: &Session, file: &Path, wishes: &Wishes, unread: Unread) -> Result<Plan, Problem> {
     let bytes = source::bytes(file).map_err(|error| {
         Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
     })?;
-    if is_plan(&bytes) { saved(session, file, &bytes, wishes) } else { fresh(session, file, &bytes, wishes) }
+    if is_plan(&bytes) {
+        saved(session, file, &bytes, wishes)
+    } else {
+        fresh(session, file, &bytes, wishes, unread)
+    }
 }
 
 /// A plan is a JSON object with a `format`; a runbook never has one.
@@ -127,12 +132,22 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     Ok(plan)
 }
 
-fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
+fn fresh(
+    session: &Session,
+    file: &Path,
+    bytes: &[u8],
+    wishes: &Wishes,
+    unread: Unread,
+) -> Result<Plan, Problem> {
     let asked = Asked::read(session, file, bytes, &wishes.values)?;
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     say_notes(session, &environment);
-    let experience = history::of(session, &wishes.choice(), wishes.no_experience)?;
+    let experience = if wishes.no_experience {
+        Experience::default()
+    } else {
+        history::of(session, &wishes.choice(), unread)?
+    };
     let mut plan = asked.plan(resolved, wishes.limit.clone(), experience)?;
     freezing::playbooks(session, &environment, &mut plan)
         .map_err(|problem| problem.at(source::name(file)))?;
@@ -213,7 +228,8 @@ pub fn rehearsed(
         None => Cast::MadeUp(machines),
     };
     let named = fleet.map(source::name);
-    let experience = history::to_rehearse_with(session, fleet, no_experience)?;
+    let experience =
+        if no_experience { Experience::default() } else { history::to_rehearse_with(session, fleet)? };
     asked.cast(file, limit, cast, experience).map_err(|problem| match (named, &problem.at) {
         (Some(named), None) => problem.at(named),
         _ => problem,

@@ -19,7 +19,15 @@ use runbook_engine::{
 };
 use runbook_steps::catalog::Actions;
 
-use super::{Done, Session, ending, exit::Exit, freezing, history, planning, problem::Problem, watch::Watch};
+use super::{
+    Done, Session, ending,
+    exit::Exit,
+    freezing,
+    history::{self, Unread},
+    planning,
+    problem::Problem,
+    watch::Watch,
+};
 
 /// Run a finished run again for its failed and not-started machines, as a new run
 #[derive(Debug, Args)]
@@ -69,7 +77,11 @@ impl Retry {
         let environment = world::planning(&Choice::of_run(&standing.row), &setup, Path::new("."))?;
         let link = Link { run: old, kind: LinkKind::Retry };
         let tested = run.carried_patchset();
-        let experience = history::of(session, &Choice::of_run(&standing.row), self.no_experience)?;
+        let experience = if self.no_experience {
+            Experience::default()
+        } else {
+            history::of(session, &Choice::of_run(&standing.row), Unread::Refused)?
+        };
         let mut plan = again(standing.run.plan(), &environment, limit, link, tested, experience)
             .map_err(|problem| problem.at(place))?;
         freezing::playbooks(session, &environment, &mut plan)

@@ -8,7 +8,7 @@ use runbook_engine::{
     ids::ActionName,
     plan::{Plan, Work},
 };
-use runbook_steps::world::{FleetFile, Lasting, MachineGroup, MachineKind, SpanRange};
+use runbook_steps::world::{Durations, FleetFile, Lasting, MachineGroup, MachineKind, SpanRange};
 
 /// How long something takes on machines of one kind and platform: drawn from this range for each machine and time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,6 @@ fn compositions(action: &str, kind: MachineKind) -> &'static [Composition] {
         (MachineKind::Ec2, "aws/backup") => &[Composition { main: Backup, rest: &[] }],
         (MachineKind::Ec2, "aws/reboot") => &[Composition { main: Boot, rest: &[] }],
         (MachineKind::Ec2, "aws/command") => &[Composition { main: Command, rest: &[] }],
-        (MachineKind::Ec2, "aws/compliance") => &[Composition { main: Scan, rest: &[] }],
         (MachineKind::Ec2, "aws/patch") => &[Composition { main: Patch, rest: &[Boot, Scan] }],
         (MachineKind::Ec2, "aws/restore") => &[
             Composition { main: Restore, rest: &[Boot] },
@@ -68,7 +67,6 @@ fn compositions(action: &str, kind: MachineKind) -> &'static [Composition] {
         (MachineKind::Host, "linux/backup") => &[Composition { main: Snapshot, rest: &[] }],
         (MachineKind::Host, "linux/reboot") => &[Composition { main: Boot, rest: &[] }],
         (MachineKind::Host, "linux/script") => &[Composition { main: Command, rest: &[] }],
-        (MachineKind::Host, "linux/compliance") => &[Composition { main: Scan, rest: &[] }],
         (MachineKind::Host, "linux/patch") => &[Composition { main: Patch, rest: &[Scan] }],
         (MachineKind::Host, "linux/restore") => &[Composition { main: Restore, rest: &[] }],
         _ => &[],
@@ -98,7 +96,7 @@ pub fn settle(fleet: &mut FleetFile, plan: &Plan) -> Vec<Length> {
 
 fn settled(
     group: &mut MachineGroup,
-    of_all: &runbook_steps::world::Durations,
+    of_all: &Durations,
     plan: &Plan,
     actions: &[&ActionName],
 ) -> Vec<Length> {
@@ -137,7 +135,7 @@ fn settled(
     told.into_iter().map(length).collect()
 }
 
-fn unmeasured(group: &MachineGroup, of_all: &runbook_steps::world::Durations, what: Lasting) -> Source {
+fn unmeasured(group: &MachineGroup, of_all: &Durations, what: Lasting) -> Source {
     let stated = group.durations.stated(what).or_else(|| of_all.stated(what));
     if stated.is_some() { Source::Fleet } else { Source::Usual }
 }

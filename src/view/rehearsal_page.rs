@@ -264,8 +264,8 @@ pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Fleet => "as the fleet says".to_owned(),
         Source::Experience { action, times, runs } => format!(
-            "from experience: {action} {} times in {}",
-            grouped(*times),
+            "from experience: {action} {} in {}",
+            if *times == 1 { "1 time".to_owned() } else { format!("{} times", grouped(*times)) },
             count(number(u64::from(*runs)), "run")
         ),
         Source::Usual => "no history: as is usual".to_owned(),
