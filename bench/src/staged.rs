@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use runbook_engine::{
     catalog::Catalog,
     document,
+    experience::Experience,
     loader::NoFiles,
     plan::{self, Making, Plan},
 };
@@ -51,6 +52,7 @@ pub fn plan(stages: &[usize], gates: bool, catalog: &dyn Catalog) -> Result<Plan
         resolved: BTreeMap::new(),
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     };
     plan::make(making).map_err(|refusal| format!("{refusal:?}"))
 }

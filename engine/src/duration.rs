@@ -32,6 +32,15 @@ impl Span {
         self.0.as_secs()
     }
 
+    /// To its two largest units, for a person: `2d 3h`, `4m 5s`, `0s`.
+    pub fn in_words(self) -> String {
+        let secs = self.as_secs();
+        let units = [(secs / 86_400, "d"), (secs / 3600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s")];
+        let Some(first) = units.iter().position(|(n, _)| *n > 0) else { return "0s".to_owned() };
+        let largest = units[first..].iter().take(2).filter(|(n, _)| *n > 0);
+        largest.map(|(n, unit)| format!("{n}{unit}")).collect::<Vec<_>>().join(" ")
+    }
+
     /// As a standard duration.
     pub const fn get(self) -> Duration {
         self.0

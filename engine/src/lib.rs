@@ -9,6 +9,7 @@ pub mod connection;
 pub mod diagnostic;
 pub mod document;
 pub mod duration;
+pub mod experience;
 pub mod expression;
 pub mod ids;
 pub mod inventory;

@@ -7,7 +7,7 @@ use std::{
 
 use runbook::{
     expectation::{self, Case},
-    rehearsal::{Crashes, Profile, Rehearsal, stand_in},
+    rehearsal::{Crashes, Profile, Rehearsal, lengths, stand_in},
 };
 use runbook_engine::{
     diagnostic::Diagnostic,
@@ -136,6 +136,7 @@ impl Script {
         let (plan, mut fleet) =
             planning::staged(session, &runbook, setting.params.clone(), &limit, cast.cast)?;
         cast.scene.dress(&plan, &mut fleet)?;
+        let lengths = lengths::settle(&mut fleet, &plan);
         let world = World::of(fleet.clone(), 1).map_err(|error| {
             let place = setting.faults.as_ref().or(setting.fleet.as_ref()).map(|written| written.place);
             Diagnostic::error("senseless-world", error.to_string(), place.unwrap_or(case.name.place))
@@ -153,6 +154,7 @@ impl Script {
             },
             settings: setup.settings,
             capacity: setup.capacity,
+            lengths,
         };
         let seeds = setting.seeds.as_ref().map_or_else(|| vec![1], document::expectation::Seeds::list);
         Ok(Case { rehearsal, seeds, checks })

@@ -11,6 +11,7 @@ mod events;
 mod exclude;
 mod exit;
 mod freezing;
+mod history;
 mod iam_policy;
 mod init;
 mod inventory;

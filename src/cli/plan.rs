@@ -9,6 +9,7 @@ use runbook_engine::plan::Plan;
 use super::{
     Done, Session,
     exit::Exit,
+    history::Unread,
     planning::{self, Wishes},
     preview,
     problem::Problem,
@@ -49,7 +50,7 @@ enum Graph {
 impl PlanCommand {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
-        let plan = planning::from_file(session, &self.file, &self.wishes)?;
+        let plan = planning::from_file(session, &self.file, &self.wishes, Unread::Noted)?;
         if let Some(output) = &self.output {
             save(&plan, output)?;
         }

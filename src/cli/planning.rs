@@ -14,6 +14,7 @@ use runbook::{
 use runbook_engine::{
     diagnostic::{self, Diagnostic, Severity},
     document::{self, Reading, Sources, model::Runbook, params},
+    experience::Experience,
     ids::GroupName,
     plan::{self, Making, Plan, Refusal},
     target::{Target, TargetQuery},
@@ -29,6 +30,7 @@ use super::{
     Session,
     exit::Exit,
     freezing,
+    history::{self, Unread},
     problem::Problem,
     source::{self, Folder},
 };
@@ -55,12 +57,18 @@ pub struct Wishes {
     /// A simulated fleet, in place of the real world
     #[arg(long, value_name = "FILE")]
     pub fleet: Option<PathBuf>,
+    /// Plan as if nothing were known of how long actions took in earlier runs
+    #[arg(long)]
+    pub no_experience: bool,
 }
 
 impl Wishes {
     /// Whether anything was said that only a runbook can take, and not a plan.
     fn are_for_runbooks(&self) -> bool {
-        !self.values.param.is_empty() || self.values.params.is_some() || !self.limit.is_empty()
+        !self.values.param.is_empty()
+            || self.values.params.is_some()
+            || !self.limit.is_empty()
+            || self.no_experience
     }
 
     /// The world that is meant.
@@ -73,11 +81,15 @@ impl Wishes {
 ///
 /// # Errors
 /// Everything that is wrong with the file, the parameters, the limit or the fleet.
-pub fn from_file(session: &Session, file: &Path, wishes: &Wishes) -> Result<Plan, Problem> {
+pub fn from_file(session: &Session, file: &Path, wishes: &Wishes, unread: Unread) -> Result<Plan, Problem> {
     let bytes = source::bytes(file).map_err(|error| {
         Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
     })?;
-    if is_plan(&bytes) { saved(session, file, &bytes, wishes) } else { fresh(session, file, &bytes, wishes) }
+    if is_plan(&bytes) {
+        saved(session, file, &bytes, wishes)
+    } else {
+        fresh(session, file, &bytes, wishes, unread)
+    }
 }
 
 /// A plan is a JSON object with a `format`; a runbook never has one.
@@ -120,12 +132,23 @@ fn saved(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Resul
     Ok(plan)
 }
 
-fn fresh(session: &Session, file: &Path, bytes: &[u8], wishes: &Wishes) -> Result<Plan, Problem> {
+fn fresh(
+    session: &Session,
+    file: &Path,
+    bytes: &[u8],
+    wishes: &Wishes,
+    unread: Unread,
+) -> Result<Plan, Problem> {
     let asked = Asked::read(session, file, bytes, &wishes.values)?;
     let environment = world::planning(&wishes.choice(), &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
     say_notes(session, &environment);
-    let mut plan = asked.plan(resolved, wishes.limit.clone())?;
+    let experience = if wishes.no_experience {
+        Experience::default()
+    } else {
+        history::of(session, &wishes.choice(), unread)?
+    };
+    let mut plan = asked.plan(resolved, wishes.limit.clone(), experience)?;
     freezing::playbooks(session, &environment, &mut plan)
         .map_err(|problem| problem.at(source::name(file)))?;
     Ok(plan)
@@ -182,7 +205,7 @@ pub fn with_stand_ins(
     let mut resolved = resolve(&environment, Folder::of(file).path(), &hosts)?;
     resolved.extend(machines.clone());
     asked.runbook = stand_in::simplified(asked.runbook);
-    Ok((asked.plan(resolved, Vec::new())?, machines))
+    Ok((asked.plan(resolved, Vec::new(), Experience::default())?, machines))
 }
 
 /// Plans a runbook for a simulated world that nobody has changed anything in: the fleet of this file, else machines that
@@ -197,6 +220,7 @@ pub fn rehearsed(
     limit: &[String],
     fleet: Option<&Path>,
     machines: u32,
+    no_experience: bool,
 ) -> Result<(Plan, FleetFile), Problem> {
     let asked = Asked::read(session, file, &runbook(file)?, values)?;
     let cast = match fleet {
@@ -204,13 +228,16 @@ pub fn rehearsed(
         None => Cast::MadeUp(machines),
     };
     let named = fleet.map(source::name);
-    asked.cast(file, limit, cast).map_err(|problem| match (named, &problem.at) {
+    let experience =
+        if no_experience { Experience::default() } else { history::to_rehearse_with(session, fleet)? };
+    asked.cast(file, limit, cast, experience).map_err(|problem| match (named, &problem.at) {
         (Some(named), None) => problem.at(named),
         _ => problem,
     })
 }
 
-/// The same with values of parameters that are known already. Warnings are not told: `check` tells them.
+/// The same with values of parameters that are known already, and without experience: a test comes out the same
+/// wherever it is tried. Warnings are not told: `check` tells them.
 ///
 /// # Errors
 /// As [`rehearsed`].
@@ -221,7 +248,12 @@ pub fn staged(
     limit: &[String],
     cast: Cast,
 ) -> Result<(Plan, FleetFile), Problem> {
-    Asked::with(session, file, &runbook(file)?, &params, &mut |_, _| ())?.cast(file, limit, cast)
+    Asked::with(session, file, &runbook(file)?, &params, &mut |_, _| ())?.cast(
+        file,
+        limit,
+        cast,
+        Experience::default(),
+    )
 }
 
 /// The machines of a simulated world.
@@ -299,7 +331,13 @@ impl Asked {
     }
 
     /// Plans for a simulated world that nobody has changed anything in.
-    fn cast(self, file: &Path, limit: &[String], cast: Cast) -> Result<(Plan, FleetFile), Problem> {
+    fn cast(
+        self,
+        file: &Path,
+        limit: &[String],
+        cast: Cast,
+        experience: Experience,
+    ) -> Result<(Plan, FleetFile), Problem> {
         let fleet = match cast {
             Cast::Fleet(fleet) => *fleet,
             Cast::MadeUp(machines) => rehearsal::stand_in::fleet(&self.runbook, &self.queries, machines)
@@ -311,10 +349,15 @@ impl Asked {
         };
         let environment = world::of_fleet(fleet.clone())?;
         let resolved = resolve(&environment, Folder::of(file).path(), &self.queries)?;
-        Ok((self.plan(resolved, limit.to_vec())?, fleet))
+        Ok((self.plan(resolved, limit.to_vec(), experience)?, fleet))
     }
 
-    fn plan(self, resolved: BTreeMap<GroupName, Vec<Target>>, limit: Vec<String>) -> Result<Plan, Problem> {
+    fn plan(
+        self,
+        resolved: BTreeMap<GroupName, Vec<Target>>,
+        limit: Vec<String>,
+        experience: Experience,
+    ) -> Result<Plan, Problem> {
         let Self { name, sources, named, runbook, params, env, queries: _ } = self;
         let catalog = Actions::standard();
         let making = Making {
@@ -326,6 +369,7 @@ impl Asked {
             resolved,
             limit,
             tested: None,
+            experience,
         };
         plan::make(making).map_err(|refusal| match refusal {
             Refusal::Invalid(diagnostics) => invalid(&name, &sources, diagnostics),
@@ -337,9 +381,13 @@ impl Asked {
 }
 
 fn invalid(name: &str, sources: &Sources, diagnostics: Vec<Diagnostic>) -> Problem {
-    Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone())
-        .at(name)
-        .next(format!("runbook check {name}"))
+    // What only experience tells, the runbook alone does not show.
+    let next = if diagnostics.iter().all(|each| each.code == "window-too-short") {
+        format!("runbook plan {name} --no-experience")
+    } else {
+        format!("runbook check {name}")
+    };
+    Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone()).at(name).next(next)
 }
 
 /// Sources without the folder that the runbook was read from: the same runbook has the same digest wherever one

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use runbook::{
-    rehearsal::{Crashes, Profile, Rehearsal, Tally, stand_in},
+    rehearsal::{Crashes, Profile, Rehearsal, Tally, lengths, stand_in},
     view::{paint::Paint, rehearsal_html, rehearsal_json, rehearsal_page, trace_page},
 };
 use runbook_steps::world::FleetError;
@@ -41,8 +41,11 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "fleet")]
     machines: u32,
     /// The worlds of this case of a test file, in place of options that say what they are
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["param", "params", "limit", "fleet", "machines", "faults", "crash"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["param", "params", "limit", "fleet", "machines", "faults", "crash", "no_experience"])]
     case: Option<String>,
+    /// Rehearse as if nothing were known of how long actions took in earlier runs
+    #[arg(long)]
+    no_experience: bool,
     /// How many worlds [default: 100; with --seed 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=u64::from(u32::MAX)))]
     seeds: Option<u64>,
@@ -118,6 +121,7 @@ impl Rehearse {
             fleet: &rehearsal.fleet,
             profile: &rehearsal.profile,
             crashes: rehearsal.crashes,
+            lengths: &rehearsal.lengths,
             seeds: self.worlds(),
             again: self.again(),
             at: Timestamp::now(),
@@ -150,7 +154,9 @@ impl Rehearse {
             &self.limit,
             self.fleet.as_deref(),
             self.machines,
+            self.no_experience,
         )?;
+        let lengths = lengths::settle(&mut fleet, &plan);
         fleet.people.extend(stand_in::people(&plan, &fleet));
         let setup = session.setup()?;
         Ok(Rehearsal {
@@ -160,6 +166,7 @@ impl Rehearse {
             crashes: self.crash.into(),
             settings: setup.settings,
             capacity: setup.capacity,
+            lengths,
         })
     }
 
@@ -218,6 +225,9 @@ impl Rehearse {
         match &self.fleet {
             Some(fleet) => words.push(format!("--fleet {}", quoted(&source::name(fleet)))),
             None => words.push(format!("--machines {}", self.machines)),
+        }
+        if self.no_experience {
+            words.push("--no-experience".to_owned());
         }
         words.push(format!("--faults {}", quoted(&self.faults)));
         if let Some(value) = self.crash.to_possible_value() {

@@ -11,6 +11,7 @@ use runbook::{
 };
 use runbook_engine::{
     document,
+    experience::Experience,
     loader::Loader,
     outcome::TargetOutcome,
     patchset::Carried,
@@ -18,7 +19,15 @@ use runbook_engine::{
 };
 use runbook_steps::catalog::Actions;
 
-use super::{Done, Session, ending, exit::Exit, freezing, planning, problem::Problem, watch::Watch};
+use super::{
+    Done, Session, ending,
+    exit::Exit,
+    freezing,
+    history::{self, Unread},
+    planning,
+    problem::Problem,
+    watch::Watch,
+};
 
 /// Run a finished run again for its failed and not-started machines, as a new run
 #[derive(Debug, Args)]
@@ -28,6 +37,9 @@ pub struct Retry {
     /// End with exit 12 as soon as only waits are left
     #[arg(long)]
     no_wait: bool,
+    /// Plan as if nothing were known of how long actions took in earlier runs
+    #[arg(long)]
+    no_experience: bool,
 }
 
 impl Retry {
@@ -65,7 +77,12 @@ impl Retry {
         let environment = world::planning(&Choice::of_run(&standing.row), &setup, Path::new("."))?;
         let link = Link { run: old, kind: LinkKind::Retry };
         let tested = run.carried_patchset();
-        let mut plan = again(standing.run.plan(), &environment, limit, link, tested)
+        let experience = if self.no_experience {
+            Experience::default()
+        } else {
+            history::of(session, &Choice::of_run(&standing.row), Unread::Refused)?
+        };
+        let mut plan = again(standing.run.plan(), &environment, limit, link, tested, experience)
             .map_err(|problem| problem.at(place))?;
         freezing::playbooks(session, &environment, &mut plan)
             .map_err(|problem| problem.at(format!("run {}", standing.row.run)))?;
@@ -87,6 +104,7 @@ fn again(
     limit: Vec<String>,
     link: Link,
     tested: Option<Carried>,
+    experience: Experience,
 ) -> Result<Plan, Problem> {
     let catalog = Actions::standard();
     let text = old.sources.get(&old.entry).map(String::as_bytes).unwrap_or_default();
@@ -110,6 +128,7 @@ fn again(
         resolved,
         limit,
         tested,
+        experience,
     };
     match plan::make(making) {
         Ok(mut plan) => {

@@ -11,6 +11,7 @@ use runbook::{
 
 use super::{
     Done, Session, ending,
+    history::Unread,
     planning::{self, Wishes},
     watch::Watch,
 };
@@ -39,7 +40,7 @@ pub struct RunCommand {
 impl RunCommand {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
-        let plan = planning::from_file(session, &self.file, &self.wishes)?;
+        let plan = planning::from_file(session, &self.file, &self.wishes, Unread::Refused)?;
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod asked;
 pub mod client;
+pub mod experience;
 pub mod order;
 pub mod peer;
 mod place;

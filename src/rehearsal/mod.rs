@@ -7,6 +7,7 @@
 mod crash;
 mod draws;
 mod inspection;
+pub mod lengths;
 mod lives;
 pub mod profile;
 mod spread;
@@ -31,6 +32,7 @@ use runbook_steps::{
 
 pub use self::{
     crash::Crashes,
+    lengths::{Length, Source},
     lives::{Ended, Rehearsed},
     profile::{Profile, ProfileError},
     spread::Spread,
@@ -45,6 +47,8 @@ pub struct Rehearsal {
     pub plan: Arc<Plan>,
     /// The machines and people.
     pub fleet: FleetFile,
+    /// How long things take on them, and how that is known.
+    pub lengths: Vec<Length>,
     /// What goes wrong, besides what the fleet says.
     pub profile: Profile,
     /// When the runner dies.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     ids::{ScopeName, TargetId, TaskName},
     outcome::Outcome,
-    plan::{Gate, Plan, Role, ScopeKind, Task, Work},
+    plan::{Gate, Plan, Role, ScopeKind, Task, Window, Work},
     run::event::{Event, Report},
 };
 
@@ -14,7 +14,7 @@ use super::{
     lost,
     paint::Paint,
     patchset,
-    words::{count, link as link_word, machine, moment, names, some, window},
+    words::{between, count, link as link_word, machine, moment, names, some, window},
 };
 
 /// How many machines a line names.
@@ -263,8 +263,15 @@ impl Teller {
         }
     }
 
+    /// Why a wave does not begin in a window that is open for others.
+    fn no_room(&self, task: &Task, window: &Window, at: Timestamp) -> Option<String> {
+        let need = self.plan.rooms().get(&task.name)?.need();
+        let open = window.now_or_next(at).filter(|opening| opening.opens <= at)?;
+        Some(format!("it needs {} of it, and {} are left", need.in_words(), between(at, open.closes)))
+    }
+
     fn gate_opened(&self, name: &TaskName, at: Timestamp, until: &str) -> (Weight, String) {
-        let Some(Task { work: Work::Gate(gate), role, .. }) = self.task(name) else {
+        let Some(task @ Task { work: Work::Gate(gate), role, .. }) = self.task(name) else {
             return (Weight::News, format!("{name} waits, until {until}"));
         };
         let waits = self.paint.yellow("waits");
@@ -275,10 +282,16 @@ impl Teller {
             Gate::WaitFor { .. } | Gate::WaitUntil { .. } => {
                 (Weight::News, format!("{name} {waits} until {until}"))
             }
-            Gate::Window(each) => match each.now_or_next(at) {
+            Gate::Window(each) => match self.plan.window_of(task).and_then(|window| window.now_or_next(at)) {
                 Some(opening) if opening.opens > at => {
                     let opens = moment(opening.opens);
-                    (Weight::News, format!("{name} {waits} for its window, which opens {opens}"))
+                    let line = match self.no_room(task, each, at) {
+                        Some(why) => {
+                            format!("{name} {waits} for the next opening of its window, {opens}: {why}")
+                        }
+                        None => format!("{name} {waits} for its window, which opens {opens}"),
+                    };
+                    (Weight::News, line)
                 }
                 // Asked again before every wave, and mostly open then.
                 _ => (Weight::Step, format!("{name} is open: {}", window(each))),

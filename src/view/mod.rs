@@ -26,6 +26,7 @@ pub mod run_status;
 pub mod stages;
 pub mod test_json;
 pub mod test_page;
+mod times;
 pub mod trace_page;
 pub mod waits;
 pub mod words;

@@ -13,6 +13,7 @@ use super::{
     columns::columns,
     paint::Paint,
     patchset,
+    times::Times,
     words::{count, gate, link as link_word, names, span},
 };
 
@@ -21,7 +22,7 @@ const MOST_NAMES: usize = 3;
 
 /// The whole page.
 pub fn page(plan: &Plan, paint: Paint) -> String {
-    let view = View { plan, paint };
+    let view = View { plan, paint, times: Times::of(plan) };
     let mut text = view.heading();
     for unit in view.units(&ScopeName::new("")) {
         text.push('\n');
@@ -37,7 +38,7 @@ pub fn page(plan: &Plan, paint: Paint) -> String {
 
 /// The page's last lines alone: what `run` shows before it begins.
 pub fn brief(plan: &Plan, paint: Paint) -> String {
-    let view = View { plan, paint };
+    let view = View { plan, paint, times: Times::of(plan) };
     let mut rows = Vec::new();
     for unit in view.units(&ScopeName::new("")) {
         rows.push(match unit {
@@ -51,6 +52,7 @@ pub fn brief(plan: &Plan, paint: Paint) -> String {
 struct View<'a> {
     plan: &'a Plan,
     paint: Paint,
+    times: Times<'a>,
 }
 
 /// What stands directly in a scope.
@@ -88,7 +90,8 @@ impl<'a> View<'a> {
             .iter()
             .filter(|task| task.action.as_str().starts_with("gate/") && task.role == Role::Step);
         format!(
-            "{}, {}, {}, {}\nsha256 {}\n",
+            "{}{}, {}, {}, {}\nsha256 {}\n",
+            self.times.of_all(),
             count(self.plan.tasks.len(), "task"),
             count(self.plan.targets.len(), "machine"),
             count(of(|kind| matches!(kind, ScopeKind::Wave { .. })), "wave"),
@@ -197,6 +200,7 @@ impl<'a> View<'a> {
             self.plan.tasks.iter().find(|task| task.role == Role::Window && self.is_inside(task, scope));
         if let Some(Task { work: Work::Gate(window), .. }) = window {
             let _ = writeln!(text, "{indent}  each wave only in the window {}", gate(window));
+            let _ = writeln!(text, "{indent}  {}", self.times.of_windows(|task| self.is_inside(task, scope)));
         }
         text
     }
@@ -243,6 +247,7 @@ impl<'a> View<'a> {
                     format!("wave {number}"),
                     size,
                     self.paint.dim(&span(&names(self.plan, targets), MOST_NAMES)),
+                    self.times.of_wave(wave),
                     soak.map(|span| format!("then soaks {span}")).unwrap_or_default(),
                 ]
             })
@@ -314,6 +319,7 @@ impl<'a> View<'a> {
             self.paint.dim(task.action.as_str()),
             effect,
             format!("{} at most", task.timeout),
+            self.times.of_task(task),
             attempts,
             then,
         ];
@@ -338,6 +344,10 @@ impl<'a> View<'a> {
             let _ = write!(text, " from {}", last(backup.as_str()));
         }
         text.push(')');
+        let length = self.times.of_task(task);
+        if task.restores.is_some() && !length.is_empty() {
+            let _ = write!(text, ", {length}");
+        }
         let checks: Vec<&str> = self
             .plan
             .tasks
@@ -372,7 +382,7 @@ impl<'a> View<'a> {
 
     /// A task that stands alone: a gate, a step without targets.
     fn lone_task(&self, task: &Task) -> String {
-        let mut text = format!("{}  {}\n", self.paint.bold(task.name.as_str()), self.what(task));
+        let mut text = format!("{}  {}\n", self.paint.bold(task.name.as_str()), self.what(task).trim_end());
         if let Role::Branch { of } = &task.role {
             let _ = writeln!(text, "  only after a failure of {}", of.join(", "));
         }
@@ -391,8 +401,12 @@ impl<'a> View<'a> {
     fn what(&self, task: &Task) -> String {
         let action = self.paint.dim(task.action.as_str());
         match &task.work {
+            Work::Gate(each @ Gate::Window(_)) => match self.times.of_window(task) {
+                Some(room) => format!("{action}  {}; {room}", gate(each)),
+                None => format!("{action}  {}", gate(each)),
+            },
             Work::Gate(each) => format!("{action}  {}", gate(each)),
-            Work::Action(_) => format!("{action}  {} at most", task.timeout),
+            Work::Action(_) => format!("{action}  {} at most  {}", task.timeout, self.times.of_task(task)),
         }
     }
 }

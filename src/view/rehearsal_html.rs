@@ -5,11 +5,11 @@ use runbook_engine::{laws::Law, outcome::TargetOutcome};
 use serde_json::{Value, json};
 
 use super::{
-    rehearsal_page::{About, grouped, lasting, share},
+    rehearsal_page::{self, About, grouped, lasting, share},
     rehearsal_plot,
     words::count,
 };
-use crate::rehearsal::{Spread, Tally, Worst};
+use crate::rehearsal::{Length, Spread, Tally, Worst};
 
 /// How many causes are told.
 const MOST_CAUSES: usize = 12;
@@ -64,6 +64,7 @@ fn contents(about: &About<'_>, tally: &mut Tally) -> Value {
         "worst": worst(about, tally),
         "laws": laws(tally),
         "violations": violations,
+        "lengths": lengths(about.lengths),
         "faults": about.profile.name,
         "faults_description": about.profile.description,
         "drawn": drawn(tally),
@@ -242,6 +243,16 @@ fn worst(about: &About<'_>, tally: &Tally) -> Vec<Value> {
         })
     };
     tally.worst.iter().map(row).collect()
+}
+
+fn lengths(lengths: &[Length]) -> Vec<Value> {
+    let row = |length: &Length| {
+        json!({
+            "what": length.what, "platform": length.platform, "range": rehearsal_page::range(length),
+            "source": rehearsal_page::source(&length.source),
+        })
+    };
+    lengths.iter().map(row).collect()
 }
 
 fn laws(tally: &Tally) -> Vec<Value> {

@@ -4,7 +4,7 @@ use runbook_engine::laws::Law;
 use serde_json::{Map, Value, json};
 
 use super::rehearsal_page::About;
-use crate::rehearsal::{Rehearsed, Spread, Tally};
+use crate::rehearsal::{Length, Rehearsed, Source, Spread, Tally};
 
 /// The whole: `runbook rehearse --json`.
 pub fn summary(about: &About<'_>, tally: &mut Tally) -> Value {
@@ -55,10 +55,30 @@ pub fn summary(about: &About<'_>, tally: &mut Tally) -> Value {
         "calls": spread_and_sum(&mut tally.calls),
         "entries": spread_and_sum(&mut tally.entries),
         "journal_bytes": spread_and_sum(&mut tally.bytes),
+        "durations": about.lengths.iter().map(duration).collect::<Vec<_>>(),
         "crashes": tally.crashes,
         "causes": causes,
         "worst": worst,
     })
+}
+
+/// How long something took, and how that is known: `fleet`, `experience` or `usual`.
+fn duration(length: &Length) -> Value {
+    let mut told = json!({
+        "what": length.what, "platform": length.platform, "hosts": length.hosts,
+        "from_s": length.from.as_secs(), "to_s": length.to.as_secs(),
+    });
+    match &length.source {
+        Source::Fleet => told["source"] = json!("fleet"),
+        Source::Usual => told["source"] = json!("usual"),
+        Source::Experience { action, times, runs } => {
+            told["source"] = json!("experience");
+            told["action"] = json!(action);
+            told["times"] = json!(times);
+            told["runs"] = json!(runs);
+        }
+    }
+    told
 }
 
 fn spread(spread: &mut Spread) -> Value {

@@ -11,7 +11,7 @@ use super::{
     paint::Paint,
     words::{count, length},
 };
-use crate::rehearsal::{Crashes, Profile, Spread, Tally};
+use crate::rehearsal::{Crashes, Length, Profile, Source, Spread, Tally};
 
 /// How long the longest bar is.
 const BAR: usize = 40;
@@ -35,6 +35,8 @@ pub struct About<'a> {
     pub profile: &'a Profile,
     /// When the runner died.
     pub crashes: Crashes,
+    /// How long things took, and how that is known.
+    pub lengths: &'a [Length],
     /// Which worlds.
     pub seeds: Range<u64>,
     /// The command that shows one of them again, without its seed.
@@ -89,6 +91,7 @@ pub fn page(about: &About<'_>, tally: &mut Tally, paint: Paint) -> String {
     spreads(&mut text, tally, paint);
     finish(&mut text, tally, paint);
     window(&mut text, tally, paint);
+    lengths(&mut text, about.lengths, paint);
     worst(&mut text, about, tally, paint);
     text
 }
@@ -234,6 +237,39 @@ fn window(text: &mut String, tally: &mut Tally, paint: Paint) {
         ))
     };
     let _ = writeln!(text, "\n{}  {words}", paint.bold("window"));
+}
+
+fn lengths(text: &mut String, lengths: &[Length], paint: Paint) {
+    if lengths.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", paint.bold("how long things took"));
+    let rows: Vec<Vec<String>> = lengths
+        .iter()
+        .map(|length| {
+            vec![length.what.to_owned(), paint.dim(length.platform), range(length), source(&length.source)]
+        })
+        .collect();
+    text.push_str(&columns(&rows, "  "));
+}
+
+/// `4m to 12m`.
+pub(super) fn range(length: &Length) -> String {
+    let (from, to) = (length.from.in_words(), length.to.in_words());
+    if from == to { from } else { format!("{from} to {to}") }
+}
+
+/// How a length is known.
+pub(super) fn source(source: &Source) -> String {
+    match source {
+        Source::Fleet => "as the fleet says".to_owned(),
+        Source::Experience { action, times, runs } => format!(
+            "from experience: {action} {} in {}",
+            if *times == 1 { "1 time".to_owned() } else { format!("{} times", grouped(*times)) },
+            count(number(u64::from(*runs)), "run")
+        ),
+        Source::Usual => "no history: as is usual".to_owned(),
+    }
 }
 
 fn worst(text: &mut String, about: &About<'_>, tally: &Tally, paint: Paint) {

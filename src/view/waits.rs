@@ -1,10 +1,7 @@
 //! What a run waits for, in words.
 
 use jiff::Timestamp;
-use runbook_engine::{
-    plan::{Gate, Work},
-    run::{Run, WaitKind, WaitingOn},
-};
+use runbook_engine::run::{Run, WaitKind, WaitingOn};
 
 use super::words::moment;
 
@@ -12,8 +9,7 @@ use super::words::moment;
 pub fn words(run: &Run, wait: &WaitingOn, now: Timestamp) -> (String, String) {
     if wait.kind == WaitKind::Window
         && let Some(view) = run.task(&wait.task)
-        && let Work::Gate(Gate::Window(window)) = &view.task.work
-        && let Some(opening) = window.now_or_next(now)
+        && let Some(opening) = run.plan().window_of(view.task).and_then(|window| window.now_or_next(now))
     {
         return (wait.on.clone(), format!("opens {}", moment(opening.opens)));
     }

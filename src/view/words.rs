@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, tz::TimeZone};
 use runbook_engine::{
+    duration::Span,
     ids::TargetId,
     plan::{Gate, LinkKind, OnExpiry, OnReject, Plan, Window},
 };
@@ -59,15 +60,7 @@ pub fn between(from: Timestamp, to: Timestamp) -> String {
 
 /// So many seconds, to their two largest units.
 pub fn length(secs: u64) -> String {
-    let units = [(secs / 86_400, "d"), (secs / 3600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s")];
-    let Some(first) = units.iter().position(|(n, _)| *n > 0) else { return "0s".to_owned() };
-    units[first..]
-        .iter()
-        .take(2)
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n}{unit}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    Span::from_secs(secs).in_words()
 }
 
 /// What a gate waits for.

@@ -12,6 +12,7 @@ mod by_hand;
 mod check;
 mod command_line;
 mod deploy_local;
+mod durations;
 mod expectations;
 mod holder;
 mod host_logs;

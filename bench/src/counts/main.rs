@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
 use runbook_engine::{
     document,
+    experience::Experience,
     loader::NoFiles,
     plan::{self, Making},
     run::{Run, event::Event},
@@ -67,6 +68,7 @@ fn planned(text: &str, machines: usize) -> Result<Arc<plan::Plan>, String> {
         resolved: fleet::machines(machines),
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     };
     plan::make(making).map(Arc::new).map_err(|refusal| format!("{refusal:?}"))
 }

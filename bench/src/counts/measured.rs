@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_engine::{
     document::{self, Reading},
+    experience::Experience,
     loader::NoFiles,
     plan::{self, Making, Plan},
     run::{Run, event::Event},
@@ -37,6 +38,7 @@ pub fn planning(reading: &Reading) -> Result<Plan, String> {
         resolved: BTreeMap::new(),
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     })
     .map_err(|refusal| format!("{refusal:?}"))
 }

@@ -71,7 +71,11 @@ fn window() -> ActionDoc {
                 "Nothing starts in this last part of the window; shorter than `duration`.",
             ),
         ],
-        ..gate("gate/window", "Waits until a maintenance window is open.", TimeoutDoc::LongestGapPlus(grace))
+        ..gate(
+            "gate/window",
+            "Waits until a maintenance window is open, with room for the wave behind it (docs/durations.md).",
+            TimeoutDoc::LongestGapPlus(grace),
+        )
     }
 }
 

@@ -123,6 +123,7 @@ impl Plan {
             entry,
             params,
             env,
+            experience,
             groups,
             selection,
             targets,
@@ -147,6 +148,10 @@ impl Plan {
         put(",");
         if !env.is_empty() {
             field("env", env, put);
+            put(",");
+        }
+        if !experience.is_empty() {
+            field("experience", experience, put);
             put(",");
         }
         field("format", format, put);

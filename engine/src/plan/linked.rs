@@ -64,6 +64,7 @@ pub fn rollback_of(
         entry: plan.entry.clone(),
         params: plan.params.clone(),
         env: plan.env.clone(),
+        experience: plan.experience.clone(),
         groups,
         selection: Selection { limit, ..plan.selection.clone() },
         targets: plan.targets.iter().filter(|(id, _)| machines.contains(*id)).map(pair).collect(),

@@ -7,12 +7,13 @@ use thiserror::Error;
 
 use super::{
     NotifyRule, PLAN_FORMAT, Plan, Task, expand::Expander, link, machines::Machines, problems::Problems,
-    render::Rendering, rollback, selection::selection, soak, verify, way_back,
+    render::Rendering, rollback, room, selection::selection, soak, verify, way_back,
 };
 use crate::{
     catalog::Catalog,
     diagnostic::{Diagnostic, Place},
     document::{Sources, model::Runbook},
+    experience::Experience,
     ids::{GroupName, TargetId, TaskName},
     patchset::{Carried, Part, Patchset},
     target::Target,
@@ -38,6 +39,8 @@ pub struct Making<'a> {
     pub limit: Vec<String>,
     /// What the run that is retried had tested and barred.
     pub tested: Option<Carried>,
+    /// How long actions took in earlier runs: the plan keeps what it uses of it.
+    pub experience: Experience,
 }
 
 /// Why there is no plan.
@@ -59,7 +62,7 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`]; everything that is wrong with the runbook is told at once.
 pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
-    let Making { runbook, sources, catalog, params, env, resolved, limit, tested } = making;
+    let Making { runbook, sources, catalog, params, env, resolved, limit, tested, experience } = making;
     let env: BTreeMap<String, String> = env
         .into_iter()
         .filter(|(name, _)| runbook.env.iter().any(|allowed| allowed.value == *name))
@@ -88,6 +91,7 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
         entry: sources.files.first().map(|(name, _)| name.clone()).unwrap_or_default(),
         params,
         env,
+        experience: Experience::default(),
         groups: machines.used_groups(),
         targets: machines.all(),
         selection,
@@ -111,6 +115,8 @@ pub fn make(making: Making<'_>) -> Result<Plan, Refusal> {
     way_back::decide(&mut plan, catalog, &places)?;
     mark_restorable(&mut plan);
     tests_first(&plan, runbook)?;
+    plan.experience = experience.only(|known| plan.uses(known));
+    room::check(&plan, &places)?;
     Ok(plan)
 }
 

@@ -5,6 +5,7 @@ mod draft;
 mod drawing;
 mod drift;
 mod expand;
+mod expected;
 mod fitting;
 mod gate;
 mod graph;
@@ -17,6 +18,7 @@ mod reading;
 mod render;
 mod roll;
 mod rollback;
+mod room;
 mod scope;
 mod selection;
 mod share;
@@ -36,11 +38,13 @@ use serde_json::Value;
 
 pub use self::{
     canonical::PlanError,
+    expected::{Estimate, Expected, Timetable},
     gate::{Gate, OnExpiry, OnReject},
     graph::{Edge, Graph, Point},
     linked::rollback_of,
     making::{Making, Refusal, make},
     render::TargetWords,
+    room::Room,
     scope::{Scope, ScopeKind},
     selection::queries,
     task::{Inputs, Only, RetryPolicy, Role, Task, Work},
@@ -48,6 +52,7 @@ pub use self::{
     window::{Opening, Window, WindowError},
 };
 use crate::{
+    experience::Experience,
     ids::{GroupName, RunId, StepPath, TargetId},
     patchset::Patchset,
     target::{Target, TargetQuery},
@@ -75,6 +80,9 @@ pub struct Plan {
     /// Allow-listed environment variables that were set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// How long its actions took in earlier runs, as far as it was known when it was made.
+    #[serde(default, skip_serializing_if = "Experience::is_empty")]
+    pub experience: Experience,
     /// Machines of each used group, in wave order.
     pub groups: BTreeMap<GroupName, Vec<TargetId>>,
     /// How the machines were chosen: what to ask again to see whether the fleet is still the planned one.

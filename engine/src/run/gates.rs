@@ -1,5 +1,7 @@
 //! Gates: what the core itself waits for, and what becomes of it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     event::Event,
     layout::{Phase, ScopeIx, TargetIx, TaskIx},
 };
-use crate::plan::{Gate, OnExpiry, Role, Work};
+use crate::plan::{Gate, OnExpiry, Role, Window, Work};
 
 impl Run {
     pub(super) fn open_event(&self, ix: TaskIx, targets: &[TargetIx], now: Timestamp) -> Event {
@@ -80,9 +82,9 @@ impl Run {
             Gate::Manual { .. } if !state.approvals.is_empty() => Some(succeed()),
             Gate::Manual { .. } => (now >= until).then(|| fail("nobody confirmed it in time".into())),
             Gate::WaitFor { .. } | Gate::WaitUntil { .. } => (now >= until).then(succeed),
-            Gate::Window(window) => match window.now_or_next(now) {
+            Gate::Window(window) => match self.with_room(ix, window).now_or_next(now) {
                 _ if now >= until => Some(fail("the window did not open in time".into())),
-                None => Some(fail("the window never opens".into())),
+                None => Some(fail(self.never_opens(ix, window))),
                 // The machines are looked at first: the window's word is good for a wave that begins with it.
                 Some(opening)
                     if opening.opens <= now
@@ -113,6 +115,25 @@ impl Run {
         match decided {
             Some(event) => out.push(Command::Record(event)),
             None => wake.at(until),
+        }
+    }
+
+    /// The window, as far as the wave behind it fits into it.
+    fn with_room<'w>(&self, ix: TaskIx, window: &'w Window) -> Cow<'w, Window> {
+        match self.layout.rooms.get(&ix) {
+            Some(need) => Cow::Owned(window.with_room(*need)),
+            None => Cow::Borrowed(window),
+        }
+    }
+
+    fn never_opens(&self, ix: TaskIx, window: &Window) -> String {
+        match self.layout.rooms.get(&ix).filter(|need| **need >= window.duration) {
+            Some(need) => format!(
+                "the wave needs {} of the window, which is open for {}",
+                need.in_words(),
+                window.duration.in_words()
+            ),
+            None => "the window never opens".into(),
         }
     }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::course::Course;
 use crate::{
+    duration::Span,
     ids::{ScopeName, TargetId, TaskName},
     outcome::Effect,
     plan::{Only, Plan, Role, Scope, ScopeKind, Task},
@@ -118,6 +119,8 @@ pub(super) struct Layout {
     pub(super) target_ids: Vec<TargetId>,
     /// What each machine has in the plan.
     pub(super) courses: Vec<Course>,
+    /// What the waves behind windows need of them.
+    pub(super) rooms: BTreeMap<TaskIx, Span>,
     /// The scopes that are rollouts.
     pub(super) rollouts: Vec<ScopeIx>,
     task_index: BTreeMap<TaskName, TaskIx>,
@@ -233,6 +236,11 @@ impl Layout {
             task_waits: vec![0; tasks.len()],
             wave_waits: vec![0; scopes.len()],
             courses: vec![Course::default(); target_ids.len()],
+            rooms: plan
+                .rooms()
+                .into_iter()
+                .filter_map(|(window, room)| Some((*task_index.get(&window)?, room.need())))
+                .collect(),
             rollouts: Vec::new(),
             tasks,
             scopes,

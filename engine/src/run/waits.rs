@@ -127,7 +127,11 @@ impl Run {
             }
             Gate::WaitFor { .. } | Gate::WaitUntil { .. } => (WaitKind::Time, until, "the time".into()),
             Gate::Window(window) => {
-                let on = format!("the window `{}` ({})", window.cron, window.timezone);
+                let room = match self.layout.rooms.get(&ix) {
+                    Some(need) => format!(", with {} of it left", need.in_words()),
+                    None => String::new(),
+                };
+                let on = format!("the window `{}` ({}){room}", window.cron, window.timezone);
                 (WaitKind::Window, until, on)
             }
             Gate::Manual { instructions, evidence } => {

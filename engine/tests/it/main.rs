@@ -3,6 +3,7 @@
 mod catalog;
 mod corners;
 mod drive;
+mod experience;
 mod inventory;
 mod laws;
 mod patchset;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use runbook_engine::{
     document,
+    experience::Experience,
     ids::{GroupName, TargetId},
     loader::NoFiles,
     patchset::Carried,
@@ -20,15 +21,20 @@ pub fn plan(text: &str, groups: &[(&str, usize)]) -> Plan {
 
 /// The same for some of them, with what an earlier run had tested.
 pub fn plan_with(text: &str, groups: &[(&str, usize)], limit: Vec<String>, tested: Option<Carried>) -> Plan {
-    made(text, groups, limit, tested).unwrap_or_else(|refusal| panic!("{refusal:#?}"))
+    made(text, groups, limit, tested, Experience::default()).unwrap_or_else(|refusal| panic!("{refusal:#?}"))
 }
 
 /// Why there is no plan for these.
 pub fn refusal(text: &str, groups: &[(&str, usize)], limit: Vec<String>) -> String {
-    match made(text, groups, limit, None) {
+    match made(text, groups, limit, None, Experience::default()) {
         Err(Refusal::Invalid(problems)) => problems.into_iter().map(|problem| problem.message).collect(),
         other => panic!("{other:#?}"),
     }
+}
+
+/// The plan with what is known of earlier runs, or why there is none.
+pub fn experienced(text: &str, groups: &[(&str, usize)], experience: Experience) -> Result<Plan, Refusal> {
+    made(text, groups, Vec::new(), None, experience)
 }
 
 fn made(
@@ -36,6 +42,7 @@ fn made(
     groups: &[(&str, usize)],
     limit: Vec<String>,
     tested: Option<Carried>,
+    experience: Experience,
 ) -> Result<Plan, Refusal> {
     let reading = document::read("test.yaml", text.as_bytes(), &NoFiles);
     assert!(reading.diagnostics.is_empty(), "{:#?}", reading.diagnostics);
@@ -52,6 +59,7 @@ fn made(
         resolved,
         limit,
         tested,
+        experience,
     })
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use runbook_engine::{
     document::{self, params},
+    experience::Experience,
     ids::RunId,
     loader::NoFiles,
     plan::{self, Making, Plan},
@@ -53,6 +54,7 @@ pub fn plan_with(runbook: &str, world: &Arc<World>, catalog: &Actions) -> Plan {
         resolved,
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     })
     .expect("a plan")
 }

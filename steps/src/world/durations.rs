@@ -45,7 +45,7 @@ pub struct Durations {
 }
 
 /// What takes time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lasting {
     /// A snapshot until it is completed.
     Snapshot,
@@ -89,7 +89,8 @@ impl Lasting {
         }
     }
 
-    fn usual(self) -> SpanRange {
+    /// What it usually takes.
+    pub fn usual(self) -> SpanRange {
         let (from, to) = match self {
             Self::Snapshot => (120, 360),
             Self::Patch => (240, 720),
@@ -107,7 +108,26 @@ impl Lasting {
 }
 
 impl Durations {
-    fn stated(&self, what: Lasting) -> Option<SpanRange> {
+    /// Says how long it takes.
+    pub fn state(&mut self, what: Lasting, range: SpanRange) {
+        let stated = match what {
+            Lasting::Snapshot => &mut self.snapshot,
+            Lasting::Patch => &mut self.patch,
+            Lasting::Scan => &mut self.scan,
+            Lasting::Restore => &mut self.restore,
+            Lasting::Boot => &mut self.boot,
+            Lasting::Command => &mut self.command,
+            Lasting::Program => &mut self.program,
+            Lasting::Stop => &mut self.stop,
+            Lasting::Start => &mut self.start,
+            Lasting::Backup => &mut self.backup,
+            Lasting::Rebuild => &mut self.rebuild,
+        };
+        *stated = Some(range);
+    }
+
+    /// What is said of it, if anything.
+    pub fn stated(&self, what: Lasting) -> Option<SpanRange> {
         match what {
             Lasting::Snapshot => self.snapshot,
             Lasting::Patch => self.patch,

@@ -230,7 +230,7 @@ fn usual_type() -> String {
 }
 
 /// What kind of machines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MachineKind {
     /// EC2 instances.

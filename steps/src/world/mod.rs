@@ -70,6 +70,7 @@ use tokio::sync::watch;
 
 pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
+    durations::{Durations, Lasting, SpanRange},
     fault_rule::{FaultRule, RuleKind},
     fleet::{FleetFile, MachineGroup, MachineKind, PendingPatches},
     linux::{PackageEntry, package_manager},

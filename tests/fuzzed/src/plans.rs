@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use runbook::view::{paint::Paint, plan_page};
 use runbook_engine::{
     document::{params, read},
+    experience::Experience,
     loader::NoFiles,
     plan::{self, Making, Plan},
     run::Run,
@@ -58,6 +59,7 @@ pub(super) fn made(bytes: &[u8]) {
         resolved,
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     };
     let Ok(plan) = plan::make(making) else { return };
     let again = Plan::from_json(&plan.to_canonical_json()).expect("a plan reads what it wrote");

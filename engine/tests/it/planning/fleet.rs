@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use runbook_engine::{
     diagnostic,
     document::{self, Reading, params},
+    experience::Experience,
     ids::{GroupName, TargetId},
     loader::NoFiles,
     plan::{Making, Only, Plan, Refusal, Role, ScopeKind, make},
@@ -124,6 +125,7 @@ pub fn try_plan(text: &str, given: Given) -> Result<Plan, Refusal> {
         resolved: given.fleet,
         limit: given.limit,
         tested: None,
+        experience: Experience::default(),
     })
 }
 

@@ -133,7 +133,7 @@ fn the_summary_is_what_others_rely_on() {
     assert_eq!(summary["sha256"], plan.digest());
     summary["sha256"] = "…".into();
     let keys: Vec<_> = summary.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["params", "runbook", "sha256", "targets", "tasks"]);
+    assert_eq!(keys, ["estimate", "params", "runbook", "sha256", "targets", "tasks"]);
     insta::assert_snapshot!(summary["tasks"].as_array().unwrap()[..3].iter().map(|task| format!("{task}\n")).collect::<String>(), @r#"
     {"action":"aws/snapshot","effect":"reads","needs":[],"on_failure":[],"targets":["dev-1"],"task":"dev/wave-1/backup","timeout_s":21600}
     {"action":"aws/patch","effect":"changes","needs":["dev/wave-1/backup"],"on_failure":["dev/wave-1/restore"],"targets":["dev-1"],"task":"dev/wave-1/patch","timeout_s":7200}

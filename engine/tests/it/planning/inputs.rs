@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use runbook_engine::{
     document::{self, params},
+    experience::Experience,
     plan::{Making, Plan, Refusal, TargetWords, Work, make},
     run::Run,
     target::Target,
@@ -334,6 +335,7 @@ steps:
         resolved: fleet(&[("web", 2)]),
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     })
     .unwrap();
     insta::assert_snapshot!(work(&plan), @r#"

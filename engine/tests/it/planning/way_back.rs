@@ -3,6 +3,7 @@
 use runbook_engine::{
     catalog::{ActionDoc, Catalog, WayBack, WayBackAsked},
     document,
+    experience::Experience,
     ids::{GroupName, StepPath},
     loader::NoFiles,
     plan::{self, Making, Plan, Refusal},
@@ -51,6 +52,7 @@ fn make(refuses: bool) -> Result<Plan, Refusal> {
         resolved: [(GroupName::new("dev"), machines("dev", 4))].into(),
         limit: Vec::new(),
         tested: None,
+        experience: Experience::default(),
     })
 }
 
