@@ -5,6 +5,7 @@ mod corners;
 mod drive;
 mod inventory;
 mod laws;
+mod oracle;
 mod patchset;
 mod planned;
 mod planning;
