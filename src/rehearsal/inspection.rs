@@ -133,8 +133,9 @@ impl There {
     }
 }
 
-/// The ledger, held against the world: its snapshots and recovery points, and that it names every volume and image that nobody has. What was asked for and not heard of may stay so
-/// only on a machine that did not come through: a backup that the run went on from is known to it.
+/// The ledger, held against the world: its snapshots and recovery points, and that it names every volume and image that
+/// nobody has. What was asked for and not heard of may stay so only on a machine that did not come through: a backup that
+/// the run went on from is known to it.
 fn ledger(rows: &[ArtifactRow], there: &There, outcomes: &Outcomes) -> Vec<Violation> {
     let made: BTreeMap<&str, &ArtifactRow> =
         rows.iter().filter_map(|row| Some((row.id.as_deref()?, row))).collect();

@@ -206,17 +206,19 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     assert!(senseless.contains("is not a share like 30%") && senseless.contains("mine.yaml"), "{senseless}");
 }
 
-/// A gate that nobody answers pauses the run while something else goes on; somebody goes on three times, and no more.
+/// A gate that nobody answers pauses the run while something goes on; somebody goes on three times, and no more.
 #[test]
 fn a_run_that_is_left_paused_has_broken_no_law() {
     let place = Place::new();
-    let runbook = place.write(
-        "paused.yaml",
-        "runbook: paused\ntargets: { all: { aws: { tags: { a: b } } } }\nsteps:\n  \
-         scan: { uses: aws/patch, targets: all, with: { operation: Scan } }\n  \
-         ask: { uses: gate/approval, with: { approvers: [anna], expires: 10s, on_expiry: pause } }\n  \
-         after: { needs: [ask, scan], uses: aws/patch, targets: all, with: { operation: Scan } }\n",
+    let mut steps = String::from(
+        "  ask: { uses: gate/approval, with: { approvers: [anna], expires: 10s, on_expiry: pause } }\n  one: { uses: aws/patch, targets: all, with: { operation: Scan } }\n",
     );
+    for (step, before) in [("two", "one"), ("three", "two"), ("four", "three"), ("five", "four")] {
+        let scan = "uses: aws/patch, targets: all, with: { operation: Scan }";
+        steps += &format!("  {step}: {{ needs: [{before}], {scan} }}\n");
+    }
+    let targets = "targets: { all: { aws: { tags: { a: b } } } }";
+    let runbook = place.write("paused.yaml", &format!("runbook: paused\n{targets}\nsteps:\n{steps}"));
     let faults = place.write("silent.yaml", "profile: silent\npeople: { silent: 100% }\n");
     let (runbook, faults) = (runbook.display().to_string(), faults.display().to_string());
     let arguments = [&runbook, "--machines", "3", "--faults", &faults, "--crash", "none"];

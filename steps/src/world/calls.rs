@@ -126,6 +126,8 @@ impl Call {
             || matches!(
                 self.call.as_str(),
                 "http:POST"
+                    | "process:forget"
+                    | "process:kill"
                     | "ssm:CancelCommand"
                     | "ssh:end"
                     | "ssh:forget"

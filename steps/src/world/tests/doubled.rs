@@ -64,7 +64,9 @@ fn what_is_done_on_no_machine_is_done_once_too() {
     let hosts = [call("process:start", Some("h-1"), "a/h-1"), call("process:start", Some("h-2"), "b/h-2")];
     let whole = [program("a"), program("b")];
     assert_eq!(doubled(&[&hosts[..], &whole[..]].concat()), 0);
-    // A webhook is told at least once.
-    let told = || call("http:POST", None, "example.org");
-    assert_eq!(doubled(&[told(), told()]), 0);
+    // A webhook is told at least once, and what is forgotten twice is forgotten.
+    for name in ["http:POST", "process:forget"] {
+        let again = || call(name, None, "");
+        assert_eq!(doubled(&[again(), again()]), 0, "{name}");
+    }
 }
