@@ -6,10 +6,9 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use runbook::{
-    rehearsal::{Crashes, Profile, Rehearsal, Tally, lengths, stand_in},
+    rehearsal::{Crashes, Profile, Rehearsal, Senseless, Tally, lengths, stand_in},
     view::{paint::Paint, rehearsal_html, rehearsal_json, rehearsal_page, trace_page},
 };
-use runbook_steps::world::FleetError;
 
 use super::{
     Done, Session, cases,
@@ -237,7 +236,7 @@ impl Rehearse {
     }
 }
 
-fn senseless(error: FleetError) -> Problem {
+fn senseless(error: Senseless) -> Problem {
     Problem::from_error(Exit::Invalid, &error)
 }
 

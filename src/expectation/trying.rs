@@ -10,10 +10,9 @@ use std::{
 };
 
 use runbook_engine::laws::Violation;
-use runbook_steps::world::FleetError;
 
 use super::{Check, Facts, Unmet};
-use crate::rehearsal::Rehearsal;
+use crate::rehearsal::{Rehearsal, Senseless};
 
 /// A case: its worlds, and what must hold in each.
 #[derive(Clone, Debug)]
@@ -55,7 +54,7 @@ pub struct Failure {
 ///
 /// # Errors
 /// A fleet makes no sense in some world.
-pub fn try_all(cases: &[Case], jobs: usize, mut hear: impl FnMut(usize, Tried)) -> Result<(), FleetError> {
+pub fn try_all(cases: &[Case], jobs: usize, mut hear: impl FnMut(usize, Tried)) -> Result<(), Senseless> {
     let worlds: Vec<(usize, u64)> = cases
         .iter()
         .enumerate()
@@ -106,9 +105,9 @@ impl Tried {
     }
 }
 
-fn try_one(case: &Case, seed: u64) -> Result<(Duration, Option<Failure>), FleetError> {
+fn try_one(case: &Case, seed: u64) -> Result<(Duration, Option<Failure>), Senseless> {
     let begun = Instant::now();
-    let world = case.rehearsal.world(seed, true)?;
+    let world = case.rehearsal.one_of_many(seed, true)?;
     let facts = Facts::of(&world);
     let plan = &case.rehearsal.plan;
     let unmet: Vec<Unmet> = case.checks.iter().filter_map(|check| check.unmet(plan, &facts)).collect();

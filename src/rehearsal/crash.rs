@@ -1,5 +1,6 @@
 //! When the runner dies in a rehearsal.
 
+use runbook_engine::plan::Plan;
 use runbook_steps::world::Moment;
 
 use super::draws::Draws;
@@ -9,11 +10,15 @@ use super::draws::Draws;
 pub enum Crashes {
     /// Never.
     None,
-    /// Up to three times in a world, before an append to the journal, or before or after a call.
+    /// Up to three times in a world, before an append to the journal, or before or after a call: the first ones, and any of
+    /// the many later ones, as likely as the size of its plan lets there be.
     Random,
     /// Before every append: each life writes as little as gets the run on.
     EveryAppend,
 }
+
+/// A life comes to so many appends, however small its plan.
+const LEAST: u64 = 60;
 
 /// The end that awaits one life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +37,22 @@ pub(super) struct Fates {
     crashes: Crashes,
     draws: Draws,
     left: u64,
+    /// Appends, and calls, that a life may come to: about as many as the plan is large.
+    size: u64,
     /// How many batches a life may write before every append is a death: more where that did not get the run on.
     patience: u64,
 }
 
 impl Fates {
-    pub fn new(crashes: Crashes, seed: u64) -> Self {
+    pub fn of(crashes: Crashes, seed: u64, plan: &Plan) -> Self {
+        let work = plan.tasks.iter().map(|task| 1 + task.targets.as_ref().map_or(0, Vec::len) as u64);
+        Self::new(crashes, seed, work.sum())
+    }
+
+    fn new(crashes: Crashes, seed: u64, size: u64) -> Self {
         let mut draws = Draws::new(seed, "crashes");
         let left = if crashes == Crashes::Random { draws.between(0, 3) } else { 0 };
-        Self { crashes, draws, left, patience: 2 }
+        Self { crashes, draws, left, size: size.max(LEAST), patience: 2 }
     }
 
     /// The fate of the next life; `gained`: how many entries the last one wrote besides that it went on.
@@ -50,16 +62,41 @@ impl Fates {
             Crashes::Random if self.left == 0 => Fate::Lives,
             Crashes::Random => {
                 self.left -= 1;
-                match self.draws.between(0, 2) {
-                    0 => Fate::BeforeAppend(self.draws.between(2, 60)),
-                    1 => Fate::AtCall(self.draws.between(0, 30), Moment::Before),
-                    _ => Fate::AtCall(self.draws.between(0, 30), Moment::After),
+                let (kind, nth) = (self.draws.between(0, 2), self.draws.of_any_size(1, self.size));
+                match kind {
+                    0 => Fate::BeforeAppend(1 + nth),
+                    1 => Fate::AtCall(nth / 2, Moment::Before),
+                    _ => Fate::AtCall(nth / 2, Moment::After),
                 }
             }
             Crashes::EveryAppend => {
                 self.patience = if gained { 2 } else { self.patience + 1 };
                 Fate::BeforeAppend(self.patience)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Crashes, Fate, Fates};
+
+    /// Of a large plan also what comes late is cut short, and what comes first no less than of a small one.
+    #[test]
+    fn a_life_ends_early_or_late() {
+        let mut appends = Vec::new();
+        for seed in 0..600 {
+            let mut fates = Fates::new(Crashes::Random, seed, 5_000);
+            let first = fates.next(true);
+            assert_eq!(first, Fates::new(Crashes::Random, seed, 5_000).next(true), "seed {seed}");
+            if let Fate::BeforeAppend(append) = first {
+                assert!((2..=5_001).contains(&append), "{append}");
+                appends.push(append);
+            }
+        }
+        let between = |from, to| appends.iter().filter(|append| (from..to).contains(*append)).count();
+        for (from, to) in [(2, 20), (60, 600), (600, 5_002)] {
+            assert!(between(from, to) > 15, "{} between {from} and {to}", between(from, to));
         }
     }
 }

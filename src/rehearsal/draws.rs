@@ -32,6 +32,14 @@ impl Draws {
         }
     }
 
+    /// One of `low..=high`, from 1: near 10 as likely as near 100 or near 1,000.
+    pub fn of_any_size(&mut self, low: u64, high: u64) -> u64 {
+        let (low, high) = (low.max(1), high.max(low).max(1));
+        let power = self.between(low.ilog2().into(), high.ilog2().into());
+        let from = 1_u64 << power;
+        self.between(low.max(from), high.min(from - 1 + from))
+    }
+
     /// Whether something of this chance, from 0 to 1, happens.
     pub fn happens(&mut self, chance: f64) -> bool {
         // 53 bits: what fits into the number.
@@ -67,5 +75,17 @@ mod tests {
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [3, 4, 5, 6]);
         assert_eq!(draws.between(5, 5), 5);
         draws.between(0, u64::MAX);
+    }
+
+    #[test]
+    fn small_and_large_numbers_are_drawn_alike() {
+        let mut draws = Draws::new(1, "test");
+        let drawn: Vec<u64> = (0..3_000).map(|_| draws.of_any_size(1, 1_000)).collect();
+        assert!(drawn.iter().all(|number| (1..=1_000).contains(number)));
+        for (from, to) in [(1, 8), (8, 128), (128, 1_001)] {
+            let many = drawn.iter().filter(|number| (from..to).contains(*number)).count();
+            assert!((700..1_300).contains(&many), "{many} between {from} and {to}");
+        }
+        assert_eq!(draws.of_any_size(3, 3), 3);
     }
 }

@@ -1,16 +1,16 @@
 //! The laws that only the world, or the store, can tell.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use runbook_engine::{
     artifact::ArtifactKind,
     ids::{RunId, TargetId},
-    laws::{Law, Violation},
-    outcome::{Effect, TargetOutcome},
-    plan::{Plan, Role, Task},
+    laws::{Law, Violation, needs_backup},
+    outcome::TargetOutcome,
+    plan::Plan,
     run::Run,
 };
 use runbook_state::{
@@ -55,55 +55,54 @@ pub(super) fn of_world(plan: &Plan, world: &World, run: &str) -> Vec<Violation> 
     })
 }
 
-fn needs_backup(task: &Task) -> bool {
-    task.effect == Effect::Changes
-        && task.restores.is_none()
-        && task.no_way_back.is_none()
-        && matches!(task.role, Role::Step)
-}
-
 /// Whether a call installs something.
 fn installs(call: &Call) -> bool {
     call.operation == Some("Install")
         || call.call == "ssh:start" && call.resource.as_deref() == Some("install")
 }
 
-/// What the store says otherwise than the run and the world do; `there` is every way back that the run made.
+/// What the store says otherwise than the run and the world do, and how the machines came out; `there` is what the
+/// run made, `told` what was told of each machine, if the run ended.
 pub(super) fn of_store(
     plan: &Arc<Plan>,
     store: &MemoryStore,
-    there: &[WayBack],
-    outcomes: &BTreeMap<TargetId, TargetOutcome>,
-) -> Vec<Violation> {
-    match compared(plan, store, there, outcomes) {
-        Ok(broken) => broken,
-        Err(error) => vec![Violation::of(Law::TheJournalIsTheRun, error)],
-    }
+    there: &There,
+    told: Option<Outcomes>,
+) -> (Vec<Violation>, Outcomes) {
+    compared(plan, store, there, told.as_ref()).unwrap_or_else(|error| {
+        (vec![Violation::of(Law::TheJournalIsTheRun, error)], told.unwrap_or_default())
+    })
 }
+
+/// How each machine came out.
+type Outcomes = BTreeMap<TargetId, TargetOutcome>;
 
 fn compared(
     plan: &Arc<Plan>,
     store: &MemoryStore,
-    there: &[WayBack],
-    outcomes: &BTreeMap<TargetId, TargetOutcome>,
-) -> Result<Vec<Violation>, String> {
+    there: &There,
+    told: Option<&Outcomes>,
+) -> Result<(Vec<Violation>, Outcomes), String> {
     let said = |error: StoreError| error.to_string();
     let store = store.reopened();
-    let mut broken = Vec::new();
+    let (mut broken, mut outcomes) = (Vec::new(), Outcomes::new());
     for row in store.runs().map_err(said)? {
-        broken.extend(ledger(&store.artifacts(Some(&row.run)).map_err(said)?, there, outcomes));
         let run = replayed(plan, &store, &row.run)?;
         if let Some(disagreement) = run.disagreement() {
             broken.push(Violation::of(Law::TheJournalIsTheRun, disagreement));
         }
-        for view in run.targets() {
-            if outcomes.get(view.id) != Some(&view.outcome) {
-                let detail = format!("{} is {} when the journal is read again", view.id, view.outcome);
-                broken.push(Violation::of(Law::TheJournalIsTheRun, detail));
-            }
-        }
+        outcomes = run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
+        let differ =
+            outcomes.iter().filter(|(id, outcome)| told.is_some_and(|told| told.get(*id) != Some(*outcome)));
+        broken.extend(differ.map(|(id, outcome)| {
+            Violation::of(
+                Law::TheJournalIsTheRun,
+                format!("{id} is {outcome} when the journal is read again"),
+            )
+        }));
+        broken.extend(ledger(&store.artifacts(Some(&row.run)).map_err(said)?, there, &outcomes));
     }
-    Ok(broken)
+    Ok((broken, outcomes))
 }
 
 /// The run, out of its journal: entry by entry, so that it is never in memory as a whole.
@@ -121,20 +120,35 @@ fn replayed(plan: &Arc<Plan>, store: &MemoryStore, id: &RunId) -> Result<Run, St
     refused.map_or(Ok(run), Err)
 }
 
-/// The ledger's snapshots and recovery points, held against the world's. What was asked for and not heard of may stay so
-/// only on a machine that did not come through: a backup that the run went on from is known to it.
-fn ledger(
-    rows: &[ArtifactRow],
-    there: &[WayBack],
-    outcomes: &BTreeMap<TargetId, TargetOutcome>,
-) -> Vec<Violation> {
-    let made: HashMap<&str, &ArtifactRow> =
+/// What a run made or left behind, as the world has it.
+pub(super) struct There {
+    ways_back: Vec<WayBack>,
+    /// Volumes and images that no machine has, by id, with their tokens.
+    left: Vec<(String, String)>,
+}
+
+impl There {
+    pub fn of(world: &World, run: &str) -> Self {
+        Self { ways_back: world.ways_back_of(run), left: world.left_by(run) }
+    }
+}
+
+/// The ledger, held against the world: its snapshots and recovery points, and that it names every volume and image that
+/// nobody has. What was asked for and not heard of may stay so only on a machine that did not come through: a backup that
+/// the run went on from is known to it.
+fn ledger(rows: &[ArtifactRow], there: &There, outcomes: &Outcomes) -> Vec<Violation> {
+    let made: BTreeMap<&str, &ArtifactRow> =
         rows.iter().filter_map(|row| Some((row.id.as_deref()?, row))).collect();
-    let intended: HashSet<&str> =
+    let intended: BTreeSet<&str> =
         rows.iter().filter(|row| row.id.is_none()).map(|row| row.token.as_str()).collect();
-    let ids: HashSet<&str> = there.iter().filter_map(|way| way.id.as_deref()).collect();
+    let ids: BTreeSet<&str> = there.ways_back.iter().filter_map(|way| way.id.as_deref()).collect();
     let mut broken = Vec::new();
-    for way in there {
+    for (id, token) in &there.left {
+        if !made.contains_key(id.as_str()) && !intended.contains(token.as_str()) {
+            broken.push(Violation::of(Law::TheLedgerIsTrue, format!("{id} is not in it")));
+        }
+    }
+    for way in &there.ways_back {
         let Some(id) = way.id.as_deref() else { continue };
         let through =
             matches!(outcomes.get(&way.machine), Some(TargetOutcome::Succeeded | TargetOutcome::Restored));

@@ -24,8 +24,10 @@ use super::{
     Rehearsal,
     crash::{Crashes, Fate, Fates},
     draws::Draws,
-    inspection, profile,
-    witness::{Entry, Margin, Witness},
+    inspection,
+    margin::Margin,
+    profile,
+    witness::{Entry, Witness},
 };
 use crate::coordinator::{
     Coordinator, Interrupts, Parts, Start, exit::ExitReport, outside::Outside, refused::Refused,
@@ -42,7 +44,7 @@ const FOR_EVER: Duration = Duration::from_secs(400 * 24 * 3_600);
 const MOST_LIVES: u32 = 20_000;
 
 /// How often somebody goes on with a paused run before they leave it.
-const MOST_PAUSES: u32 = 3;
+const MOST_PAUSES: usize = 3;
 
 /// How a rehearsed run came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub struct Rehearsed {
     pub ended: Ended,
     /// From its first entry to its last, by the world's clock.
     pub makespan: SignedDuration,
-    /// How the last change behind a window lay to its end.
+    /// How the work behind windows lay to the end of the one that it came nearest to.
     pub margin: Option<Margin>,
     /// How many machines came out how.
     pub outcomes: BTreeMap<TargetOutcome, u64>,
@@ -72,8 +74,10 @@ pub struct Rehearsed {
     pub stuck: Vec<TargetId>,
     /// Machines that something was done to.
     pub touched: u64,
-    /// How many lives it took: one more than crashes.
+    /// How many lives it took: one more than deaths and pauses.
     pub lives: u32,
+    /// The lives that began because somebody went on with a paused run.
+    pub unpaused: BTreeSet<u32>,
     /// Entries of the journal.
     pub entries: u64,
     /// Bytes of what the store holds of the run, without the plan.
@@ -112,18 +116,20 @@ pub(super) fn live(rehearsal: &Rehearsal, seed: u64, trace: bool) -> Result<Rehe
     let drawn = fleet.faults.iter().map(|rule| rule.kind.to_string()).collect();
     let world = World::of(fleet, seed)?;
     let store = MemoryStore::new();
-    let mut witness = Witness::new(&rehearsal.plan, trace);
-    let mut fates = Fates::new(rehearsal.crashes, seed);
+    let mut witness = Witness::new(&rehearsal.plan, trace, rehearsal.crashes == Crashes::EveryAppend);
+    let mut fates = Fates::of(rehearsal.crashes, seed, &rehearsal.plan);
     let mut draws = Draws::new(seed, "dead");
     let jump = rehearsal.profile.clock_jump(seed).map(|(from, by)| (profile::after(world.now(), from), by));
     let mut scene = Scene { rehearsal, world: Arc::clone(&world), jump };
-    let (mut pauses, mut gained) = (0, true);
+    let (mut unpaused, mut gained) = (BTreeSet::new(), true);
     let ended = loop {
         let before = witness.gained;
         let life = scene.live(&store, fates.next(gained), &mut witness)?;
         gained = witness.gained > before;
         match life {
-            Life::Over(report) if report.status == "paused" && pauses < MOST_PAUSES => pauses += 1,
+            Life::Over(report) if report.status == "paused" && unpaused.len() < MOST_PAUSES => {
+                unpaused.insert(witness.life + 1);
+            }
             Life::Over(report) => {
                 break Ended { status: report.status, code: report.code, cause: report.cause };
             }
@@ -141,18 +147,21 @@ pub(super) fn live(rehearsal: &Rehearsal, seed: u64, trace: bool) -> Result<Rehe
         witness.life += 1;
     };
     // A run that somebody paused for good did not end, and need not.
-    if ended.status != "paused" {
-        witness.conclude();
+    if witness.finished_at.is_none() && !matches!(ended.status.as_str(), "paused" | "broken") {
+        let detail = format!("the run did not end: it is {}", ended.status);
+        witness.violations.push(Violation::of(Law::EveryWaitEnds, detail));
     }
+    witness.conclude();
     let mut violations = std::mem::take(&mut witness.violations);
     violations.extend(inspection::of_world(&rehearsal.plan, &world, RUN));
-    let there = world.ways_back_of(RUN);
-    let outcomes = std::mem::take(&mut witness.outcomes);
-    let came = sum_up(seed, &world, witness, &outcomes, ended);
+    let there = inspection::There::of(&world, RUN);
+    let told = witness.outcomes.take();
+    let came = sum_up(seed, &world, witness, ended);
     // A large world and a large run need not be in memory at the same time.
     drop((scene, world));
-    violations.extend(inspection::of_store(&rehearsal.plan, &store, &there, &outcomes));
-    Ok(Rehearsed { bytes: store.bytes(), drawn, violations, ..came })
+    let (broken, machines) = inspection::of_store(&rehearsal.plan, &store, &there, told);
+    violations.extend(broken);
+    Ok(Rehearsed { bytes: store.bytes(), drawn, violations, unpaused, ..came }.with(machines, trace))
 }
 
 fn broken(witness: &mut Witness<'_>, law: Law, detail: String) -> Ended {
@@ -160,20 +169,7 @@ fn broken(witness: &mut Witness<'_>, law: Law, detail: String) -> Ended {
     Ended { status: "broken".to_owned(), code: 1, cause: Some(detail) }
 }
 
-fn sum_up(
-    seed: u64,
-    world: &World,
-    mut witness: Witness<'_>,
-    came_out: &BTreeMap<TargetId, TargetOutcome>,
-    ended: Ended,
-) -> Rehearsed {
-    let mut outcomes: BTreeMap<TargetOutcome, u64> = BTreeMap::new();
-    for outcome in came_out.values() {
-        *outcomes.entry(*outcome).or_default() += 1;
-    }
-    let needs_person =
-        |outcome: TargetOutcome| matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown);
-    let stuck = came_out.iter().filter(|(_, outcome)| needs_person(**outcome));
+fn sum_up(seed: u64, world: &World, mut witness: Witness<'_>, ended: Ended) -> Rehearsed {
     let (calls, touched) = world.look_at_calls(|log| {
         let touched: std::collections::HashSet<&TargetId> =
             log.calls.iter().filter(|call| call.took_effect).flat_map(|call| &call.machines).collect();
@@ -182,23 +178,65 @@ fn sum_up(
     let span = |from: Timestamp, to: Timestamp| to.duration_since(from);
     let started = witness.started_at.unwrap_or_else(|| world.now());
     Rehearsed {
-        seed,
-        ended,
         makespan: span(started, witness.finished_at.unwrap_or_else(|| world.now())),
-        margin: witness.margin,
-        stuck: stuck.map(|(id, _)| id.clone()).collect(),
-        outcomes,
+        margin: witness.margin(),
         touched,
         lives: witness.life,
         entries: witness.entries,
-        bytes: 0,
-        drawn: BTreeSet::new(),
         calls,
         reads: world.reads().values().sum(),
-        violations: Vec::new(),
         made: if witness.traces() { world.look_at_calls(|log| log.calls.clone()) } else { Vec::new() },
-        machines: if witness.traces() { came_out.clone() } else { BTreeMap::new() },
         trace: witness.take_trace(),
+        ..Rehearsed::nothing(seed, ended)
+    }
+}
+
+impl Rehearsed {
+    /// Nothing is known of what came of it.
+    fn nothing(seed: u64, ended: Ended) -> Self {
+        Self {
+            seed,
+            ended,
+            makespan: SignedDuration::ZERO,
+            margin: None,
+            outcomes: BTreeMap::new(),
+            stuck: Vec::new(),
+            touched: 0,
+            lives: 1,
+            unpaused: BTreeSet::new(),
+            entries: 0,
+            bytes: 0,
+            calls: 0,
+            reads: 0,
+            drawn: BTreeSet::new(),
+            violations: Vec::new(),
+            trace: Vec::new(),
+            machines: BTreeMap::new(),
+            made: Vec::new(),
+        }
+    }
+
+    /// The world broke off.
+    pub(super) fn broken_off(seed: u64, cause: Option<String>) -> Self {
+        Self::nothing(seed, Ended { status: "broken".to_owned(), code: 1, cause })
+    }
+
+    /// How many times the runner died.
+    pub fn deaths(&self) -> u64 {
+        u64::from(self.lives.saturating_sub(1)).saturating_sub(self.unpaused.len() as u64)
+    }
+
+    fn with(mut self, machines: BTreeMap<TargetId, TargetOutcome>, each: bool) -> Self {
+        for (id, outcome) in &machines {
+            *self.outcomes.entry(*outcome).or_default() += 1;
+            if matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown) {
+                self.stuck.push(id.clone());
+            }
+        }
+        if each {
+            self.machines = machines;
+        }
+        self
     }
 }
 

@@ -2,13 +2,15 @@
 //! crashes that are drawn from its seed, and what comes of it is held against the laws.
 //!
 //! [`Rehearsal::world`] is one world: the same seed is the same world, entry by entry. [`Rehearsal::each`] is many of
-//! them, on several threads. [`Tally`] adds up what came of them, in memory that does not grow with their number.
+//! them, on several threads. [`Tally`] adds up what came of them: of each world it keeps some numbers, and no more.
 
+mod contained;
 mod crash;
 mod draws;
 mod inspection;
 pub mod lengths;
 mod lives;
+mod margin;
 pub mod profile;
 mod spread;
 pub mod stand_in;
@@ -24,7 +26,10 @@ use std::{
     thread,
 };
 
-use runbook_engine::plan::Plan;
+use runbook_engine::{
+    laws::{Law, Violation},
+    plan::Plan,
+};
 use runbook_steps::{
     context::Settings,
     world::{FleetError, FleetFile},
@@ -34,11 +39,22 @@ pub use self::{
     crash::Crashes,
     lengths::{Length, Source},
     lives::{Ended, Rehearsed},
+    margin::Margin,
     profile::{Profile, ProfileError},
     spread::Spread,
     tally::{Tally, Worst},
-    witness::{Entry, Margin},
+    witness::Entry,
 };
+
+/// A world that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no world of seed {seed}")]
+pub struct Senseless {
+    /// Its seed.
+    pub seed: u64,
+    /// The fleet, or a fault of the profile in it.
+    pub source: FleetError,
+}
 
 /// What is rehearsed.
 #[derive(Clone, Debug)]
@@ -64,8 +80,20 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The fleet, or a fault of the profile in it, makes no sense.
-    pub fn world(&self, seed: u64, trace: bool) -> Result<Rehearsed, FleetError> {
-        lives::live(self, seed, trace)
+    pub fn world(&self, seed: u64, trace: bool) -> Result<Rehearsed, Senseless> {
+        lives::live(self, seed, trace).map_err(|source| Senseless { seed, source })
+    }
+
+    /// The same for one of many: a panic in it breaks this world, and no other.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn one_of_many(&self, seed: u64, trace: bool) -> Result<Rehearsed, Senseless> {
+        let (came, panics) = contained::contained(|| self.world(seed, trace));
+        let broke_off = || Ok(Rehearsed::broken_off(seed, panics.first().cloned()));
+        let mut world = came.unwrap_or_else(broke_off)?;
+        world.violations.extend(panics.into_iter().map(|said| Violation::of(Law::EveryWaitEnds, said)));
+        Ok(world)
     }
 
     /// The worlds of these seeds, on so many threads, handed over as they end, in no order. `hear` says whether to go on.
@@ -77,11 +105,11 @@ impl Rehearsal {
         seeds: std::ops::Range<u64>,
         jobs: usize,
         mut hear: impl FnMut(Rehearsed) -> bool,
-    ) -> Result<(), FleetError> {
+    ) -> Result<(), Senseless> {
         if jobs <= 1 {
             // On this thread: the allocator has what the plan was made in for the world, too.
             for seed in seeds {
-                if !hear(self.world(seed, false)?) {
+                if !hear(self.one_of_many(seed, false)?) {
                     break;
                 }
             }
@@ -96,7 +124,7 @@ impl Rehearsal {
                 scope.spawn(move || {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end || sender.send(self.world(seed, false)).is_err() {
+                        if seed >= seeds.end || sender.send(self.one_of_many(seed, false)).is_err() {
                             return;
                         }
                     }

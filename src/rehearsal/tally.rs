@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use runbook_engine::{ids::TargetId, laws::Violation, outcome::TargetOutcome};
+use runbook_engine::{
+    ids::TargetId,
+    laws::{Law, Violation},
+    outcome::TargetOutcome,
+};
 
 use super::{Rehearsed, Spread};
 
@@ -60,11 +64,13 @@ pub struct Tally {
     pub bytes: Spread,
     /// The kinds of faults, with how many worlds had them.
     pub drawn: BTreeMap<String, u64>,
-    /// Crashes, over all worlds.
+    /// Deaths of the runner, over all worlds.
     pub crashes: u64,
     /// The worlds that ended worst, worst first.
     pub worst: Vec<Worst>,
-    /// The laws that were broken, with the seed; the first of them.
+    /// How often each law was broken.
+    pub laws: BTreeMap<Law, u64>,
+    /// The laws that were broken, with the seed; those of the smallest seeds.
     pub violations: Vec<(u64, Violation)>,
     /// How many there were.
     pub broken: u64,
@@ -108,17 +114,23 @@ impl Tally {
         for kind in &world.drawn {
             *self.drawn.entry(kind.clone()).or_default() += 1;
         }
-        self.crashes += u64::from(world.lives.saturating_sub(1));
+        self.crashes += world.deaths();
         self.broken += world.violations.len() as u64;
-        let room = MOST_VIOLATIONS.saturating_sub(self.violations.len());
-        self.violations
-            .extend(world.violations.iter().take(room).map(|violation| (world.seed, violation.clone())));
+        for violation in &world.violations {
+            *self.laws.entry(violation.law).or_default() += 1;
+        }
+        let told = world.violations.iter().take(MOST_VIOLATIONS);
+        self.violations.extend(told.map(|violation| (world.seed, violation.clone())));
+        if self.violations.len() > 2 * MOST_VIOLATIONS {
+            self.settle();
+        }
         self.remember(world, unwell);
     }
 
     /// In the order of their seeds, whatever the order in which they came.
     pub fn settle(&mut self) {
         self.violations.sort_by_key(|(seed, _)| *seed);
+        self.violations.truncate(MOST_VIOLATIONS);
     }
 
     fn remember(&mut self, world: &Rehearsed, unwell: u64) {
@@ -180,7 +192,36 @@ fn without_address(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use std::collections::BTreeSet;
+
+    use runbook_engine::laws::{Law, Violation};
+
+    use super::{Rehearsed, Tally, plain};
+
+    #[test]
+    fn what_is_told_of_broken_laws_does_not_depend_on_the_order_of_worlds() {
+        let tally = |seeds: &mut dyn Iterator<Item = u64>| {
+            let mut tally = Tally::default();
+            for seed in seeds {
+                let mut world = Rehearsed::broken_off(seed, None);
+                world.violations = vec![Violation::of(Law::Budget, "one too many"); 2];
+                tally.add(&world);
+            }
+            tally.settle();
+            tally
+        };
+        let (one, other) = (tally(&mut (0..3_000)), tally(&mut (0..3_000).rev()));
+        assert_eq!(one.violations, other.violations);
+        assert_eq!((one.violations.len(), one.violations.last().map(|told| told.0)), (1_000, Some(499)));
+        assert_eq!((one.laws[&Law::Budget], one.broken), (6_000, 6_000));
+    }
+
+    #[test]
+    fn a_pause_is_no_death() {
+        let lives =
+            Rehearsed { lives: 4, unpaused: BTreeSet::from([2, 4]), ..Rehearsed::broken_off(1, None) };
+        assert_eq!(lives.deaths(), 1);
+    }
 
     #[test]
     fn causes_are_alike_that_differ_in_numbers_only() {

@@ -257,9 +257,9 @@ fn lengths(lengths: &[Length]) -> Vec<Value> {
 
 fn laws(tally: &Tally) -> Vec<Value> {
     let row = |law: Law| {
-        let broken = tally.violations.iter().filter(|(_, violation)| violation.law == law).count();
+        let broken = tally.laws.get(&law).copied().unwrap_or(0);
         json!({
-            "words": law.words(), "broken": broken, "mark": if broken == 0 { "✓" } else { "✗" },
+            "words": law.words(), "broken": grouped(broken), "mark": if broken == 0 { "✓" } else { "✗" },
             "said": if broken == 0 { "kept" } else { "broken" },
             "tone": if broken == 0 { "good" } else { "bad" },
         })

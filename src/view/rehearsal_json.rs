@@ -113,7 +113,7 @@ pub fn trace(world: &Rehearsed) -> Vec<Value> {
         .collect();
     lines.push(json!({
         "seed": world.seed, "status": world.ended.status, "exit": world.ended.code, "cause": world.ended.cause,
-        "makespan_s": world.makespan.as_secs(), "lives": world.lives, "entries": world.entries,
+        "makespan_s": world.makespan.as_secs(), "lives": world.lives, "deaths": world.deaths(), "entries": world.entries,
         "violations": world.violations,
     }));
     lines

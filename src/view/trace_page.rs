@@ -55,8 +55,13 @@ fn journal(text: &mut String, plan: &Arc<Plan>, world: &Rehearsed, paint: Paint)
         }
         if entry.life != life {
             life = entry.life;
-            let _ =
-                writeln!(text, "{}", paint.red(&format!("          the runner died; life {life} begins")));
+            let line = match world.unpaused.contains(&life) {
+                true => {
+                    paint.dim(&format!("          it is paused; somebody goes on, and life {life} begins"))
+                }
+                false => paint.red(&format!("          the runner died; life {life} begins")),
+            };
+            let _ = writeln!(text, "{line}");
         }
         let (weight, line) = teller.tell(entry.at, &entry.event);
         let line = if weight == Weight::Book { paint.dim(&line) } else { line };
@@ -89,7 +94,7 @@ fn timeline(text: &mut String, world: &Rehearsed, paint: Paint) {
             Event::TaskSucceeded { task } => end(&mut bars, task, entry.at, false),
             Event::TaskFailed { task, .. } => end(&mut bars, task, entry.at, true),
             Event::TaskCancelled { task } => end(&mut bars, task, entry.at, false),
-            Event::RunResumed { .. } => deaths.push(entry.at),
+            Event::RunResumed { .. } if !world.unpaused.contains(&entry.life) => deaths.push(entry.at),
             _ => {}
         }
     }

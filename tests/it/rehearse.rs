@@ -209,3 +209,29 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     let senseless = refused(&file.display().to_string());
     assert!(senseless.contains("is not a share like 30%") && senseless.contains("mine.yaml"), "{senseless}");
 }
+
+/// A gate that nobody answers pauses the run while something goes on; somebody goes on three times, and no more.
+#[test]
+fn a_run_that_is_left_paused_has_broken_no_law() {
+    let place = Place::new();
+    let mut steps = String::from(
+        "  ask: { uses: gate/approval, with: { approvers: [anna], expires: 10s, on_expiry: pause } }\n  one: { uses: aws/patch, targets: all, with: { operation: Scan } }\n",
+    );
+    for (step, before) in [("two", "one"), ("three", "two"), ("four", "three"), ("five", "four")] {
+        let scan = "uses: aws/patch, targets: all, with: { operation: Scan }";
+        steps += &format!("  {step}: {{ needs: [{before}], {scan} }}\n");
+    }
+    let targets = "targets: { all: { aws: { tags: { a: b } } } }";
+    let runbook = place.write("paused.yaml", &format!("runbook: paused\n{targets}\nsteps:\n{steps}"));
+    let faults = place.write("silent.yaml", "profile: silent\npeople: { silent: 100% }\n");
+    let (runbook, faults) = (runbook.display().to_string(), faults.display().to_string());
+    let arguments = [&runbook, "--machines", "3", "--faults", &faults, "--crash", "none"];
+    let summary = rehearsed(&place, &[&arguments[..], &["--seeds", "3"]].concat());
+    assert_eq!(summary["outcomes"], serde_json::json!({ "paused": 3 }));
+    assert_eq!(summary["broken"], 0, "{}", summary["violations"]);
+    assert_eq!(summary["crashes"], 0, "a pause is no death");
+    let shown =
+        place.run(&[&["rehearse"], &arguments[..], &["--seed", "1", "--trace"]].concat()).exits(0).stdout;
+    assert!(shown.contains("somebody goes on, and life 2 begins"), "{shown}");
+    assert!(!shown.contains("the runner d"), "{shown}");
+}

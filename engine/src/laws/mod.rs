@@ -1,17 +1,25 @@
 //! The laws that every run must keep, whatever happens to it.
 //!
 //! An [`Oracle`] hears a journal and says which laws it breaks. It knows the plan and the events and nothing of how the
-//! engine keeps its books, so that a mistake there is not repeated here. Laws about the outside world (nothing is done
+//! engine keeps its books, so that a mistake there is not repeated here: where the engine says that a budget is exceeded or
+//! that a machine is well, the oracle has counted for itself. It hears (`oracle`) what is done to each machine (`machine`)
+//! by the tasks of the plan (`known`); there is one file for each group of laws. Laws about the outside world (nothing is done
 //! twice, only listed machines are touched) are for whoever holds that world; their names are here, so that there is one
 //! list.
 
+mod budget;
+mod known;
+mod machine;
 mod oracle;
+mod outcome;
+mod way_back;
+mod window;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::oracle::Oracle;
+pub use self::{known::needs_backup, oracle::Oracle};
 
 /// A law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -4,120 +4,57 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Law, Violation};
+use super::{
+    Law, Violation,
+    budget::Rollout,
+    known::{Known, needs_backup},
+    machine::{Came, Machine},
+};
 use crate::{
     ids::{ScopeName, TargetId, TaskName},
-    outcome::{Effect, ErrorClass, Outcome, TargetOutcome},
-    plan::{Gate, Only, Plan, Role, Scope, ScopeKind, Task, Window, Work},
-    run::event::{Event, RunEnd},
+    outcome::{ErrorClass, Outcome, TargetOutcome},
+    plan::{Plan, ScopeKind},
+    run::event::{Event, Report, RunEnd},
 };
 
 /// Hears the journal of one run of a plan.
 #[derive(Debug)]
 pub struct Oracle<'p> {
-    tasks: BTreeMap<&'p TaskName, Known<'p>>,
-    /// Tasks from which a machine that fails there is brought back, with the machines.
-    ways_back: BTreeMap<&'p str, BTreeSet<&'p TargetId>>,
-    rollouts: BTreeMap<&'p ScopeName, Rollout>,
-    /// The rollout of each wave, and of each wave's window.
-    waves: BTreeMap<&'p ScopeName, &'p ScopeName>,
-    machines: BTreeMap<TargetId, Machine>,
-    end: Option<RunEnd>,
+    pub(super) known: Known<'p>,
+    /// By name.
+    pub(super) rollouts: BTreeMap<&'p str, Rollout>,
+    pub(super) machines: BTreeMap<TargetId, Machine<'p>>,
+    /// Waves that began.
+    pub(super) begun: BTreeSet<ScopeName>,
+    /// Tasks that succeeded.
+    pub(super) done: BTreeSet<usize>,
+    /// Tasks that were left out, as what needs them may take for done.
+    pub(super) satisfied: BTreeSet<usize>,
+    /// Tasks that began, or were left out.
+    pub(super) decided: BTreeSet<usize>,
+    pub(super) end: Option<RunEnd>,
     broken: Vec<Violation>,
-}
-
-/// What matters about a task.
-#[derive(Debug)]
-struct Known<'p> {
-    task: &'p Task,
-    /// The outermost rollout that it stands in.
-    rollout: Option<&'p ScopeName>,
-    /// It brings something new to machines, and is no way back.
-    changes: bool,
-    /// A machine may not enter it without a backup.
-    needs_backup: bool,
-    window: Option<&'p Window>,
-}
-
-#[derive(Debug, Default)]
-struct Rollout {
-    limit: u32,
-    failed: BTreeSet<TargetId>,
-    exceeded: bool,
-}
-
-/// What was done to a machine.
-#[derive(Debug, Default)]
-struct Machine {
-    backed_up: bool,
-    changed: bool,
-    excluded: bool,
-    /// Something came out badly on it.
-    unwell: bool,
-    /// Changing tasks that may have applied something.
-    entered: BTreeSet<TaskName>,
-    /// The task that failed after it was changed, and from which there is a way back that nobody took yet.
-    awaits: Option<TaskName>,
-    restored: bool,
-    /// Its checks passed since it was restored last.
-    verified: bool,
 }
 
 impl<'p> Oracle<'p> {
     /// Before the first entry.
     pub fn new(plan: &'p Plan) -> Self {
-        let scopes: BTreeMap<&ScopeName, &Scope> =
-            plan.scopes.iter().map(|scope| (&scope.name, scope)).collect();
-        let outermost = |name: &'p ScopeName| {
-            let mut found = None;
-            let mut at = scopes.get(name);
-            while let Some(scope) = at {
-                if matches!(scope.kind, ScopeKind::Rollout { .. }) {
-                    found = Some(&scope.name);
-                }
-                at = scope.parent.as_ref().and_then(|parent| scopes.get(parent));
-            }
-            found
-        };
-        let known = |task: &'p Task| {
-            let changes =
-                task.effect.may_change() && task.restores.is_none() && matches!(task.role, Role::Step);
-            Known {
-                task,
-                rollout: outermost(&task.scope),
-                changes,
-                needs_backup: changes && task.effect == Effect::Changes && task.no_way_back.is_none(),
-                window: match &task.work {
-                    Work::Gate(Gate::Window(window)) => Some(window),
-                    _ => None,
-                },
-            }
-        };
-        let tasks = plan.tasks.iter().chain(&plan.rollback).map(|task| (&task.name, known(task))).collect();
         let rollouts = plan.scopes.iter().filter_map(|scope| match &scope.kind {
-            ScopeKind::Rollout { max_failures, .. } if outermost(&scope.name) == Some(&scope.name) => {
-                Some((&scope.name, Rollout { limit: *max_failures, ..Rollout::default() }))
+            ScopeKind::Rollout { max_failures, .. } => {
+                Some((scope.name.as_str(), Rollout::of(*max_failures)))
             }
             _ => None,
         });
-        let waves = plan.scopes.iter().filter_map(|scope| match &scope.kind {
-            ScopeKind::Wave { .. } => Some((&scope.name, outermost(&scope.name)?)),
-            _ => None,
-        });
-        let mut ways_back: BTreeMap<&str, BTreeSet<&TargetId>> = BTreeMap::new();
-        for task in plan.tasks.iter().filter(|task| task.restores.is_some() && task.when.is_none()) {
-            if let (Role::Branch { of }, None, None) = (&task.role, &task.only, &task.skip) {
-                for of in of {
-                    ways_back.entry(of).or_default().extend(task.targets.iter().flatten());
-                }
-            }
-        }
+        let carried = plan.carried.values().flat_map(BTreeMap::keys);
+        let carried = carried.map(|id| (id.clone(), Machine { carried: true, ..Machine::default() }));
         Self {
-            tasks,
-            ways_back,
+            known: Known::of(plan),
             rollouts: rollouts.collect(),
-            waves: waves.collect(),
-            machines: BTreeMap::new(),
+            machines: carried.collect(),
+            begun: BTreeSet::new(),
+            done: BTreeSet::new(),
+            satisfied: BTreeSet::new(),
+            decided: BTreeSet::new(),
             end: None,
             broken: Vec::new(),
         }
@@ -126,50 +63,63 @@ impl<'p> Oracle<'p> {
     /// The next entry.
     pub fn hear(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::TaskStarted { task, targets, refused, .. } => {
-                self.started(task, targets);
-                self.failed(task, &refused.keys().cloned().collect::<Vec<_>>());
+            Event::TaskStarted { task, attempt, targets, refused } => {
+                self.task(task, |oracle, task| oracle.started(task, *attempt, targets, refused.keys()));
             }
-            Event::WaveInspected { scope, refused } => {
-                let rollout = self.waves.get(scope).copied();
-                self.count(rollout, &refused.keys().cloned().collect::<Vec<_>>());
+            Event::GateOpened { task, targets, .. } => {
+                self.task(task, |oracle, task| oracle.entered(task, 1, targets));
             }
-            Event::TargetsReported { task, targets, report, .. } if report.outcome == Outcome::Succeeded => {
-                self.succeeded(task, targets);
-            }
+            Event::WaveInspected { scope, refused } => self.refused(scope, refused.keys()),
             Event::TargetsReported { task, targets, report, .. } => {
-                for target in targets {
-                    let machine = self.machine(target);
-                    machine.unwell = true;
-                    if report.class.is_some_and(ErrorClass::proves_nothing_applied) {
-                        machine.entered.remove(task);
-                    }
-                }
+                self.task(task, |oracle, task| oracle.reported(task, targets, report));
             }
-            Event::TargetResolved { target: Some(target), .. } => self.machine(target).awaits = None,
-            Event::TargetsFailed { task, targets } => self.failed(task, targets),
+            Event::OutputsRecorded { task, outputs } => {
+                self.task(task, |oracle, task| outputs.keys().for_each(|id| oracle.told(task, id)));
+            }
+            Event::TargetResolved { task, target: Some(target), applied, .. } => {
+                self.task(task, |oracle, task| oracle.resolved(task, target, *applied));
+            }
+            Event::TargetsFailed { task, targets } => {
+                self.task(task, |oracle, task| oracle.failed_for_good(task, targets));
+            }
+            Event::RetryScheduled { task, targets, .. } => {
+                self.task(task, |oracle, task| oracle.tries_again(task, targets));
+            }
             Event::TargetsExcluded { targets, .. } => {
                 targets.iter().for_each(|target| self.machine(target).excluded = true);
             }
             Event::WaveStarted { scope } => {
-                let rollout = self.waves.get(scope).and_then(|name| self.rollouts.get(name));
-                if rollout.is_some_and(|rollout| rollout.exceeded) {
-                    self.breaks(Law::NothingAfterTheBudget, format!("{scope} began"));
-                }
+                self.wave_within_budget(scope);
+                self.wave_within_window(at, scope);
+                self.begun.insert(scope.clone());
             }
-            Event::BudgetExceeded { scope, failures, limit } => {
-                if failures <= limit {
-                    let said = format!("{scope} is said to be over its budget with {failures} of {limit}");
-                    self.breaks(Law::Budget, said);
-                }
-                if let Some(rollout) = self.rollouts.get_mut(scope) {
-                    rollout.exceeded = true;
-                }
+            Event::BudgetExceeded { scope, failures, limit } => self.exceeded(scope, *failures, *limit),
+            Event::TaskSucceeded { task } => self.task(task, |oracle, task| {
+                oracle.gate_within_window(at, task);
+                oracle.ended(task, Came::Well);
+                oracle.done.insert(task);
+            }),
+            Event::TaskFailed { task, .. } => {
+                self.task(task, |oracle, task| oracle.ended(task, Came::Badly));
             }
-            Event::TaskSucceeded { task } => self.window(at, task),
+            Event::TaskSkipped { task, satisfies, .. } => self.task(task, |oracle, task| {
+                oracle.nobody_is_forgotten(task, &[]);
+                oracle.decided.insert(task);
+                if *satisfies {
+                    oracle.satisfied.insert(task);
+                }
+            }),
+            Event::TaskCancelled { task } => self.task(task, |oracle, task| {
+                oracle.decided.insert(task);
+            }),
             Event::RunFinished { status } => self.end = Some(*status),
             _ => {}
         }
+    }
+
+    /// What the journal broke so far, of a run that did not end.
+    pub fn noted(self) -> Vec<Violation> {
+        self.broken
     }
 
     /// What the journal broke; `outcomes` is what is told of its machines at the end.
@@ -178,145 +128,164 @@ impl<'p> Oracle<'p> {
         outcomes: impl IntoIterator<Item = (&'a TargetId, TargetOutcome)>,
     ) -> Vec<Violation> {
         let Some(end) = self.end else {
-            self.breaks(Law::EveryWaitEnds, "the run did not end".to_owned());
+            self.breaks(Law::EveryWaitEnds, "the run did not end");
             return self.broken;
         };
-        let mut untrue = Vec::new();
-        for (name, rollout) in &self.rollouts {
-            let (count, limit) = (rollout.failed.len(), rollout.limit);
-            if (count > limit as usize) != rollout.exceeded {
-                let said = if rollout.exceeded { "is" } else { "is not" };
-                let detail = format!("{name} {said} said to be over its budget: {count} failed, {limit} may");
-                untrue.push(Violation::of(Law::Budget, detail));
-            }
-        }
+        self.budgets_were_told();
         if matches!(end, RunEnd::Restored | RunEnd::Failed | RunEnd::Succeeded) {
-            for (id, machine) in self.machines.iter().filter(|(_, machine)| !machine.excluded) {
-                if let Some(task) = &machine.awaits {
-                    let detail = format!("{id} failed in {task}, and nothing brought it back");
-                    untrue.push(Violation::of(Law::TheFailedGoBack, detail));
-                }
-            }
+            self.every_way_back_was_asked();
         }
-        let blank = Machine::default();
         for (id, outcome) in outcomes {
-            let machine = self.machines.get(id).unwrap_or(&blank);
-            if outcome == TargetOutcome::Restored && !machine.verified {
-                untrue
-                    .push(Violation::of(Law::RestoredIsVerified, format!("{id} was not checked afterwards")));
-            }
-            let fits = match outcome {
-                TargetOutcome::Pending | TargetOutcome::InProgress => false,
-                TargetOutcome::NotStarted => !machine.changed,
-                TargetOutcome::Restored => machine.restored,
-                // A person is needed, and says the rest.
-                _ if end == RunEnd::Stuck => true,
-                TargetOutcome::Excluded => !machine.changed && machine.excluded,
-                _ => true,
-            };
-            if !fits {
-                let was = if machine.changed { "changed" } else { "not changed" };
-                untrue.push(Violation::of(
-                    Law::OutcomesAreTrue,
-                    format!("{id} is told to be {outcome}, and was {was}"),
-                ));
-            }
+            self.outcome(end, id, outcome);
         }
-        self.broken.append(&mut untrue);
         self.broken
     }
 
-    fn started(&mut self, task: &TaskName, targets: &[TargetId]) {
-        self.goes_back(task, targets);
-        let Some(known) = self.tasks.get(task).filter(|known| known.changes) else { return };
-        let over =
-            known.rollout.and_then(|name| self.rollouts.get(name)).is_some_and(|rollout| rollout.exceeded);
-        let needs_backup = known.needs_backup;
+    // ---- what was done
+
+    fn started<'t>(
+        &mut self,
+        task: usize,
+        attempt: u32,
+        targets: &[TargetId],
+        refused: impl Iterator<Item = &'t TargetId>,
+    ) {
+        self.behind_its_window(task);
+        self.may_change(task, targets);
+        if attempt == 1 {
+            self.only_the_failed(task, targets);
+            self.nobody_is_forgotten(task, targets);
+        }
+        self.entered(task, attempt, targets);
+        for target in refused {
+            let record = self.machine(target).records.entry(task).or_default();
+            (record.came, record.settled) = (Came::Badly, true);
+            self.count(task, target);
+        }
+    }
+
+    /// Nothing is changed without a backup, and nothing new after the budget was exceeded.
+    fn may_change(&mut self, task: usize, targets: &[TargetId]) {
+        let known = self.known.task(task);
+        if !known.brings_change() || known.undoes {
+            return;
+        }
+        let name = known.name();
+        let over = known.rollouts.iter().any(|rollout| self.is_over(rollout.as_str()));
         for target in targets {
-            let machine = self.machine(target);
-            let (bare, new) = (needs_backup && !machine.backed_up, !machine.changed);
-            machine.changed = true;
-            machine.entered.insert(task.clone());
+            let machine = self.machines.get(target);
+            let known = self.known.task(task);
+            let bare =
+                needs_backup(known.task) && machine.is_none_or(|machine| !machine.backed_up(&self.known));
+            let new = machine.is_none_or(|machine| {
+                known.rollouts.iter().all(|rollout| !machine.touched.contains(rollout))
+            });
             if bare {
-                self.breaks(Law::BackedUp, format!("{task} entered {target}"));
+                self.breaks(Law::BackedUp, format!("{name} entered {target}"));
             }
             if over && new {
-                self.breaks(Law::NothingAfterTheBudget, format!("{task} entered {target}"));
+                self.breaks(Law::NothingAfterTheBudget, format!("{name} entered {target}"));
             }
         }
     }
 
-    fn goes_back(&mut self, task: &TaskName, targets: &[TargetId]) {
-        let Some(task) = self.tasks.get(task).map(|known| known.task) else { return };
-        if task.restores.is_none() {
-            return;
-        }
-        let only_failed =
-            matches!(task.role, Role::Branch { .. }) && matches!(task.only, None | Some(Only::FailedIn(_)));
+    fn entered(&mut self, task: usize, attempt: u32, targets: &[TargetId]) {
+        self.decided.insert(task);
+        self.satisfied.remove(&task);
+        let known = self.known.task(task);
+        let touches = known.task.effect.may_change() && !known.undoes;
+        let (rollouts, restores) = (known.rollouts.clone(), known.task.restores.is_some());
+        let (is_change, verify) = (known.brings_change(), known.verify.clone());
         for target in targets {
             let machine = self.machine(target);
-            machine.awaits = None;
-            if only_failed && !machine.unwell {
-                self.breaks(Law::TheFailedGoBack, format!("{} entered {target}, which is well", task.name));
+            if is_change && machine.restore.is_some_and(|restore| machine.came(restore) != Some(Came::Open)) {
+                machine.restore = None;
             }
-        }
-    }
-
-    fn succeeded(&mut self, task: &TaskName, targets: &[TargetId]) {
-        let Some(known) = self.tasks.get(task) else { return };
-        let (backs_up, restores) = (known.task.backs_up, known.task.restores.is_some());
-        let verifies = matches!(known.task.role, Role::Verify { .. });
-        for target in targets {
-            let machine = self.machine(target);
-            machine.backed_up |= backs_up;
             if restores {
-                machine.restored = true;
-                machine.verified = false;
+                machine.restore = Some(task);
+                machine.records.retain(|task, _| !verify.contains(task));
             }
-            machine.verified |= verifies;
+            if touches {
+                machine.touched.extend(rollouts.iter().copied());
+            }
+            let record = machine.records.entry(task).or_default();
+            record.before = attempt > 1 && record.started;
+            (record.entered, record.started) = (true, true);
+            (record.came, record.settled, record.resolved) = (Came::Open, false, false);
+        }
+        // What verified an earlier attempt is asked again.
+        if attempt > 1 {
+            self.satisfied.retain(|task| !verify.contains(task));
         }
     }
 
-    fn failed(&mut self, task: &TaskName, targets: &[TargetId]) {
-        let Some(known) = self.tasks.get(task) else { return };
-        if !matches!(known.task.role, Role::Step | Role::SoakCheck) {
+    fn reported(&mut self, task: usize, targets: &[TargetId], report: &Report) {
+        for target in targets {
+            let record = self.machine(target).records.entry(task).or_default();
+            record.came = if report.outcome == Outcome::Succeeded { Came::Well } else { Came::Badly };
+            if report.class.is_some_and(ErrorClass::proves_nothing_applied) {
+                record.started = record.before;
+            }
+        }
+    }
+
+    fn told(&mut self, task: usize, target: &TargetId) {
+        if let Some(record) = self.machine(target).records.get_mut(&task) {
+            record.told = true;
+        }
+    }
+
+    fn resolved(&mut self, task: usize, target: &TargetId, applied: bool) {
+        let record = self.machine(target).records.entry(task).or_default();
+        record.resolved = true;
+        record.came = if applied { Came::Well } else { Came::Badly };
+        record.started = applied || record.before;
+        if applied {
+            self.uncount(task, target);
+        }
+    }
+
+    fn failed_for_good(&mut self, task: usize, targets: &[TargetId]) {
+        for target in targets {
+            let record = self.machine(target).records.entry(task).or_default();
+            // Also what worked, and was told too late.
+            (record.came, record.settled) = (Came::Badly, true);
+            self.count(task, target);
+        }
+    }
+
+    /// What worked too late is tried again, too. A restore is tried again for what its verification found.
+    fn tries_again(&mut self, task: usize, targets: &[TargetId]) {
+        if self.known.task(task).verify.is_empty() {
+            for target in targets {
+                self.machine(target).records.entry(task).or_default().came = Came::Badly;
+            }
+        }
+    }
+
+    /// An open gate has no reports of its own.
+    fn ended(&mut self, task: usize, came: Came) {
+        if !matches!(self.known.task(task).task.work, crate::plan::Work::Gate(_)) {
             return;
         }
-        let (rollout, name) = (known.rollout, &known.task.name);
-        let back = self.ways_back.get(name.as_str()).cloned().unwrap_or_default();
-        for target in targets {
-            let machine = self.machine(target);
-            machine.unwell = true;
-            if back.contains(target) && !machine.entered.is_empty() {
-                machine.awaits = Some(name.clone());
+        for target in self.known.task(task).task.targets.iter().flatten() {
+            if let Some(record) = self.machines.get_mut(target).and_then(|it| it.records.get_mut(&task)) {
+                record.came = came;
             }
         }
-        self.count(rollout, targets);
     }
 
-    fn count(&mut self, rollout: Option<&ScopeName>, targets: &[TargetId]) {
-        // Whoever is excluded does not count, however it comes out.
-        let counted: Vec<TargetId> =
-            targets.iter().filter(|target| !self.machine(target).excluded).cloned().collect();
-        if let Some(rollout) = rollout.and_then(|name| self.rollouts.get_mut(name)) {
-            rollout.failed.extend(counted);
+    fn task(&mut self, name: &TaskName, then: impl FnOnce(&mut Self, usize)) {
+        if let Some(task) = self.known.find(name.as_str()) {
+            then(self, task);
         }
     }
 
-    fn window(&mut self, at: Timestamp, task: &TaskName) {
-        let Some(window) = self.tasks.get(task).and_then(|known| known.window) else { return };
-        let open =
-            window.now_or_next(at).is_some_and(|opening| opening.opens <= at && at < opening.starts_until);
-        if !open {
-            self.breaks(Law::WindowsAreKept, format!("{task} let it begin at {at}"));
-        }
-    }
-
-    fn machine(&mut self, id: &TargetId) -> &mut Machine {
+    pub(super) fn machine(&mut self, id: &TargetId) -> &mut Machine<'p> {
         self.machines.entry(id.clone()).or_default()
     }
 
-    fn breaks(&mut self, law: Law, detail: String) {
+    pub(super) fn breaks(&mut self, law: Law, detail: impl Into<String>) {
         self.broken.push(Violation::of(law, detail));
     }
 }

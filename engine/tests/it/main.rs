@@ -6,6 +6,7 @@ mod drive;
 mod experience;
 mod inventory;
 mod laws;
+mod oracle;
 mod patchset;
 mod planned;
 mod planning;

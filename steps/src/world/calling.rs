@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 
 use super::{
-    Moment, World,
+    Moment, World, calls,
     fault_rule::Label,
-    log::{self, Line},
+    log::Line,
     state::{Fact, State, Struck},
 };
 use crate::ports::fault::{Fault, FaultKind};
@@ -136,7 +136,7 @@ impl World {
         }
         inner.state.note_strikes(&line.struck);
         inner.state.apply(now, &line.fact);
-        inner.calls.calls.extend(log::call(&line));
+        inner.calls.calls.extend(calls::call(&line));
         if crash == Some(Moment::After) {
             self.crashed.send_replace(true);
             return None;

@@ -13,6 +13,7 @@ mod aws_backup;
 mod backup_job;
 mod beginning;
 mod calling;
+mod calls;
 mod chance;
 mod command;
 mod disk_fact;
@@ -70,11 +71,11 @@ use tokio::sync::watch;
 
 pub use self::{
     account::{Account, Agent, Alarm, SendRequest, SentCommand, SentPart},
+    calls::{CALLS_WITHOUT_MACHINES, Call, CallLog, OPERATIONS, WRITING_CALLS},
     durations::{Durations, Lasting, SpanRange},
     fault_rule::{FaultRule, RuleKind},
     fleet::{FleetFile, MachineGroup, MachineKind, PendingPatches},
     linux::{PackageEntry, package_manager},
-    log::{CALLS_WITHOUT_MACHINES, Call, CallLog, OPERATIONS, WRITING_CALLS},
     people::{Answer, Person, Reply},
     remote::{Held, RemoteTime},
     roster::FleetError,
@@ -166,7 +167,7 @@ impl World {
             now = now.max(line.at);
             state.note_strikes(&line.struck);
             state.apply(line.at, &line.fact);
-            calls.calls.extend(log::call(line));
+            calls.calls.extend(calls::call(line));
         }
         let inner = Inner { state, file, calls, reads: BTreeMap::new(), recorded: now, crash: None };
         Ok(Arc::new(Self {

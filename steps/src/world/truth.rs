@@ -58,4 +58,18 @@ impl World {
         ways.extend(state.hosts.ways_back_of(run));
         ways
     }
+
+    /// Every volume and image that bears this run's mark and was left behind (it was not deleted, and no machine has it): its
+    /// id, and the token beside the mark.
+    pub fn left_by(&self, run: &str) -> Vec<(String, String)> {
+        let inner = self.lock();
+        let disks = &inner.state.disks;
+        let ours = Which::Tagged { key: RUN.to_owned(), values: vec![run.to_owned()] };
+        let known =
+            |item: &dyn Item, id: &str| (id.to_owned(), item.tags().get(TOKEN).cloned().unwrap_or_default());
+        let volumes = disks.volumes.kept(&ours).into_iter().filter(|volume| volume.held.is_none());
+        let volumes = volumes.map(|volume| known(volume, &volume.id));
+        let images = disks.images.kept(&ours).into_iter().map(|image| known(image, &image.id));
+        volumes.chain(images).collect()
+    }
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod commands;
 mod disks;
+mod doubled;
 mod rig;
 mod vaults;
 

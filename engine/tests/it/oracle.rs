@@ -1,0 +1,277 @@
+//! The oracle hears journals in which exactly one law is broken: those of real runs, with one thing changed by hand.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use runbook_engine::{
+    ids::{ScopeName, TargetId, TaskName},
+    laws::{Law, Oracle},
+    outcome::{ErrorClass, Outcome, TargetOutcome},
+    plan::Plan,
+    run::event::{Event, Report},
+};
+
+use crate::{
+    drive::{Drive, Reply},
+    planned::{flagship, plan},
+};
+
+/// A journal, and what is told of the machines at its end.
+struct Told {
+    plan: Plan,
+    journal: Vec<(Timestamp, Event)>,
+    outcomes: BTreeMap<TargetId, TargetOutcome>,
+}
+
+impl Told {
+    /// The run of this plan, in which these tasks fail on these machines. It keeps the laws.
+    fn of(plan: Plan, fails: &'static [(&'static str, &'static str)]) -> Self {
+        let mut drive = Drive::new(plan.clone()).script(move |task, target, _| {
+            let on = |(name, id): &(&str, &str)| {
+                task.name.as_str() == *name && target.is_some_and(|target| target.as_str() == *id)
+            };
+            if fails.iter().any(on) { Reply::failed(30, "it broke") } else { Reply::ok(60) }
+        });
+        drive.finish();
+        let outcomes = drive.run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
+        let told = Self { plan, journal: drive.journal, outcomes };
+        told.breaks(&[]);
+        told
+    }
+
+    /// Without the entries of which this holds.
+    fn without(mut self, unwanted: impl Fn(&Event) -> bool) -> Self {
+        let before = self.journal.len();
+        self.journal.retain(|(_, event)| !unwanted(event));
+        assert!(self.journal.len() < before, "nothing was taken out");
+        self
+    }
+
+    /// With the entries changed.
+    fn with(mut self, mut change: impl FnMut(&mut Timestamp, &mut Event)) -> Self {
+        let before = self.journal.clone();
+        self.journal.iter_mut().for_each(|(at, event)| change(at, event));
+        assert_ne!(self.journal, before, "nothing was changed");
+        self
+    }
+
+    /// With this said of a machine at the end.
+    fn told(mut self, machine: &str, outcome: TargetOutcome) -> Self {
+        self.outcomes.insert(TargetId::new(machine), outcome);
+        self
+    }
+
+    #[track_caller]
+    fn breaks(&self, laws: &[Law]) {
+        let mut oracle = Oracle::new(&self.plan);
+        self.journal.iter().for_each(|(at, event)| oracle.hear(*at, event));
+        let broken = oracle.verdict(self.outcomes.iter().map(|(id, outcome)| (id, *outcome)));
+        let found: Vec<Law> = broken.iter().map(|violation| violation.law).collect();
+        assert_eq!(found, laws, "{broken:#?}");
+    }
+}
+
+fn four(rollout: &str) -> Plan {
+    let stage =
+        format!("  production: {{ run: patch-and-verify, targets: production, rollout: {{ {rollout} }} }}\n");
+    plan(&flagship(&stage), &[("production", 4)])
+}
+
+/// The task that an entry is about.
+fn about(event: &Event) -> Option<&str> {
+    match event {
+        Event::TaskStarted { task, .. }
+        | Event::IntentRecorded { task, .. }
+        | Event::TargetsReported { task, .. }
+        | Event::OutputsRecorded { task, .. }
+        | Event::TargetsFailed { task, .. }
+        | Event::TaskSucceeded { task }
+        | Event::TaskFailed { task, .. }
+        | Event::TaskSkipped { task, .. } => Some(task.as_str()),
+        _ => None,
+    }
+}
+
+/// An entry without a machine.
+fn take_out(event: &mut Event, name: &str, machine: &str) {
+    if about(event) == Some(name)
+        && let Event::TaskStarted { targets, .. } | Event::TargetsReported { targets, .. } = event
+    {
+        targets.retain(|target| target.as_str() != machine);
+    }
+}
+
+const WAVE: &str = "production/wave-1";
+const RESTORE: &str = "production/wave-1/restore";
+const PATCH_FAILS: &[(&str, &str)] =
+    &[("production/wave-1/patch", "production-002"), ("production/wave-1/healthy", "production-003")];
+
+#[test]
+fn nobody_who_failed_is_forgotten_by_a_restore() {
+    let told =
+        || Told::of(four("max_failures: 2"), PATCH_FAILS).told("production-003", TargetOutcome::Failed);
+    let without_one = |_: &mut Timestamp, event: &mut Event| take_out(event, RESTORE, "production-003");
+    told().with(without_one).breaks(&[Law::TheFailedGoBack]);
+    let both = told().told("production-002", TargetOutcome::Failed);
+    // It was left out, as if nobody needed it; or never decided on at all.
+    let skipped = |_: &mut Timestamp, event: &mut Event| {
+        if about(event) == Some(RESTORE) && matches!(event, Event::TaskStarted { .. }) {
+            let task = TaskName::new(RESTORE);
+            *event = Event::TaskSkipped { task, cause: "nobody needs it".into(), satisfies: true };
+        }
+    };
+    let of_restore = |event: &Event| about(event).is_some_and(|task| task.starts_with(RESTORE));
+    let rest = |event: &Event| of_restore(event) && !matches!(event, Event::TaskSkipped { .. });
+    both.with(skipped).without(rest).breaks(&[Law::TheFailedGoBack, Law::TheFailedGoBack]);
+    let both = told().told("production-002", TargetOutcome::Failed);
+    both.without(of_restore).breaks(&[Law::TheFailedGoBack, Law::TheFailedGoBack]);
+}
+
+#[test]
+fn nobody_is_forgotten_by_the_branch_of_a_composite() {
+    let stages = "  production: { run: patch-and-verify, targets: production, on_failure: [undo] }
+  undo: { uses: aws/restore, targets: { failed_in: [production] }, with: { from: production/backup } }
+";
+    let text =
+        flagship(stages).replace(", on_failure: [restore]", "").replace("      on_failure: [restore]\n", "");
+    let text = text.lines().filter(|line| !line.starts_with("    restore:")).collect::<Vec<_>>().join("\n");
+    let text = text.replace("      uses: aws/restore\n      targets: { failed_in: [patch, compliant, healthy] }\n      with: { from: backup }\n", "");
+    let told =
+        Told::of(plan(&text, &[("production", 3)]), &[("production/wave-1/healthy", "production-002")]);
+    assert_eq!(told.outcomes[&TargetId::new("production-002")], TargetOutcome::Restored);
+    told.without(|event| about(event).is_some_and(|task| task.starts_with("undo")))
+        .told("production-002", TargetOutcome::Failed)
+        .breaks(&[Law::TheFailedGoBack]);
+}
+
+#[test]
+fn nobody_who_is_well_is_brought_back() {
+    let told = Told::of(four("max_failures: 2"), PATCH_FAILS);
+    told.with(|_, event| match event {
+        Event::TaskStarted { task, targets, .. } if task.as_str() == RESTORE => {
+            targets.push(TargetId::new("production-001"));
+        }
+        _ => {}
+    })
+    .without(|event| matches!(event, Event::RunFinished { .. }))
+    .with(|_, event| {
+        if let Event::OutcomeDecided { status, .. } = event {
+            *event = Event::RunFinished { status: *status };
+        }
+    })
+    // What became of it there nobody told.
+    .breaks(&[Law::TheFailedGoBack]);
+}
+
+#[test]
+fn who_is_told_to_be_well_failed_nowhere_and_was_changed() {
+    let stages = "  production: { run: patch-and-verify, targets: production }
+  look: { needs: [production], uses: check/http, targets: production }
+";
+    let check = "look/wave-1/look";
+    let told = || Told::of(plan(&flagship(stages), &[("production", 4)]), &[]);
+    let sick = Report::failed(Outcome::Failed, ErrorClass::Failed, "503");
+    told()
+        .with(|_, event| match event {
+            Event::TargetsReported { task, targets, report, .. }
+                if task.as_str() == check && targets[0].as_str() == "production-002" =>
+            {
+                *report = sick.clone();
+            }
+            _ => {}
+        })
+        .breaks(&[Law::OutcomesAreTrue]);
+    let skipped = |_: &mut Timestamp, event: &mut Event| {
+        take_out(event, "production/wave-1/patch", "production-002");
+    };
+    told().with(skipped).breaks(&[Law::OutcomesAreTrue]);
+    told().told("production-002", TargetOutcome::NotStarted).breaks(&[Law::OutcomesAreTrue]);
+    told().told("production-002", TargetOutcome::InProgress).breaks(&[Law::OutcomesAreTrue]);
+}
+
+#[test]
+fn every_check_verifies_what_was_restored() {
+    let told = || Told::of(four("max_failures: 2"), PATCH_FAILS);
+    for check in ["compliant", "healthy"] {
+        let verify = format!("{RESTORE}/verify/{check}");
+        told().with(|_, event| take_out(event, &verify, "production-003")).breaks(&[Law::RestoredIsVerified]);
+        let sick = Report::failed(Outcome::Failed, ErrorClass::Failed, "503");
+        told()
+            .with(|_, event| match event {
+                Event::TargetsReported { task, targets, report, .. }
+                    if task.as_str() == verify && targets[0].as_str() == "production-003" =>
+                {
+                    *report = sick.clone();
+                }
+                _ => {}
+            })
+            .breaks(&[Law::RestoredIsVerified]);
+    }
+}
+
+const WINDOW: &str = "  window:
+    uses: gate/window
+    with: { cron: \"0 22 * * SAT\", duration: 6h, timezone: Europe/Berlin, cutoff: 2h }
+  production:
+    needs: [window]
+    run: patch-and-verify
+    targets: production
+    rollout: { waves: [1, 100%], window: window }
+";
+
+#[test]
+fn waves_begin_when_their_window_let_them_and_while_it_is_open() {
+    let told = || Told::of(plan(&flagship(WINDOW), &[("production", 4)]), &[]);
+    let asked =
+        |event: &Event, name: &str| matches!(event, Event::TaskSucceeded { task } if task.as_str() == name);
+    told().without(|event| asked(event, "production/wave-2/window")).breaks(&[Law::WindowsAreKept]);
+    let second = ScopeName::from("production/wave-2");
+    told()
+        .with(|at, event| {
+            if matches!(event, Event::WaveStarted { scope } if *scope == second) {
+                *at += SignedDuration::from_hours(12);
+            }
+        })
+        .breaks(&[Law::WindowsAreKept]);
+    // No step of a wave begins before it: the first one stands behind the gate, too.
+    told()
+        .without(|event| matches!(event, Event::WaveStarted { scope } if *scope == second))
+        .breaks(&[Law::WindowsAreKept; 4]);
+    told().without(|event| asked(event, "window")).breaks(&[Law::WindowsAreKept; 1]);
+}
+
+/// What the engine says of its count is not believed.
+#[test]
+fn budgets_are_counted_from_what_is_told_of_machines() {
+    let told = || Told::of(four("waves: [3, 100%], max_failures: 1"), PATCH_FAILS);
+    let said = |event: &Event| matches!(event, Event::BudgetExceeded { .. });
+    told().without(said).breaks(&[Law::Budget]);
+    let mut begun = told();
+    let over = begun.journal.iter().position(|(_, event)| said(event)).expect("over its budget");
+    let at = begun.journal[over].0;
+    let (scope, task) = (ScopeName::from("production/wave-2"), TaskName::new("production/wave-2/patch"));
+    let wave = Event::WaveStarted { scope };
+    begun.journal.insert(over, (at, wave));
+    begun.breaks(&[Law::NothingAfterTheBudget]);
+    let targets = vec![TargetId::new("production-004")];
+    let started = Event::TaskStarted { task, attempt: 1, targets, refused: BTreeMap::new() };
+    begun.journal[over].1 = started;
+    begun.breaks(&[Law::BackedUp, Law::NothingAfterTheBudget, Law::OutcomesAreTrue]);
+    let mut well = Told::of(four("max_failures: 1"), &[]);
+    let scope = ScopeName::from("production");
+    well.journal.insert(2, (at, Event::BudgetExceeded { scope, failures: 2, limit: 1 }));
+    well.breaks(&[Law::Budget]);
+    assert!(well.plan.scopes.iter().any(|scope| scope.name.as_str() == WAVE));
+}
+
+/// What was broken before a run was left paused is told all the same.
+#[test]
+fn a_run_that_did_not_end_has_broken_what_it_broke() {
+    let told = Told::of(four("max_failures: 2"), PATCH_FAILS);
+    let told = told.with(|_, event| take_out(event, RESTORE, "production-003"));
+    let mut oracle = Oracle::new(&told.plan);
+    let open = told.journal.iter().filter(|(_, event)| !matches!(event, Event::RunFinished { .. }));
+    open.for_each(|(at, event)| oracle.hear(*at, event));
+    let laws: Vec<Law> = oracle.noted().iter().map(|violation| violation.law).collect();
+    assert_eq!(laws, [Law::TheFailedGoBack]);
+}
