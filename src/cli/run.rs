@@ -44,7 +44,12 @@ impl RunCommand {
         if !session.screen.json {
             session.screen.data(&format!("{}\n", plan_page::brief(&plan, Paint(session.screen.color))));
         }
-        let start = Start { plan: plan.into(), expect_plan: self.expect_plan, not_before: self.at, no_wait: self.no_wait };
+        let start = Start {
+            plan: plan.into(),
+            expect_plan: self.expect_plan,
+            not_before: self.at,
+            no_wait: self.no_wait,
+        };
         let mut watch = Watch::new(&session.screen);
         let report = session::run(&session.setup()?, &self.wishes.choice(), start, &mut watch);
         watch.finish();

@@ -237,11 +237,11 @@ fn targets_work(
 }
 
 /// The outputs of the backup that a machine is restored from: here, or by a branch when what is changed here goes wrong.
-fn backup(live: &Live, task: &Task, id: &TargetId) -> Option<Value> {
+fn backup(live: &Live, task: &Task, id: &TargetId) -> Option<Arc<Value>> {
     let run = live.run();
     match task.restores {
-        Some(_) => run.backup_for(&task.name, id).cloned(),
-        None => live.restoring(&task.name).find_map(|way| run.backup_for(&way.name, id)).cloned(),
+        Some(_) => run.backup_for(&task.name, id),
+        None => live.restoring(&task.name).find_map(|way| run.backup_for(&way.name, id)),
     }
 }
 

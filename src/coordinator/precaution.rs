@@ -91,6 +91,6 @@ fn restoring<'l>(live: &'l Live, task: &Task) -> impl Iterator<Item = &'l Task> 
 
 fn precaution(live: &Live, restoring: &Task, id: &TargetId, strategy: &str) -> Option<Precaution> {
     let target = live.target(id).filter(|target| matches!(target.home, Home::Aws { .. }))?;
-    let backup = live.run().backup_for(&restoring.name, id)?.clone();
+    let backup = live.run().backup_for(&restoring.name, id)?;
     Some(Precaution { target, backup, strategy: strategy.to_owned() })
 }

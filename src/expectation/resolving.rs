@@ -175,8 +175,10 @@ impl Resolver<'_> {
         self.somebody_hears(&words.call);
         let task = words.task.as_ref().and_then(|task| self.tasks(task));
         let on = words.on.as_ref().and_then(|on| self.machines(on, true));
-        if let Some(word) = words.on.as_ref().filter(|_| CALLS_WITHOUT_MACHINES.contains(&&*words.call.value)) {
-            let message = format!("`{}` names no machine, so it is never one on `{}`", words.call.value, word.value);
+        if let Some(word) = words.on.as_ref().filter(|_| CALLS_WITHOUT_MACHINES.contains(&&*words.call.value))
+        {
+            let message =
+                format!("`{}` names no machine, so it is never one on `{}`", words.call.value, word.value);
             self.problems.push(Diagnostic::error("cannot-fail", message, word.place).hint("leave `on` out"));
         } else if let Some(task) = &task {
             self.concern(task, on.as_ref(), words.call.place);

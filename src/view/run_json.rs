@@ -73,7 +73,7 @@ fn task(each: &TaskView<'_>, live: bool) -> Value {
 fn outputs(each: &TaskView<'_>) -> Value {
     let mut all = Map::new();
     for (id, value) in each.outputs {
-        match value {
+        match &**value {
             Value::Null => {}
             Value::Object(values) if id.as_str().is_empty() => all.extend(values.clone()),
             value => {

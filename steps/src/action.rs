@@ -56,7 +56,7 @@ pub struct Inputs {
     pub values: BTreeMap<String, Value>,
     /// The outputs of the backup that the machine is restored from (`from:`): for an action that restores, and for one
     /// that changes a machine which a failure branch would restore.
-    pub backup: Option<Value>,
+    pub backup: Option<Arc<Value>>,
     /// Actions that take a patchset, in a runbook that has one: what may be installed.
     ///
     /// `platforms`: by platform and package the exact version to install, and no other; absent on the machines where

@@ -1,5 +1,7 @@
 //! The transition table: which event fits which state, and what it changes. Nothing changes when one does not fit.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -99,7 +101,8 @@ impl Run {
                     self.replaced.extend(new);
                 }
                 let state = &mut self.tasks[ix.at()];
-                state.outputs.extend(outputs.iter().map(|(target, value)| (target.clone(), value.clone())));
+                let shared = outputs.iter().map(|(target, value)| (target.clone(), Arc::new(value.clone())));
+                state.outputs.extend(shared);
                 self.installed(ix, outputs);
                 Ok(())
             }
@@ -149,7 +152,7 @@ impl Run {
                     if by_hand {
                         // What a person says is what such a gate puts out.
                         let said = json!({ "by": by, "evidence": note });
-                        state.outputs.insert(TargetId::from(""), said);
+                        state.outputs.insert(TargetId::from(""), Arc::new(said));
                     }
                     Ok(())
                 } else {

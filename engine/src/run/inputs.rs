@@ -1,6 +1,6 @@
 //! Expressions that only a run can answer: `steps`, `run`, `secret()`, and `when:` over steps.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -168,7 +168,7 @@ impl Run {
                 let state = &self.tasks[other.at()];
                 let whole = state.outputs.get("");
                 let outputs = match target.and_then(|target| state.outputs.get(target)).or(whole) {
-                    Some(value) => value.clone(),
+                    Some(value) => (**value).clone(),
                     None => json!(state.outputs),
                 };
                 steps.insert(id.to_owned(), json!({ "status": state.status.as_str(), "outputs": outputs }));
@@ -178,16 +178,16 @@ impl Run {
     }
 
     /// The outputs of the backup that a restoring task uses for a machine.
-    pub fn backup_for(&self, task: &TaskName, target: &TargetId) -> Option<&Value> {
+    pub fn backup_for(&self, task: &TaskName, target: &TargetId) -> Option<Arc<Value>> {
         let ix = self.layout.task(task.as_str())?;
         let step = self.plan.task_at(ix).restores.as_ref()?;
         let machine = self.layout.target(target)?;
         let made = self.backups.get(step).into_iter().flatten().rev().find_map(|backup| {
             let state = &self.tasks[backup.at()];
             state.records.get(&machine).filter(|record| record.succeeded())?;
-            state.outputs.get(target)
+            state.outputs.get(target).cloned()
         });
-        made.or_else(|| self.plan.carried.get(step)?.get(target))
+        made.or_else(|| self.plan.carried.get(step)?.get(target).cloned().map(Arc::new))
     }
 
     /// What the attempt of a task journaled: intents and checkpoints.

@@ -195,7 +195,7 @@ pub(super) struct TaskState {
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) memory: Memory,
     #[serde(skip_serializing_if = "is_usual")]
-    pub(super) outputs: BTreeMap<TargetId, Value>,
+    pub(super) outputs: BTreeMap<TargetId, Arc<Value>>,
     /// What the attempt was given of the patchset.
     #[serde(skip)]
     pub(super) patchset: Option<Arc<Value>>,

@@ -1,6 +1,6 @@
 //! What can be asked of a run: for the screen, for JSON, for the coordinator.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -70,7 +70,7 @@ pub struct TaskView<'a> {
     /// Its end.
     pub finished_at: Option<Timestamp>,
     /// Outputs by machine; the empty name is the task as a whole.
-    pub outputs: &'a BTreeMap<TargetId, Value>,
+    pub outputs: &'a BTreeMap<TargetId, Arc<Value>>,
     /// Why it failed or was skipped.
     pub error: Option<&'a str>,
 }
@@ -133,7 +133,7 @@ impl Run {
     }
 
     /// Its plan.
-    pub fn plan(&self) -> &std::sync::Arc<Plan> {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
@@ -407,7 +407,7 @@ impl Run {
                 for (target, record) in &state.records {
                     let id = self.target_name(*target);
                     if let Some(value) = state.outputs.get(id).filter(|_| record.succeeded()) {
-                        all.entry(step.clone()).or_default().insert(id.clone(), value.clone());
+                        all.entry(step.clone()).or_default().insert(id.clone(), (**value).clone());
                     }
                 }
             }

@@ -280,7 +280,7 @@ fn a_soak_finds_a_machine_of_an_old_wave_sick() {
     let backup =
         drive.run.backup_for(&task("production/wave-2/soak/restore"), &TargetId::new("production-001"));
     assert_eq!(
-        backup.and_then(|value| value["id"].as_str()),
+        backup.as_deref().and_then(|value| value["id"].as_str()),
         Some("production/wave-1/backup:production-001"),
         "its own wave's backup"
     );

@@ -27,7 +27,8 @@ fn life(world: &Arc<World>, store: &MemoryStore, plan: &Plan, keep_every: u64, f
         match row {
             Some(row) => drop(coordinator.resume(&row, "tester", false).expect("it goes on")),
             None => {
-                let start = Start { plan: plan.clone().into(), expect_plan: None, not_before: None, no_wait: false };
+                let start =
+                    Start { plan: plan.clone().into(), expect_plan: None, not_before: None, no_wait: false };
                 coordinator.start(start, "tester").expect("it starts");
             }
         }

@@ -116,7 +116,8 @@ fn a_changing_task_is_given_its_backup_and_what_dev_verified() {
         let machines = of(task);
         assert!(!machines.is_empty(), "{task} ran");
         for (id, inputs) in machines {
-            assert_eq!(inputs.backup, Some(json!({ "kept": format!("backup of {id}") })), "{task} on {id}");
+            let backup = json!({ "kept": format!("backup of {id}") });
+            assert_eq!(inputs.backup.as_deref(), Some(&backup), "{task} on {id}");
             assert_eq!(inputs.patchset.as_deref(), Some(&patchset), "{task} on {id}");
         }
     }

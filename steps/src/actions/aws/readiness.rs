@@ -46,7 +46,7 @@ pub struct Precaution {
     /// The machine.
     pub target: Arc<Target>,
     /// The outputs of its backup.
-    pub backup: Value,
+    pub backup: Arc<Value>,
     /// How it would be restored: the strategy that the plan chose; `auto` where it chose none.
     pub strategy: String,
 }

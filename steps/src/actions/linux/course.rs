@@ -194,7 +194,7 @@ async fn prepare(host: &Host, wishes: &Wishes) -> Result<(Transaction, Manifest)
         if let Some(why) = permission.objects_to_all(wishes, &choice.wanted, &transaction.changes) {
             return Err(left_alone(format!("nothing was installed: {why}")));
         }
-        let backup = host.inputs.backup.as_ref().and_then(Kept::read);
+        let backup = host.inputs.backup.as_deref().and_then(Kept::read);
         if let Some(why) = no_way_back(backup.as_ref(), facts.manager, &transaction.changes) {
             return Err(left_alone(format!("nothing was installed: {why}")));
         }

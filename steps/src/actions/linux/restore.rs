@@ -111,7 +111,7 @@ impl Action for Restore {
 }
 
 async fn course(host: &Host) -> Result<Done, Failure> {
-    let backup = host.inputs.backup.as_ref().and_then(Kept::read);
+    let backup = host.inputs.backup.as_deref().and_then(Kept::read);
     let backup =
         backup.ok_or_else(|| Failure::failed("there is no backup of `linux/backup` to go back to"))?;
     let strategy = host.inputs.text("strategy").unwrap_or("auto");

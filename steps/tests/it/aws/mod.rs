@@ -112,6 +112,6 @@ fn judge_effects(world: &World, effects: &[(&str, usize)]) {
 }
 
 /// Inputs of a restore from these snapshots.
-fn backed_up(inputs: Value, backup: Value) -> runbook_steps::action::Inputs {
-    runbook_steps::action::Inputs { backup: Some(backup), ..inputs_of(inputs) }
+fn backed_up(inputs: Value, backup: impl Into<Arc<Value>>) -> runbook_steps::action::Inputs {
+    runbook_steps::action::Inputs { backup: Some(backup.into()), ..inputs_of(inputs) }
 }

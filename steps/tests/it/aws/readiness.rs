@@ -35,7 +35,7 @@ impl Action for Gate {
     async fn execute(&self, ctx: &Context, work: Work) -> Result<Value, Failure> {
         let precaution = |target: &Arc<_>, id: &TargetId| Precaution {
             target: Arc::clone(target),
-            backup: self.backups[id].clone(),
+            backup: self.backups[id].clone().into(),
             strategy: self.strategy.to_owned(),
         };
         let all: Vec<_> = work.targets.iter().map(|(target, _)| precaution(target, &target.id)).collect();
@@ -95,7 +95,7 @@ async fn a_backup_that_is_gone_is_no_way_back() {
 /// The backups of a world with these faults by `aws/backup`.
 async fn recovery_points(faults: &str) -> (Arc<World>, BTreeMap<TargetId, Value>) {
     let (world, attempt) = super::restore::recovery_points(faults);
-    let backup = |id: &TargetId| attempt.inputs_of(id).backup.clone().expect("a backup");
+    let backup = |id: &TargetId| (**attempt.inputs_of(id).backup.as_ref().expect("a backup")).clone();
     let backups =
         machines(&world.ports()).into_iter().map(|machine| (machine.id.clone(), backup(&machine.id)));
     let backups = backups.collect();

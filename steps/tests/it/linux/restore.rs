@@ -38,7 +38,7 @@ fn back(world: &Arc<World>, backups: &[Value], strategy: &str) -> Attempt {
     let mut back = Attempt::new(world.ports(), json!({}));
     for (target, backup) in hosts().into_iter().zip(backups) {
         let inputs = inputs_of(json!({ "from": "backup", "strategy": strategy, "reboot": "RebootIfNeeded" }));
-        let inputs = runbook_steps::action::Inputs { backup: Some(backup.clone()), ..inputs };
+        let inputs = runbook_steps::action::Inputs { backup: Some(backup.clone().into()), ..inputs };
         back = back.and(target, inputs);
     }
     back.settings.settle = world.settle();
@@ -161,7 +161,7 @@ async fn a_patch_without_a_way_back_is_refused_before_it() {
     let mut patch = Attempt::new(world.ports(), json!({}));
     for target in hosts() {
         let kept = backup.journal.recorded().outputs[target.id.as_str()].clone();
-        let inputs = runbook_steps::action::Inputs { backup: Some(kept), ..inputs_of(patching()) };
+        let inputs = runbook_steps::action::Inputs { backup: Some(kept.into()), ..inputs_of(patching()) };
         patch = patch.and(target, inputs);
     }
     patch.number = 2;

@@ -90,7 +90,7 @@ pub(super) fn own(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 /// # Errors
 /// Why it cannot be: nothing was asked for.
 pub(super) fn decide(ctx: &Context, id: &TargetId, inputs: &Inputs, sight: &Sight) -> Result<Record, Report> {
-    let Some(mut kept) = inputs.backup.as_ref().and_then(Kept::read) else {
+    let Some(mut kept) = inputs.backup.as_deref().and_then(Kept::read) else {
         return Err(failed("there is no backup of this machine to restore from"));
     };
     let instance = sight.instances.get(id.as_str());
