@@ -62,7 +62,10 @@ impl Fates {
             Crashes::Random if self.left == 0 => Fate::Lives,
             Crashes::Random => {
                 self.left -= 1;
-                let (kind, nth) = (self.draws.between(0, 2), self.draws.of_any_size(1, self.size));
+                let kind = self.draws.between(0, 2);
+                // Some plans are large and their lives short: half of the deaths come in what every life comes to.
+                let most = if self.draws.between(0, 1) == 0 { LEAST } else { self.size };
+                let nth = self.draws.of_any_size(1, most);
                 match kind {
                     0 => Fate::BeforeAppend(1 + nth),
                     1 => Fate::AtCall(nth / 2, Moment::Before),

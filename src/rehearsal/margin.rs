@@ -120,9 +120,9 @@ mod tests {
 
     /// Two waves with a window of their own, and a step beside them.
     fn plan() -> Plan {
-        let window = json!({ "gate": { "window": {
-            "cron": "0 22 * * *", "duration": "2h", "timezone": "UTC", "cutoff": "0s",
-        } } });
+        let window = json!({ "gate": {
+            "kind": "window", "cron": "0 22 * * *", "duration": "2h", "timezone": "UTC", "cutoff": "0s",
+        } });
         let wave = |number: u32| {
             json!({
                 "name": format!("p/wave-{number}"), "parent": "p",

@@ -51,7 +51,7 @@ impl Told {
     fn with(mut self, mut change: impl FnMut(&mut Timestamp, &mut Event)) -> Self {
         let before = self.journal.clone();
         self.journal.iter_mut().for_each(|(at, event)| change(at, event));
-        assert_ne!(self.journal, before, "nothing was changed");
+        assert!(self.journal != before, "nothing was changed");
         self
     }
 
@@ -168,7 +168,7 @@ fn who_is_told_to_be_well_failed_nowhere_and_was_changed() {
     let stages = "  production: { run: patch-and-verify, targets: production }
   look: { needs: [production], uses: check/http, targets: production }
 ";
-    let check = "look/wave-1/look";
+    let check = "look/wave-1";
     let told = || Told::of(plan(&flagship(stages), &[("production", 4)]), &[]);
     let sick = Report::failed(Outcome::Failed, ErrorClass::Failed, "503");
     told()
@@ -233,11 +233,12 @@ fn waves_begin_when_their_window_let_them_and_while_it_is_open() {
             }
         })
         .breaks(&[Law::WindowsAreKept]);
-    // No step of a wave begins before it: the first one stands behind the gate, too.
+    // None of its four steps begins before it.
     told()
         .without(|event| matches!(event, Event::WaveStarted { scope } if *scope == second))
         .breaks(&[Law::WindowsAreKept; 4]);
-    told().without(|event| asked(event, "window")).breaks(&[Law::WindowsAreKept; 1]);
+    // The first step of either wave stands behind the gate, too.
+    told().without(|event| asked(event, "window")).breaks(&[Law::WindowsAreKept; 2]);
 }
 
 /// What the engine says of its count is not believed.

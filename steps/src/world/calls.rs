@@ -95,7 +95,7 @@ pub struct Call {
     /// Its comment, client token or first tag: what finds it again.
     pub token: String,
     /// What it made or changed: a volume, a snapshot, a job; of several the first. What a job on a host of our own does:
-    /// `install`, `reboot`.
+    /// `install`, `reboot`. For whom a program is that is for no machine of this world.
     pub resource: Option<String>,
     /// What a volume was made from: a snapshot.
     pub source: Option<String>,
@@ -115,6 +115,11 @@ impl Call {
     /// What the command or job does, where that is told: one of [`OPERATIONS`].
     pub fn does(&self) -> Option<&str> {
         self.operation.or_else(|| self.resource.as_deref().filter(|_| self.call == "ssh:start"))
+    }
+
+    /// Whether it names nothing that it is for.
+    fn is_nobodys(&self) -> bool {
+        self.machines.is_empty() && self.resource.is_none()
     }
 
     /// What tells it apart from other calls of its name on the same machine.
@@ -192,12 +197,14 @@ impl CallLog {
     pub fn doubled(&self) -> Vec<String> {
         let counted = || self.calls.iter().filter(|call| call.took_effect && !call.may_repeat());
         let on_hosts: BTreeSet<_> = counted()
-            .filter(|call| call.call == "process:start" && !call.machines.is_empty())
+            .filter(|call| call.call == "process:start" && !call.is_nobodys())
             .map(|call| (&call.task, call.attempt))
             .collect();
         let mut seen = BTreeMap::<_, u32>::new();
         for call in counted() {
-            let whole = call.call == "process:start" && on_hosts.contains(&(&call.task, call.attempt));
+            let whole = call.call == "process:start"
+                && call.is_nobodys()
+                && on_hosts.contains(&(&call.task, call.attempt));
             let nowhere = call.machines.is_empty() && !whole;
             let token = call.task.is_none().then_some(&call.token);
             let machines = call.machines.iter().map(Some).chain(nowhere.then_some(None));
@@ -241,8 +248,9 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::Started { machines } => ("ec2:StartInstances", of(machines), String::new(), None),
         Fact::Rebooted { machines } => ("ec2:RebootInstances", of(machines), String::new(), None),
         Fact::Repeated { call, machines, token } => (call.as_str(), machines.clone(), token.clone(), None),
-        Fact::ProgramStarted { token, machine, .. } => {
-            ("process:start", machine.iter().cloned().collect(), token.clone(), None)
+        Fact::ProgramStarted { token, machine, stranger, .. } => {
+            let started = seen(line, "process:start", machine.iter().cloned().collect(), token.clone());
+            return Some(Call { resource: stranger.clone(), ..started });
         }
         Fact::ProgramForgotten { token } => ("process:forget", Vec::new(), token.clone(), None),
         Fact::ProgramKilled { token } => ("process:kill", Vec::new(), token.clone(), None),

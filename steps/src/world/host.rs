@@ -155,9 +155,12 @@ impl Process for Door {
     }
 }
 
+/// What names the machine that a program works for.
+pub(super) const NAMED: &str = "RUNBOOK_TARGET_ID";
+
 /// The machine that a program works for: the one in its environment.
 fn machine_of(state: &State, program: &Program) -> Option<usize> {
-    program.env.get("RUNBOOK_TARGET_ID").and_then(|id| state.roster.find(id))
+    program.env.get(NAMED).and_then(|id| state.roster.find(id))
 }
 
 /// When a program that starts now ends.
@@ -231,5 +234,6 @@ pub(super) fn run(
         }
     }
     let machine = machine.map(|machine| state.roster.machines[machine].id.clone());
-    Fact::ProgramStarted { token: program.token, ended, code, machine, changes }
+    let stranger = program.env.get(NAMED).filter(|_| machine.is_none()).cloned();
+    Fact::ProgramStarted { token: program.token, ended, code, machine, stranger, changes }
 }

@@ -56,7 +56,17 @@ impl Ansible for Door {
             } else {
                 0
             };
-            Ok((Fact::ProgramStarted { token, ended, code, machine: None, changes: Vec::new() }, ()))
+            Ok((
+                Fact::ProgramStarted {
+                    token,
+                    ended,
+                    code,
+                    machine: None,
+                    stranger: None,
+                    changes: Vec::new(),
+                },
+                (),
+            ))
         };
         self.world.write(self.label(), "process:start", &[], start).await.map_err(|fault| fault.message)
     }
@@ -112,7 +122,9 @@ fn begin(
     });
     if !up {
         let token = program.token;
+        // Nothing was done: whoever counts what is done twice tells it by its token.
         return Fact::ProgramStarted {
+            stranger: Some(token.clone()),
             token,
             ended: now,
             code: UNREACHABLE,
@@ -121,8 +133,8 @@ fn begin(
         };
     }
     match run(state, program, now, label, struck) {
-        Fact::ProgramStarted { token, ended, code, machine, .. } if check => {
-            Fact::ProgramStarted { token, ended, code, machine, changes: Vec::new() }
+        Fact::ProgramStarted { token, ended, code, machine, stranger, .. } if check => {
+            Fact::ProgramStarted { token, ended, code, machine, stranger, changes: Vec::new() }
         }
         fact => fact,
     }

@@ -60,6 +60,9 @@ pub(super) enum Fact {
         code: i32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         machine: Option<TargetId>,
+        /// Whom it was started for, where that is no machine of this world.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stranger: Option<String>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changes: Vec<(Timestamp, Change)>,
     },
@@ -262,7 +265,7 @@ impl State {
             }),
             Fact::Started { machines } => self.each(machines, |state, machine| state.take_up(machine, at)),
             Fact::Rebooted { machines } => self.each(machines, |_, _| {}),
-            Fact::ProgramStarted { token, ended, code, machine, changes } => {
+            Fact::ProgramStarted { token, ended, code, machine, changes, .. } => {
                 if let Some(machine) = machine.as_ref().and_then(|id| self.touch(id)) {
                     self.expect(machine, changes);
                 }

@@ -64,6 +64,10 @@ fn what_is_done_on_no_machine_is_done_once_too() {
     let hosts = [call("process:start", Some("h-1"), "a/h-1"), call("process:start", Some("h-2"), "b/h-2")];
     let whole = [program("a"), program("b")];
     assert_eq!(doubled(&[&hosts[..], &whole[..]].concat()), 0);
+    // Two hosts that the world has no machines for.
+    let named = |host: &str| Call { resource: Some(host.to_owned()), ..program(host) };
+    assert_eq!(doubled(&[named("h-1"), named("h-2")]), 0);
+    assert_eq!(doubled(&[named("h-1"), named("h-1")]), 1);
     // A webhook is told at least once, and what is forgotten twice is forgotten.
     for name in ["http:POST", "process:forget"] {
         let again = || call(name, None, "");
