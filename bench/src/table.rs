@@ -113,9 +113,10 @@ fn long_resume(folder: &Path) -> Result<(), String> {
     for (name, whole) in [("from the state that was kept", false), ("from the whole journal", true)] {
         let copy = folder.join(format!("long-{whole}"));
         copy_folder(&place, &copy).map_err(|error| format!("a copy of the long run: {error}"))?;
+        let states = copy.join("state/states");
+        let kept = size_of(&states).map_err(|error| format!("the kept state: {error}"))?;
         if whole {
-            fs::remove_dir_all(copy.join("state/states"))
-                .map_err(|error| format!("the kept state: {error}"))?;
+            fs::remove_dir_all(states).map_err(|error| format!("the kept state: {error}"))?;
         }
         let begun = Instant::now();
         let figures = Running { resume: true, ..Running::of(&copy, &stages, true) }.run()?;
@@ -127,6 +128,7 @@ fn long_resume(folder: &Path) -> Result<(), String> {
             format!("{:.3}", figures.stands),
             format!("{:.3}", all.as_secs_f64()),
             format!("{:.0}", figures.peak_mib),
+            if whole { "-".to_owned() } else { format!("{:.1}", kept / f64::from(1 << 20)) },
         ]);
     }
     let head = [
@@ -135,9 +137,19 @@ fn long_resume(folder: &Path) -> Result<(), String> {
         "seconds until it stands",
         "seconds of the process, last step included",
         "peak MiB",
+        "MiB of states/RUN",
     ];
     chart::print(&head, &rows);
     Ok(())
+}
+
+/// The bytes of a folder's files.
+fn size_of(folder: &Path) -> io::Result<f64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes as f64)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -34,7 +34,7 @@ use crate::coordinator::{
     observer::{Observer, Silent},
     offline,
     refused::Refused,
-    replay,
+    replay::{self, Copied, Replayed},
     secrets::Secrets,
     session::Setup,
 };
@@ -77,7 +77,7 @@ type Give<'a> = dyn FnMut(&Found, &Entry) -> Result<(), Refused> + 'a;
 /// # Errors
 /// The store cannot be read, or its holder does not answer.
 pub fn runs(setup: &Setup) -> Result<Vec<RunRow>, Refused> {
-    match reach(setup) {
+    insist(|| match reach(setup) {
         Ok(Reached::Store(store)) => Ok(store.runs()?.into_iter().map(unheld).collect()),
         Ok(Reached::Holder(mut holder)) => {
             holder.ask(Ask::Runs, false)?;
@@ -91,7 +91,7 @@ pub fn runs(setup: &Setup) -> Result<Vec<RunRow>, Refused> {
         }
         Err(Refused::NoRuns { .. }) => Ok(Vec::new()),
         Err(refused) => Err(refused),
-    }
+    })
 }
 
 /// The ledger of artifacts; none where there is no state folder.
@@ -99,7 +99,7 @@ pub fn runs(setup: &Setup) -> Result<Vec<RunRow>, Refused> {
 /// # Errors
 /// The store cannot be read, or its holder does not answer.
 pub fn books(setup: &Setup) -> Result<Option<Books>, Refused> {
-    match reach(setup) {
+    insist(|| match reach(setup) {
         Ok(Reached::Store(store)) => Books::read(&store).map(Some),
         Ok(Reached::Holder(mut holder)) => {
             holder.ask(Ask::Books, false)?;
@@ -110,32 +110,39 @@ pub fn books(setup: &Setup) -> Result<Option<Books>, Refused> {
         }
         Err(Refused::NoRuns { .. }) => Ok(None),
         Err(refused) => Err(refused),
-    }
+    })
 }
 
-/// One run as it stands: by id or unique prefix; without one the only unfinished run, else the newest. Its journal is
-/// not kept in memory.
+/// One run as it stands: by id or unique prefix; without one the only unfinished run, else the newest. Of its journal no
+/// more is kept in memory than what stands behind its kept state. Where nobody holds the store, it is held only to copy
+/// that: whoever wants to go on with a run does not wait for it.
 ///
 /// # Errors
 /// There is no such run, the store cannot be read, or its holder does not answer.
 pub fn standing(setup: &Setup, run: Option<&str>) -> Result<Standing, Refused> {
-    match reach(setup)? {
+    insist(|| as_it_stands(setup, run))
+}
+
+fn as_it_stands(setup: &Setup, run: Option<&str>) -> Result<Standing, Refused> {
+    let mut watched: Option<Watched> = None;
+    let give: &mut Give<'_> =
+        &mut |found, entry| watched_of(found, &mut watched, 1)?.entry(entry, &mut Silent);
+    let found = match reach(setup)? {
         Reached::Store(store) => {
             let rows = store.runs()?;
             let row = replay::select(&rows, run, &setup.state)?;
-            let replay::Replayed { run, last_at, .. } = replay::load(&store, row)?;
-            Ok(Standing { run, row: unheld(row.clone()), last_at, live: false })
+            let copied = Copied::of(&store, row)?;
+            drop(store);
+            if let Some(Replayed { run, last_at, .. }) = copied.replayed()? {
+                return Ok(Standing { run, row: unheld(row.clone()), last_at, live: false });
+            }
+            journal(setup, Some(row.run.as_str()), give)?
         }
-        Reached::Holder(mut holder) => {
-            let mut watched: Option<Watched> = None;
-            let found = holder.journal(run, &mut |found, entry| {
-                watched_of(found, &mut watched, 1)?.entry(entry, &mut Silent)
-            })?;
-            let Some(Watched { run, last_at, .. }) = watched else { return Err(Refused::Stopping) };
-            let last_at = last_at.unwrap_or(found.row.started_at);
-            Ok(Standing { run, row: found.row, last_at, live: found.live })
-        }
-    }
+        Reached::Holder(mut holder) => holder.journal(run, give)?,
+    };
+    let Some(Watched { run, last_at, .. }) = watched else { return Err(Refused::Stopping) };
+    let last_at = last_at.unwrap_or(found.row.started_at);
+    Ok(Standing { run, row: found.row, last_at, live: found.live })
 }
 
 /// Hands over the journal of a run, entry by entry. Where nobody holds the store it is copied first: nobody waits for
@@ -326,6 +333,8 @@ impl Holder {
                 holder: SilentHolder::behind(&self.out),
                 asked: self.asked,
             },
+            // It went away before it read what it was asked.
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Refused::Stopping,
             _ => broken(error),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_engine::{
     ids::{RunId, ScopeName, TargetId, TaskName},
     plan::{Plan, Task},
@@ -57,6 +57,8 @@ pub(super) struct Live {
     pub executions: HashMap<(TaskName, u32), Execution>,
     /// Attempts that detached themselves, or whose end the core did not accept: only another process goes on with them.
     pub detached: BTreeSet<(TaskName, u32)>,
+    /// How far our time is ahead of this machine's clock, as far as that was heeded for this run, or accepted by a person.
+    pub accepted_ahead: SignedDuration,
     /// The core wants one of these to go on.
     pub stranded: bool,
     pub inspecting: BTreeSet<ScopeName>,
@@ -100,6 +102,7 @@ impl Live {
             facts: Vec::new(),
             executions: HashMap::new(),
             detached: BTreeSet::new(),
+            accepted_ahead: SignedDuration::ZERO,
             stranded: false,
             inspecting: BTreeSet::new(),
             notifying: BTreeSet::new(),

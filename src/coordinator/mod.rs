@@ -37,7 +37,7 @@ mod way_back;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runbook_engine::ids::RunId;
 use runbook_state::store::RunStore;
 use runbook_steps::{catalog::Actions, context::Settings, ports::clock::Clock};
@@ -108,8 +108,8 @@ pub struct Coordinator<'o> {
     stopping: Option<Timestamp>,
     /// Followers had their time.
     closed: bool,
-    /// It was said that the clock was set back.
-    told_set_back: bool,
+    /// By how much it was said that the clock was set back.
+    told_ahead: SignedDuration,
     observer: &'o mut dyn Observer,
 }
 
@@ -146,7 +146,7 @@ impl<'o> Coordinator<'o> {
             order: Vec::new(),
             stopping: None,
             closed: false,
-            told_set_back: false,
+            told_ahead: SignedDuration::ZERO,
             observer,
         }
     }

@@ -30,34 +30,79 @@ impl Replayed {
         Ok(Self { run, plan: Arc::clone(plan), last_at: row.started_at, seq: 0, kept: 0 })
     }
 
-    /// A run as its state was kept, if one was that this build understands.
-    fn as_kept(store: &dyn RunStore, row: &RunRow, plan: &Arc<Plan>) -> Result<Option<Self>, Refused> {
-        let Some(KeptState { seq, at, state }) = store.kept_state(&row.run)? else { return Ok(None) };
+    /// A run as its state was kept, if this build understands it.
+    fn as_kept(kept: KeptState, row: &RunRow, plan: &Arc<Plan>) -> Option<Self> {
+        let KeptState { seq, at, state } = kept;
         match Run::restored(Arc::clone(plan), &state) {
-            Ok(run) if run.id() != Some(&row.run) => Ok(None),
-            Ok(run) => Ok(Some(Self { run, plan: Arc::clone(plan), last_at: at, seq, kept: seq })),
+            Ok(run) if run.id() != Some(&row.run) => None,
+            Ok(run) => Some(Self { run, plan: Arc::clone(plan), last_at: at, seq, kept: seq }),
             Err(why) => {
                 tracing::info!(run = %row.run, %why, "the whole journal is replayed");
-                Ok(None)
+                None
             }
         }
     }
 
     /// Applies the entries that follow.
     fn go_on(&mut self, store: &dyn RunStore, id: &RunId) -> Result<(), Refused> {
-        let mut illegal = None;
+        let mut refused = None;
         store.each(id, self.seq + 1, &mut |entry| {
-            if illegal.is_some() {
-                return;
-            }
-            match self.run.apply(entry.at, &entry.event) {
-                Ok(()) => (self.last_at, self.seq) = (entry.at, entry.seq),
-                Err(why) => illegal = Some((entry.seq, why.to_string())),
+            if refused.is_none() {
+                refused = self.entry(&entry, id).err();
             }
         })?;
-        match illegal {
-            Some((seq, why)) => Err(Refused::DamagedJournal { run: id.clone(), seq, why }),
-            None => Ok(()),
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Applies the next entry.
+    fn entry(&mut self, entry: &Entry, id: &RunId) -> Result<(), Refused> {
+        self.run.apply(entry.at, &entry.event).map_err(|illegal| Refused::DamagedJournal {
+            run: id.clone(),
+            seq: entry.seq,
+            why: illegal.to_string(),
+        })?;
+        (self.last_at, self.seq) = (entry.at, entry.seq);
+        Ok(())
+    }
+}
+
+/// What it takes to know how a run stands when the store is let go again: whoever only reads holds it no longer than that.
+#[derive(Debug)]
+pub struct Copied {
+    row: RunRow,
+    plan: Arc<Plan>,
+    kept: Option<KeptState>,
+    /// Those behind the state that was kept; all, where none was.
+    entries: Vec<Entry>,
+}
+
+impl Copied {
+    /// Copies it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn of(store: &dyn RunStore, row: &RunRow) -> Result<Self, Refused> {
+        let plan = Arc::new(store.plan(&row.run)?);
+        let kept = store.kept_state(&row.run)?;
+        let entries = store.entries(&row.run, kept.as_ref().map_or(1, |kept| kept.seq + 1))?;
+        Ok(Self { row: row.clone(), plan, kept, entries })
+    }
+
+    /// The run; none where the state that was kept is not of this build or does not fit, so that it takes the whole journal.
+    ///
+    /// # Errors
+    /// The plan is damaged, or an entry does not fit.
+    pub fn replayed(self) -> Result<Option<Replayed>, Refused> {
+        let Self { row, plan, kept, entries } = self;
+        let is_whole = kept.is_none();
+        let begun = match kept {
+            Some(kept) => Replayed::as_kept(kept, &row, &plan),
+            None => Some(Replayed::at_the_beginning(&row, &plan)?),
+        };
+        let Some(mut replayed) = begun else { return Ok(None) };
+        match entries.iter().try_for_each(|entry| replayed.entry(entry, &row.run)) {
+            Err(Refused::DamagedJournal { .. }) if !is_whole => Ok(None),
+            done => done.map(|()| Some(replayed)),
         }
     }
 }
@@ -85,7 +130,8 @@ pub fn replay(id: &RunId, plan: &Arc<Plan>, entries: &[Entry]) -> Result<Run, Re
 /// The store cannot be read, or what it holds does not fit together.
 pub fn load(store: &dyn RunStore, row: &RunRow) -> Result<Replayed, Refused> {
     let plan = Arc::new(store.plan(&row.run)?);
-    if let Some(mut replayed) = Replayed::as_kept(store, row, &plan)? {
+    let kept = store.kept_state(&row.run)?;
+    if let Some(mut replayed) = kept.and_then(|kept| Replayed::as_kept(kept, row, &plan)) {
         match replayed.go_on(store, &row.run) {
             // The state is a cache: the journal has the last word.
             Err(Refused::DamagedJournal { .. }) => {

@@ -101,8 +101,9 @@ impl Coordinator<'_> {
         secrets_of(&plan, &self.around.secrets)?;
         run.set_capacity(self.capacity);
         self.around.outside.not_before(last_at);
-        self.accept_clock();
         let mut live = Live::new(run, plan, row.clone(), true, last_at, seq);
+        // Whoever goes on with it accepts the clocks as they are.
+        live.accepted_ahead = self.clock.ahead();
         live.no_wait = no_wait;
         live.kept = kept;
         live.facts.push(Fact::of(Event::RunResumed { by: by.to_owned() }));

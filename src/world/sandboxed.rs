@@ -16,7 +16,8 @@ use runbook_steps::{
     ports::{
         Ports,
         clock::Clock,
-        process::{NotStarted, Process, Program, Progress},
+        hindrance::Hindrance,
+        process::{Process, Program, Progress},
     },
     world::{Answer, RemoteTime},
 };
@@ -193,7 +194,7 @@ struct Breathing(Arc<dyn Process>);
 
 #[async_trait]
 impl Process for Breathing {
-    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+    async fn start(&self, program: Program) -> Result<(), Hindrance> {
         self.0.start(program).await
     }
 

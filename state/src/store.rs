@@ -153,10 +153,10 @@ pub trait RunStore: Send {
     fn keep_state(&mut self, run: &RunId, state: &[u8]) -> Result<(), StoreError>;
 
     /// The state that was kept last, if it is whole and stands behind an entry of this very journal. What follows it
-    /// is for [`RunStore::each`], which verifies the chain from there on.
+    /// is for [`RunStore::each`], which verifies the chain from there on. None, too, where it cannot be read.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]: there is no such run, or the store failed before.
     fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, StoreError>;
 
     /// Every run, oldest first.

@@ -53,11 +53,17 @@ pub(crate) fn environment(
     env
 }
 
+/// What this machine keeps of a program cannot be read. The program goes on, and so does its attempt, when a person has seen
+/// to that: nothing is known of the machines that it is for.
+pub(crate) fn unseen(what: &str, why: &str) -> Failure {
+    Failure::NeedsPerson { cause: format!("nobody can say how {what} stands: {why}") }
+}
+
 /// Waits until a started program ended. `patience` is how long it may run at most; the attempt's own deadline holds
 /// too. When the run is cancelled it goes on: a change ends by itself.
 ///
 /// # Errors
-/// [`Failure::Detached`]: the process stops, the program runs on.
+/// [`Failure::Detached`]: the process stops, the program runs on. [`Failure::NeedsPerson`]: nobody can say how it stands.
 pub(crate) async fn wait(ctx: &Context, token: &str, patience: Option<Duration>) -> Result<End, Failure> {
     let process = &ctx.ports.process;
     let began = ctx.now();
@@ -76,7 +82,7 @@ pub(crate) async fn wait(ctx: &Context, token: &str, patience: Option<Duration>)
             Err(why) => {
                 errors += 1;
                 if errors >= ERRORS {
-                    return Err(Failure::unknown(format!("nobody can say how the program stands: {why}")));
+                    return Err(unseen("the program", &why));
                 }
             }
         }

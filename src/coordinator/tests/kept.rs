@@ -10,7 +10,11 @@ use runbook_state::{
 use runbook_steps::world::{World, runtime};
 
 use super::rig::{self, Shown};
-use crate::coordinator::{Coordinator, Start, refused::Refused, replay};
+use crate::coordinator::{
+    Coordinator, Start,
+    refused::Refused,
+    replay::{self, Copied},
+};
 
 const PATCH_LINUX: &str = include_str!("../../../runbooks/patch-linux.yaml");
 const CONTAINED: &str = include_str!("../../../runbooks/fleets/contained.yaml");
@@ -59,8 +63,14 @@ fn ends(fleet: &str, keep_every: u64) -> (u8, BTreeMap<String, &'static str>) {
         assert_eq!(loaded.seq, entries);
         assert_eq!(loaded.kept > 0, entries >= keep_every, "{} of {entries} entries", loaded.kept);
         assert!(loaded.run.stands_as(&whole(&opened, &row)), "life {number}, entry {entries}");
+        // So does one that is copied, and applied when the store is gone.
+        let copied = Copied::of(&opened, &row).expect("a copy");
+        drop(opened);
+        let copied = copied.replayed().expect("a journal").expect("a run");
+        assert!(copied.seq == entries && copied.last_at == loaded.last_at);
+        assert!(copied.run.stands_as(&loaded.run), "life {number}, entry {entries}");
         if let Some(code) = code {
-            return (code, rig::outcomes(&opened, &row.run));
+            return (code, rig::outcomes(&store.reopened(), &row.run));
         }
     }
     panic!("it does not get on");
@@ -88,6 +98,8 @@ fn a_state_that_the_core_does_not_know_is_replayed() {
         opened.keep_state(&row.run, state.as_bytes()).expect("kept");
         let loaded = replay::load(&opened, &row).expect("a run");
         assert!(loaded.kept == 0 && loaded.run.stands_as(&run));
+        // Whoever copies needs the rest of the journal for that.
+        assert!(Copied::of(&opened, &row).expect("a copy").replayed().expect("no error").is_none());
     }
     // A state that is whole and wrong: it is of a run that has not begun, or what follows does not fit it.
     let mut early = Run::new(Arc::clone(run.plan())).expect("a plan");
@@ -103,4 +115,5 @@ fn a_state_that_the_core_does_not_know_is_replayed() {
     other.append(&row.run, entries[half].at, &events[half..], None).expect("append");
     let loaded = replay::load(&other, &row).expect("a run");
     assert!(loaded.kept == 0 && loaded.run.stands_as(&whole(&other, &row)));
+    assert!(Copied::of(&other, &row).expect("a copy").replayed().expect("no error").is_none());
 }

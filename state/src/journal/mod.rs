@@ -220,12 +220,20 @@ impl<D: Disk> RunStore for Journal<D> {
 
     fn kept_state(&self, run: &RunId) -> Result<Option<KeptState>, StoreError> {
         self.known(run)?;
-        let Some(file) = self.disk.state(run)? else { return Ok(None) };
+        // A cache that cannot be read is as good as none. What is wrong with the journal is told by who reads that.
+        let unread = |error: StoreError| {
+            tracing::warn!(%run, %error, "the state that was kept of the run cannot be read, and is not used");
+            None
+        };
+        let Some(file) = self.disk.state(run).unwrap_or_else(unread) else { return Ok(None) };
         let Some((seq, hash, state)) = format::kept::read(run, &file) else {
             tracing::warn!(%run, "the state that was kept of the run is damaged, and is not used");
             return Ok(None);
         };
-        let at = self.end_of_batch(run, seq, &hash)?;
+        let at = self.end_of_batch(run, seq, &hash).unwrap_or_else(|error| {
+            tracing::warn!(%run, %error, "where the kept state of the run belongs cannot be read: it is not used");
+            None
+        });
         Ok(at.map(|at| KeptState { seq, at, state: state.to_vec() }))
     }
 

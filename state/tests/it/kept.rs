@@ -107,5 +107,22 @@ fn where_no_state_can_be_kept_the_journal_goes_on() {
     let mut store = SledStore::open(folder.path()).expect("a store");
     assert!(store.keep_state(&run, STATE).is_err());
     store.append(&run, sample::at(3), &sample::step(3), None).expect("append");
+    assert_eq!(store.kept_state(&run).expect("no error"), None);
     assert_eq!(store.entries(&run, 1).expect("entries").len(), 7);
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_as_good_as_none() {
+    let folder = left();
+    let run = RunId::new("7k2m");
+    let path = folder.path().join("states/7k2m");
+    let store = SledStore::open(folder.path()).expect("a store");
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("a folder in its place");
+    assert_eq!(store.kept_state(&run).expect("no error"), None);
+    fs::remove_dir(&path).expect("removed");
+    std::os::unix::fs::symlink(&path, &path).expect("a link to itself");
+    assert_eq!(store.kept_state(&run).expect("no error"), None);
+    assert_eq!(store.entries(&run, 1).expect("entries").len(), 5);
+    assert_eq!(store.plan(&run).expect("a plan").digest(), sample::plan("one").digest());
 }

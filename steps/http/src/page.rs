@@ -32,7 +32,8 @@ impl Network {
         if !cfg!(feature = "tls") && url.scheme() == "https" {
             return Err("this build of runbook cannot speak https".to_owned());
         }
-        let mut sending = self.client(false)?.request(Method::GET, url).timeout(timeout);
+        let mut sending =
+            self.client(false).map_err(|hindrance| hindrance.why)?.request(Method::GET, url).timeout(timeout);
         for (name, value) in headers {
             sending = sending.header(name, value);
         }

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::Url;
 use runbook_steps::{
-    ports::http::{Http, Request},
+    ports::{
+        hindrance::Hindrance,
+        http::{Http, Request},
+    },
     world::RemoteTime,
 };
 use tokio::{
@@ -39,7 +42,7 @@ impl Proxied {
     }
 
     /// Says this to the proxy; the answer's status, unless the proxy says that there was none.
-    async fn say(&self, head: String, body: &str, timeout: Duration) -> Result<u16, String> {
+    async fn say(&self, head: String, body: &str, timeout: Duration) -> Result<u16, Hindrance> {
         let answer = {
             let _held = self.time.hold();
             let head = format!("{head}{CLOCK}: {}\r\nconnection: close\r\n\r\n", self.time.now());
@@ -50,16 +53,16 @@ impl Proxied {
         }
         match answer.header(PROXY) {
             None => Ok(answer.status),
-            Some("refused") => Err("connection refused".to_owned()),
+            Some("refused") => Err("connection refused".into()),
             Some(_) => {
                 tokio::time::sleep(timeout).await;
-                Err(phrase::silence(timeout))
+                Err(phrase::silence(timeout).into())
             }
         }
     }
 
-    async fn exchange(&self, head: &str, body: &str) -> Result<Answer, String> {
-        let broken = |error: std::io::Error| phrase::of(&error);
+    async fn exchange(&self, head: &str, body: &str) -> Result<Answer, Hindrance> {
+        let broken = |error: std::io::Error| phrase::hindrance(&error);
         let mut stream = TcpStream::connect(&self.address).await.map_err(broken)?;
         stream.write_all(head.as_bytes()).await.map_err(broken)?;
         stream.write_all(body.as_bytes()).await.map_err(broken)?;
@@ -70,7 +73,7 @@ impl Proxied {
                 return Ok(answer);
             }
             match stream.read(&mut piece).await.map_err(broken)? {
-                0 => return Err("connection closed before the answer was complete".to_owned()),
+                0 => return Err("connection closed before the answer was complete".into()),
                 read => seen.extend_from_slice(&piece[..read]),
             }
         }
@@ -100,7 +103,7 @@ impl Answer {
 
 #[async_trait]
 impl Http for Proxied {
-    async fn request(&self, request: Request) -> Result<u16, String> {
+    async fn request(&self, request: Request) -> Result<u16, Hindrance> {
         let mut url = Url::parse(&request.url).map_err(|_| "the URL is none".to_owned())?;
         url.set_fragment(None);
         let host = url.host_str().ok_or("the URL names no host")?;
@@ -112,18 +115,18 @@ impl Http for Proxied {
         );
         for (name, value) in &request.headers {
             if [name, value].iter().any(|text| text.contains(['\r', '\n'])) {
-                return Err("the request could not be made".to_owned());
+                return Err("the request could not be made".into());
             }
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         self.say(head, &body, request.timeout).await
     }
 
-    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), String> {
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), Hindrance> {
         let head = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
         match self.say(head, "", timeout).await? {
             200 => Ok(()),
-            status => Err(format!("the proxy answers {status}")),
+            status => Err(format!("the proxy answers {status}").into()),
         }
     }
 }

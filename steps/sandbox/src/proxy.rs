@@ -31,7 +31,7 @@ pub async fn request(sandbox: &Sandbox, request: &Request) -> Answer {
         // A message to somebody outside: noted, never sent.
         Ok(_) if method == "POST" && !is_machine => Answer::new(204, "", ""),
         Ok(status) => Answer::new(status, "text/plain", ""),
-        Err(cause) => failed(&cause),
+        Err(hindrance) => failed(&hindrance.why),
     }
 }
 
@@ -52,7 +52,7 @@ pub async fn connect(sandbox: &Sandbox, request: hyper::Request<Incoming>) -> An
             });
             Answer::new(200, "", "")
         }
-        Err(cause) => failed(&cause),
+        Err(hindrance) => failed(&hindrance.why),
     }
 }
 

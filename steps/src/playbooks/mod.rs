@@ -25,6 +25,7 @@ use async_trait::async_trait;
 use crate::{
     ports::{
         ansible::{Ansible, Described, Play, Told},
+        hindrance::{Hindrance, is_ours},
         process::{Process, Program, Progress},
     },
     programs::private_folder,
@@ -61,20 +62,22 @@ impl Playbooks {
 
 #[async_trait]
 impl Ansible for Playbooks {
-    async fn start(&self, play: Play) -> Result<(), String> {
-        if self.process.progress(&play.token).await? != Progress::Absent {
+    async fn start(&self, play: Play) -> Result<(), Hindrance> {
+        if self.process.progress(&play.token).await.map_err(Hindrance::ours)? != Progress::Absent {
             return Ok(());
         }
         let folder = self.folder_of(&play.token)?;
-        prepare(&folder, &play).map_err(|error| format!("cannot keep what it is given ({error})"))?;
-        self.process.start(program(&folder, play)).await.map_err(|not| not.why)
+        // Nothing of the playbook stands in the way of that.
+        let kept = prepare(&folder, &play);
+        kept.map_err(|error| Hindrance::ours(format!("cannot keep what it is given ({error})")))?;
+        self.process.start(program(&folder, play)).await
     }
 
-    async fn fingerprint(&self, playbook: &str) -> Result<Option<String>, String> {
+    async fn fingerprint(&self, playbook: &str) -> Result<Option<String>, Hindrance> {
         let playbook = PathBuf::from(playbook);
         let found = tokio::task::spawn_blocking(move || fingerprint::of(&playbook)).await;
         let found = found.map_err(io::Error::other).and_then(|found| found);
-        found.map(Some).map_err(|error| error.to_string())
+        found.map(Some).map_err(|error| Hindrance { why: error.to_string(), ours: is_ours(&error) })
     }
 
     async fn told(&self, token: &str) -> Result<Told, String> {

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::hindrance::Hindrance;
+
 /// One invocation of `ansible-playbook`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Play {
@@ -126,14 +128,14 @@ pub trait Ansible: Send + Sync {
     /// the port [`Process`](super::process::Process), by its token.
     ///
     /// # Errors
-    /// Why it could not be started, as one lower-case phrase; then it did not run.
-    async fn start(&self, play: Play) -> Result<(), String>;
+    /// Why it could not be started; then it did not run.
+    async fn start(&self, play: Play) -> Result<(), Hindrance>;
 
     /// What a playbook is: the SHA-256 of its text, and of its roles. None: nothing is read in this world.
     ///
     /// # Errors
-    /// Why it cannot be read, as one lower-case phrase.
-    async fn fingerprint(&self, _playbook: &str) -> Result<Option<String>, String> {
+    /// Why it cannot be read.
+    async fn fingerprint(&self, _playbook: &str) -> Result<Option<String>, Hindrance> {
         Ok(None)
     }
 

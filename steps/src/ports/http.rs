@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
+use super::hindrance::Hindrance;
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -25,12 +27,12 @@ pub trait Http: Send + Sync {
     /// The status of the answer.
     ///
     /// # Errors
-    /// Why there was none, as one lower-case phrase without the URL's query, headers or body.
-    async fn request(&self, request: Request) -> Result<u16, String>;
+    /// Why there was none, without the URL's query, headers or body.
+    async fn request(&self, request: Request) -> Result<u16, Hindrance>;
 
     /// Whether a TCP connection can be made.
     ///
     /// # Errors
-    /// Why not, as one lower-case phrase.
-    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), String>;
+    /// Why not.
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), Hindrance>;
 }

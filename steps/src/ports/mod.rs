@@ -5,6 +5,7 @@ pub mod backup;
 pub mod clock;
 pub mod ec2;
 pub mod fault;
+pub mod hindrance;
 pub mod http;
 pub mod inventory;
 pub mod linux;

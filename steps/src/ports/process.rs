@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::hindrance::Hindrance;
+
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -45,22 +47,6 @@ pub enum Progress {
     Lost,
 }
 
-/// Why a program was not started. Nothing ran.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotStarted {
-    /// In words.
-    pub why: String,
-    /// The machine that should start it is short of room, descriptors, processes or memory, which says nothing of what the
-    /// program is for.
-    pub short: bool,
-}
-
-impl From<String> for NotStarted {
-    fn from(why: String) -> Self {
-        Self { why, short: false }
-    }
-}
-
 /// Programs on this machine. Each is started in a session of its own, under the guard, so that it survives our death
 /// and a second start under the same token is none.
 #[async_trait]
@@ -69,7 +55,7 @@ pub trait Process: Send + Sync {
     ///
     /// # Errors
     /// Why it could not be started; then it did not run.
-    async fn start(&self, program: Program) -> Result<(), NotStarted>;
+    async fn start(&self, program: Program) -> Result<(), Hindrance>;
 
     /// How it stands.
     ///

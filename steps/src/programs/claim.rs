@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{private_folder, session::Member, trouble::is_passing};
 
-/// Longer than a shell needs to write its claim into the file that it has just made, on a machine that is very busy.
+/// Longer than a shell needs to write its claim into the file that it has just made, or to be gone after it has given it
+/// back, on a machine that is very busy.
 const CLAIMING: Duration = Duration::from_secs(10);
 
 /// What is kept under one token: files that share this path and differ in their endings.
@@ -39,7 +40,7 @@ pub(super) enum State {
     Absent,
     /// It was about to be started, in this boot, and no shell has claimed it yet.
     Prepared(Start),
-    /// It runs; absent is the shell while it writes its claim, and where only what the program left behind runs on.
+    /// It runs; absent is the shell while it writes and syncs its claim, which it gives back where it cannot.
     Running { start: Start, supervisor: Option<Member> },
     /// It ended.
     Ended { start: Start, code: i32, at: Option<Timestamp> },
@@ -114,12 +115,18 @@ impl Claim {
             Err(error) => return Err(error),
         };
         let Some(supervisor) = Member::parse(&claim) else {
-            let made = fs::metadata(&claimed)?.modified()?;
-            let age = SystemTime::now().duration_since(made).unwrap_or_default();
-            return Ok(if age < CLAIMING {
-                State::Running { start, supervisor: None }
-            } else {
-                State::Lost(start)
+            // A drive may take its time for the sync.
+            if let Some(claiming) = Member::claiming(&claim)
+                && claiming.lives()?
+            {
+                return Ok(State::Running { start, supervisor: None });
+            }
+            return Ok(match age(&claimed) {
+                Ok(age) if age < CLAIMING => State::Running { start, supervisor: None },
+                Ok(_) => State::Lost(start),
+                // It was given back.
+                Err(error) if error.kind() == ErrorKind::NotFound => State::Prepared(start),
+                Err(error) => return Err(error),
             });
         };
         if supervisor.lives()? {
@@ -160,6 +167,11 @@ impl Claim {
         let at = fs::metadata(path)?.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         Ok(code.map(|code| (code, at)))
     }
+}
+
+fn age(file: &Path) -> io::Result<Duration> {
+    let written = fs::metadata(file)?.modified()?;
+    Ok(SystemTime::now().duration_since(written).unwrap_or_default())
 }
 
 /// Changes when the machine starts anew. Where the system does not tell, every process counts as another boot would:

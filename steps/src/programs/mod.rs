@@ -8,7 +8,7 @@
 //! | file | written | says |
 //! |---|---|---|
 //! | `<token>.start` | by us, synced, before anything is started | a word, the boot id of that moment, where the output is |
-//! | `<token>.<word>.claim` | by the shell, exclusively, synced before the program | which process it is |
+//! | `<token>.<word>.claim` | by the shell, exclusively, synced before the program | which process it is; with its newline: that it was synced |
 //! | `<token>.<word>.code` | by the shell | the exit code |
 //!
 //! A start without a claim, in the same boot, was never carried out and can be repeated, because two shells cannot both
@@ -47,9 +47,12 @@ use self::{
     claim::{Claim, Start, State},
     hands::Hands,
     output::Output,
-    trouble::{Trouble, said},
+    trouble::{Trouble, refused, said},
 };
-use crate::ports::process::{Ended, NotStarted, Process, Program, Progress};
+use crate::ports::{
+    hindrance::Hindrance,
+    process::{Ended, Process, Program, Progress},
+};
 
 const SUPERVISOR: &str = include_str!("supervisor.sh");
 
@@ -57,8 +60,8 @@ const SUPERVISOR: &str = include_str!("supervisor.sh");
 /// whose time is over should not hold its machine for long.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A shell needs some milliseconds to start and to sync its claim.
-const CLAIM_ASKED_EVERY: Duration = Duration::from_millis(2);
+/// A shell needs some milliseconds to start and to sync its claim, on a drive that is not slow.
+const CLAIM_ASKED_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 /// Programs of this machine. Clones share what they know.
 #[derive(Clone, Debug)]
@@ -106,7 +109,7 @@ impl Programs {
         let (stdout, stderr) = output.open().map_err(said("cannot keep its output"))?;
         let start = claim.prepare(output.path()).map_err(said("cannot remember it"))?;
         let child = launch(claim.path(), &start, program, &self.withheld, stdout, stderr);
-        let child = child.map_err(said("cannot start a process"))?;
+        let child = child.map_err(refused)?;
         self.lock().entry(program.token.clone()).or_default().push(child);
         Ok(())
     }
@@ -163,13 +166,17 @@ impl Programs {
         lives
     }
 
-    /// Waits until the shell has claimed the program. One that could not (a full drive leaves it no room for that) has
-    /// begun nothing, and the start can be repeated.
+    /// Waits until the shell has claimed the program. One that could not (a full drive leaves it no room for that, and a
+    /// failing one does not sync it) has begun nothing, and the start can be repeated.
     async fn claimed(&self, token: &str) -> Result<(), Trouble> {
+        let mut pause = CLAIM_ASKED_EVERY.0;
         loop {
             match self.state(token) {
                 Ok(State::Absent | State::Prepared(_)) => return Err(Trouble::unclaimed()),
-                Ok(State::Running { supervisor: None, .. }) => tokio::time::sleep(CLAIM_ASKED_EVERY).await,
+                Ok(State::Running { supervisor: None, .. }) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause + pause / 4).min(CLAIM_ASKED_EVERY.1);
+                }
                 // That we cannot look just now says nothing of the program: whoever waits for it looks again.
                 Ok(_) | Err(_) => return Ok(()),
             }
@@ -191,7 +198,7 @@ impl Programs {
 
 #[async_trait]
 impl Process for Programs {
-    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+    async fn start(&self, program: Program) -> Result<(), Hindrance> {
         let mut shortage = Shortage::default();
         loop {
             let (programs, begun) = (self.clone(), program.clone());
@@ -200,8 +207,7 @@ impl Process for Programs {
                 started = self.claimed(&program.token).await;
             }
             if let Some(answer) = shortage.over(started).await {
-                return answer
-                    .map_err(|Trouble { why, patience }| NotStarted { why, short: patience.is_some() });
+                return answer.map_err(Hindrance::from);
             }
         }
     }

@@ -51,10 +51,14 @@ impl Stat {
 }
 
 impl Member {
-    /// What a shell wrote of itself: its line of `/proc`, or just its number where there is no `/proc`. `None` while the
-    /// line is not complete.
+    /// What a shell wrote of itself: its line of `/proc`, or just its number where there is no `/proc`. `None` while its
+    /// claim does not hold.
     pub(super) fn parse(claim: &str) -> Option<Self> {
-        let line = claim.strip_suffix('\n')?;
+        Self::claiming(claim.strip_suffix('\n')?)
+    }
+
+    /// The shell whose claim does not hold yet.
+    pub(super) fn claiming(line: &str) -> Option<Self> {
         let (pid, born) = match Stat::parse(line) {
             Some(stat) => (stat.pid, Some(stat.born)),
             None => (line.parse().ok()?, None),

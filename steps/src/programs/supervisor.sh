@@ -6,12 +6,16 @@ read -r rbp_self 2>/dev/null </proc/$$/stat || rbp_self=$$
 true 2>/dev/null >"$0.$1.claim" || exit 0
 set +C
 # Without room for its content nothing is begun, and the claim is given back: the start can be repeated.
-printf '%s\n' "$rbp_self" 2>/dev/null >"$0.$1.claim" || exec rm -f "$0.$1.claim"
+printf '%s' "$rbp_self" 2>/dev/null >"$0.$1.claim" || exec rm -f "$0.$1.claim"
 # The start is forgotten before the claim is: a shell that comes so late that it can claim once more finds it gone.
 read -r rbp_start 2>/dev/null <"$0.start"
 [ "$rbp_start" = "$1" ] || exec rm -f "$0.$1.claim"
 # Synced before the program begins: a file system that fails and is put right again, in the same boot, must not lose it.
-sync "$0.$1.claim" 2>/dev/null || sync 2>/dev/null || exec rm -f "$0.$1.claim"
+# Nothing is tried instead: `sync` alone cannot fail, whatever the drive says. One that does not know files (coreutils before
+# 8.24, a small busybox) takes no notice of the name and syncs everything, so that a failure here is always the drive's.
+sync "$0.$1.claim" 2>/dev/null || exec rm -f "$0.$1.claim"
+# With its newline the claim holds: until then whoever started this waits, since it may still be given back.
+printf '\n' 2>/dev/null >>"$0.$1.claim" || exec rm -f "$0.$1.claim"
 rbp_code="$0.$1.code"
 shift
 # Asked to end, this shell still waits and keeps the result. The program gets signals as usual.

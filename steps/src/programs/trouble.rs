@@ -1,6 +1,11 @@
 //! Why something could not be done with a program, and whether this machine is what lacks.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
+
+use crate::ports::hindrance::Hindrance;
 
 /// The numbers of the system's words for "not now": out of processes or threads, of memory, of descriptors in this
 /// process and in all of them.
@@ -20,23 +25,38 @@ pub(super) struct Trouble {
     /// This machine is short of something that others give back, which says nothing of the program: so long it is worth
     /// trying again.
     pub(super) patience: Option<Duration>,
+    /// It lies with this machine, and with nothing of the program.
+    pub(super) ours: bool,
 }
 
 impl Trouble {
     pub(super) fn of(why: impl Into<String>) -> Self {
-        Self { why: why.into(), patience: None }
+        Self { why: why.into(), patience: None, ours: false }
     }
 
     /// The shell above a program gave up before it claimed it.
     pub(super) fn unclaimed() -> Self {
-        let why = "its shell could not write down that it runs: is there room, and may files be written?";
-        Self { why: why.to_owned(), patience: Some(FULL) }
+        let why =
+            "its shell could not write down and sync that it runs: is there room, and does the drive work?";
+        Self { why: why.to_owned(), patience: Some(FULL), ours: true }
     }
 }
 
-/// The system's answer, after what was being done.
+impl From<Trouble> for Hindrance {
+    fn from(Trouble { why, ours, .. }: Trouble) -> Self {
+        Self { why, ours }
+    }
+}
+
+/// The system's answer about what we keep of a program ourselves, after what was being done.
 pub(super) fn said(what: &'static str) -> impl Fn(io::Error) -> Trouble {
-    move |error| Trouble { why: format!("{what} ({error})"), patience: patience(&error) }
+    move |error| Trouble { why: format!("{what} ({error})"), patience: patience(&error), ours: true }
+}
+
+/// The system's answer where a process was to be made of what the program consists of.
+pub(super) fn refused(error: io::Error) -> Trouble {
+    let of_the_program = matches!(error.kind(), ErrorKind::ArgumentListTooLong | ErrorKind::InvalidInput);
+    Trouble { ours: !of_the_program, ..said("cannot start a process")(error) }
 }
 
 /// Whether the machine is short of something, now.
@@ -45,7 +65,7 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
 }
 
 fn patience(error: &io::Error) -> Option<Duration> {
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+    if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
         return Some(FULL);
     }
     let number = error.raw_os_error()?;

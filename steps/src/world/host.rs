@@ -17,13 +17,14 @@ use super::{
 };
 use crate::ports::{
     fault::Fault,
+    hindrance::Hindrance,
     http::{Http, Request},
-    process::{Ended, NotStarted, Process, Program, Progress},
+    process::{Ended, Process, Program, Progress},
 };
 
 #[async_trait]
 impl Http for Door {
-    async fn request(&self, request: Request) -> Result<u16, String> {
+    async fn request(&self, request: Request) -> Result<u16, Hindrance> {
         let host = host_of(&request.url).ok_or("the URL names no host")?.to_owned();
         let ask = |state: &mut State, now: Timestamp| Ok(health(state, &host, now));
         let call = if request.method == "GET" { "http:GET" } else { "http:POST" };
@@ -43,7 +44,7 @@ impl Http for Door {
         }
     }
 
-    async fn connect(&self, host: &str, _port: u16, _timeout: Duration) -> Result<(), String> {
+    async fn connect(&self, host: &str, _port: u16, _timeout: Duration) -> Result<(), Hindrance> {
         let ask = |state: &mut State, now: Timestamp| Ok(health(state, host, now));
         match self.world.read(self.label(), "tcp:connect", &[], ask).await.map_err(|fault| fault.message)? {
             None | Some(Health::Well) => Ok(()),
@@ -87,7 +88,7 @@ fn host_of(url: &str) -> Option<&str> {
 
 #[async_trait]
 impl Process for Door {
-    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+    async fn start(&self, program: Program) -> Result<(), Hindrance> {
         if self.world.lock().state.programs.contains_key(&program.token) {
             return Ok(());
         }

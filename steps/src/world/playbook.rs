@@ -15,6 +15,7 @@ use super::{
 };
 use crate::ports::{
     ansible::{Ansible, Counts, HostTold, Play, Told, Trouble},
+    hindrance::Hindrance,
     process::Program,
 };
 
@@ -26,7 +27,7 @@ const UNREACHABLE: i32 = 255;
 
 #[async_trait]
 impl Ansible for Door {
-    async fn start(&self, play: Play) -> Result<(), String> {
+    async fn start(&self, play: Play) -> Result<(), Hindrance> {
         // Each host at most once, and the playbook itself last: what was cut short in between is gone on with.
         for host in &play.hosts {
             let token = of_host(&play.token, host);
@@ -68,7 +69,8 @@ impl Ansible for Door {
                 (),
             ))
         };
-        self.world.write(self.label(), "process:start", &[], start).await.map_err(|fault| fault.message)
+        let started = self.world.write(self.label(), "process:start", &[], start).await;
+        started.map_err(|fault| fault.message.into())
     }
 
     async fn told(&self, token: &str) -> Result<Told, String> {

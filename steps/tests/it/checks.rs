@@ -13,8 +13,9 @@ use runbook_steps::{
     actions::check::{command::Command, http::Http as CheckHttp, tcp::Tcp},
     context::StopReason,
     ports::{
+        hindrance::Hindrance,
         http::{Http, Request},
-        process::{Ended, NotStarted, Process, Program, Progress},
+        process::{Ended, Process, Program, Progress},
     },
 };
 use serde_json::{Value, json};
@@ -25,21 +26,27 @@ use crate::contract::{
     time::Jumping,
 };
 
+/// What is answered, or why nothing is.
+type Answer = Result<u16, &'static str>;
+
+/// No answer that lies with this machine.
+const FEW: &str = "too many open files (os error 24)";
+
 /// A service that answers as it is told: each answer as often as it says, the last one for ever. It remembers when it
 /// was asked, in seconds.
 struct Service {
     clock: Jumping,
-    answers: Mutex<VecDeque<(usize, Result<u16, &'static str>)>>,
+    answers: Mutex<VecDeque<(usize, Answer)>>,
     asked: Mutex<Vec<u64>>,
 }
 
 impl Service {
-    fn answer(&self) -> Result<u16, String> {
+    fn answer(&self) -> Result<u16, Hindrance> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(self.clock.passed().as_secs());
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let last = answers.len() == 1;
         let (left, answer) = answers.front_mut().expect("an answer");
-        let answer = answer.map_err(str::to_owned);
+        let answer = answer.map_err(|why| Hindrance { why: why.to_owned(), ours: why == FEW });
         *left -= 1;
         if *left == 0 && !last {
             answers.pop_front();
@@ -56,12 +63,12 @@ impl Service {
 
 #[async_trait]
 impl Http for Service {
-    async fn request(&self, request: Request) -> Result<u16, String> {
+    async fn request(&self, request: Request) -> Result<u16, Hindrance> {
         assert_eq!((request.method, request.body), ("GET", None));
         self.answer()
     }
 
-    async fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<(), String> {
+    async fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<(), Hindrance> {
         assert_eq!((host, port), ("10.0.0.5", 5432));
         self.answer().map(|_| ())
     }
@@ -69,13 +76,13 @@ impl Http for Service {
 
 #[async_trait]
 impl Process for Service {
-    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+    async fn start(&self, program: Program) -> Result<(), Hindrance> {
         assert_eq!(program.command, ["/bin/sh", "-c", "is-it-well"]);
         Ok(())
     }
 
     async fn progress(&self, _token: &str) -> Result<Progress, String> {
-        let code = self.answer().map(i32::from)?;
+        let code = self.answer().map(i32::from).map_err(|hindrance| hindrance.why)?;
         Ok(Progress::Ended(Ended { code, stdout: String::new(), stderr: String::new(), ended_at: None }))
     }
 
@@ -88,10 +95,7 @@ impl Process for Service {
     }
 }
 
-fn service<const N: usize>(
-    answers: [(usize, Result<u16, &'static str>); N],
-    inputs: Value,
-) -> (Arc<Service>, Attempt) {
+fn service<const N: usize>(answers: [(usize, Answer); N], inputs: Value) -> (Arc<Service>, Attempt) {
     let clock = Jumping::new();
     let service = Arc::new(Service { clock, answers: Mutex::new(answers.into()), asked: Mutex::default() });
     let mut ports = ports(clock);
@@ -108,7 +112,7 @@ fn page(within: &str, stay: &str, tolerate: u64) -> Value {
 }
 
 async fn result<const N: usize>(
-    answers: [(usize, Result<u16, &'static str>); N],
+    answers: [(usize, Answer); N],
     inputs: Value,
 ) -> (Result<Value, String>, Vec<u64>) {
     let (service, attempt) = service(answers, inputs);
@@ -116,8 +120,8 @@ async fn result<const N: usize>(
     (result.map_err(|failure| failure.to_string()), service.asked())
 }
 
-const SICK: Result<u16, &str> = Ok(503);
-const WELL: Result<u16, &str> = Ok(200);
+const SICK: Answer = Ok(503);
+const WELL: Answer = Ok(200);
 
 #[tokio::test(start_paused = true)]
 async fn a_first_pass_is_enough_where_it_need_not_stay_so() {
@@ -173,6 +177,30 @@ async fn it_does_not_end_on_a_failure() {
     let (failed, asked) = result([(2, WELL), (9, SICK)], page("5m", "30s", 1)).await;
     assert!(failed.is_err());
     assert_eq!(asked, vec![0, 15, 30, 45]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_this_machine_cannot_make_is_made_again_and_is_nobodys_failure() {
+    let passed = result([(3, Err(FEW)), (2, WELL), (1, Err(FEW)), (1, WELL)], page("5m", "45s", 1)).await;
+    assert_eq!(passed, (Ok(Value::Null), vec![0, 15, 30, 45, 60, 75, 90]));
+    // It does not add up with the service's own failures.
+    let passed = result([(1, WELL), (1, SICK), (1, Err(FEW)), (1, WELL)], page("5m", "40s", 1)).await;
+    assert_eq!(passed, (Ok(Value::Null), vec![0, 15, 30, 40]));
+    let why = "gave no answer (too many open files (os error 24))";
+    for (answers, cause) in [
+        ([(1, SICK), (9, Err(FEW))], format!("{why} for 5m")),
+        ([(1, WELL), (9, Err(FEW))], format!("{why} 2 times in a row, 30s after it had passed")),
+    ] {
+        let (_, attempt) = service(answers, page("5m", "5m", 1));
+        let attempt = attempt.on([host("web-1")]);
+        let cause = format!("http://10.0.0.5:8080/healthz {cause}");
+        assert_eq!(attempt.live_to_the_end(&CheckHttp::default()).await, Err(Failure::NeedsPerson { cause }));
+        assert!(attempt.reports().is_empty(), "{:?}", attempt.reports());
+    }
+    let inputs = json!({ "host": "10.0.0.5", "port": 5432, "within": "20s" });
+    let (_, attempt) = service([(1, Err(FEW))], inputs);
+    let failed = attempt.live_to_the_end(&Tcp::default()).await;
+    assert!(matches!(failed, Err(Failure::NeedsPerson { .. })), "{failed:?}");
 }
 
 #[tokio::test(start_paused = true)]

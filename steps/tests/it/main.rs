@@ -9,5 +9,6 @@ mod contract;
 mod fan_out;
 mod linux;
 mod local_command;
+mod own_machine;
 mod simulated;
 mod webhook;

@@ -11,7 +11,10 @@ use runbook_engine::outcome::{ErrorClass, Outcome};
 use runbook_steps::{
     action::Failure,
     actions::notify::webhook::Webhook,
-    ports::http::{Http, Request},
+    ports::{
+        hindrance::Hindrance,
+        http::{Http, Request},
+    },
 };
 use serde_json::{Value, json};
 
@@ -24,7 +27,7 @@ use crate::contract::{
 
 /// Takes what it is sent.
 struct Receiver {
-    answer: Result<u16, &'static str>,
+    answer: Result<u16, Hindrance>,
     received: Mutex<Vec<Request>>,
 }
 
@@ -36,17 +39,17 @@ impl Receiver {
 
 #[async_trait]
 impl Http for Receiver {
-    async fn request(&self, request: Request) -> Result<u16, String> {
+    async fn request(&self, request: Request) -> Result<u16, Hindrance> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        self.answer.map_err(str::to_owned)
+        self.answer.clone()
     }
 
-    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), String> {
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), Hindrance> {
         Nowhere.connect(host, port, timeout).await
     }
 }
 
-fn receiver(answer: Result<u16, &'static str>, inputs: Value) -> (Arc<Receiver>, Attempt) {
+fn receiver(answer: Result<u16, Hindrance>, inputs: Value) -> (Arc<Receiver>, Attempt) {
     let receiver = Arc::new(Receiver { answer, received: Mutex::default() });
     let mut ports = ports(Jumping::new());
     ports.http = Arc::clone(&receiver) as _;
@@ -86,7 +89,11 @@ async fn what_may_pass_is_transient_and_no_cause_names_the_url() {
     for (answer, class, cause) in [
         (Ok(429), ErrorClass::Transient, "the webhook answered 429"),
         (Ok(503), ErrorClass::Transient, "the webhook answered 503"),
-        (Err("connection refused"), ErrorClass::Transient, "the webhook gave no answer: connection refused"),
+        (
+            Err("connection refused".into()),
+            ErrorClass::Transient,
+            "the webhook gave no answer: connection refused",
+        ),
         (Ok(302), ErrorClass::Failed, "the webhook answered 302"),
         (Ok(404), ErrorClass::Failed, "the webhook answered 404"),
     ] {
@@ -94,6 +101,15 @@ async fn what_may_pass_is_transient_and_no_cause_names_the_url() {
         let failed = attempt.live_to_the_end(&Webhook::default()).await;
         assert_eq!(failed, Err(Failure::Failed { outcome: Outcome::Failed, class, cause: cause.to_owned() }));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_machine_lacks_is_no_failure_of_the_webhook() {
+    let few = Hindrance::ours("too many open files (os error 24)");
+    let (_, attempt) = receiver(Err(few), json!({ "url": "http://hook/secret" }));
+    let failed = attempt.live_to_the_end(&Webhook::default()).await;
+    let cause = "the webhook gave no answer: too many open files (os error 24)".to_owned();
+    assert_eq!(failed, Err(Failure::NeedsPerson { cause }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,3 +90,41 @@ fn a_run_that_asks_for_a_window_is_paused_when_the_clock_is_set_back() {
     assert_eq!(lines(&place.path("log")), ["first"]);
     times_do_not_go_back(&place);
 }
+
+/// A window that is open for an hour every four years.
+const LEAP_DAY: &str = "uses: gate/window, with: { cron: \"0 0 29 2 *\", duration: 1h, timezone: UTC }";
+
+#[test]
+fn each_time_that_the_clock_is_set_back_holds_for_runs_that_come_later_too() {
+    let place = Place::new();
+    let mut holder = begun(&place, "uses: gate/wait, with: { for: 1s }");
+    let text = format!("runbook: window\nsteps:\n  rest: {{ {LEAP_DAY} }}\n");
+    let file = place.write("window.yaml", &text).display().to_string();
+    set(&place, "-10s");
+    let mut submitted = place.start(&["run", &file]);
+    let mut id = None;
+    until("the second run", || {
+        let rows = place.run(&["list", "--json"]).exits(0).lines();
+        let row = rows.into_iter().find(|row| row["runbook"] == "window");
+        id = row.and_then(|row| row["run"].as_str().map(str::to_owned));
+        id.is_some()
+    });
+    let id = id.expect("its id");
+    let is = |status: &str| place.run(&["show", &id, "--json"]).exits(0).json()["status"] == status;
+    let shown = || place.run(&["show", &id]).exits(0).stdout;
+    until("its pause", || is("paused"));
+    assert!(shown().contains("clock was set back by 10s"), "{}", shown());
+    // A person takes that upon himself, and then it is set back for good.
+    let mut resumed = place.start(&["resume", &id]);
+    until("the wait for its window", || is("waiting"));
+    set(&place, "-2h");
+    until("its second pause", || is("paused"));
+    assert!(shown().contains("clock was set back by 2h"), "{}", shown());
+    for ahead in ["10s", "2h"] {
+        assert!(said(&place).contains(&format!("clock was set back by {ahead}")), "{}", said(&place));
+    }
+    fs::write(place.path("go"), "").expect("go");
+    assert_eq!(code(&mut holder), Some(0), "{}", said(&place));
+    assert_eq!((code(&mut submitted), code(&mut resumed)), (Some(12), Some(12)));
+    assert_eq!(lines(&place.path("log")), ["first", "second"]);
+}

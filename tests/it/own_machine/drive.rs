@@ -1,7 +1,8 @@
-//! A small drive of its own. It takes root to make one; without, the tests that need one have nothing to say.
+//! A small drive of its own. It takes root to make one; without, the tests that need one are left out.
 
 use std::process::Command;
 
+use super::left_out;
 use crate::program::Place;
 
 pub(super) struct Drive {
@@ -9,10 +10,15 @@ pub(super) struct Drive {
 }
 
 impl Drive {
-    /// In memory, of this size.
+    /// In memory, of this size; none where the test is left out.
+    #[track_caller]
     pub(super) fn in_memory(place: &Place, size: &str) -> Option<Self> {
         let drive = Self::unmounted(place);
-        drive.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).then_some(drive)
+        if drive.mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]) {
+            return Some(drive);
+        }
+        left_out("root, who may mount a drive in memory (tmpfs)");
+        None
     }
 
     /// A folder to mount something on.

@@ -1,7 +1,9 @@
 //! A drive that refuses one write or sync, each in turn: `strace` answers in the kernel's place.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use super::{Chain, below_program, done};
-use crate::program::Place;
+use crate::{holder::lines, program::Place};
 
 /// Below strace, in which this call fails at its so-manieth time in a thread.
 fn failing(place: &Place, call: &str, error: &str, at: usize, arguments: &[&str]) -> crate::program::Done {
@@ -60,12 +62,38 @@ fn a_sync_that_fails_before_a_program_starts_leaves_it_unstarted() {
         let when = format!("fsync fails at {at}: {}{}", failed.stdout, failed.stderr);
         match failed.code {
             0 => chain.ran_once(&place, &when),
-            // What is remembered of a program could not be made durable: it was not started, and is said to have failed.
-            10 => assert!(failed.stdout.contains("the program could not be started"), "{when}"),
+            // What is remembered of a program could not be made durable: it was not started, the run is paused, and no
+            // machine counts as failed.
+            12 => {
+                assert!(failed.stdout.contains("the program could not be started"), "{when}");
+                chain.goes_on(&place, &state, &when);
+            }
             code => {
                 assert_eq!(code, 20, "{when}");
                 chain.goes_on(&place, &state, &when);
             }
         }
     }
+}
+
+#[test]
+fn a_program_whose_claim_the_drive_refuses_to_sync_is_not_begun() {
+    let chain = Chain { steps: 2, hosts: 1 };
+    let place = Place::new();
+    let (state, file) = (place.path("state").display().to_string(), chain.write(&place));
+    // Before the system's own `sync`: the same, to which the kernel says that the drive failed.
+    fs::create_dir(place.path("failing")).expect("a folder");
+    let sync = place.write(
+        "failing/sync",
+        "#!/bin/sh\nPATH=${PATH#*:}\nexec strace -f -qq -o /dev/null -e trace=fsync,syncfs \
+         -e inject=fsync,syncfs:error=EIO sync \"$@\"\n",
+    );
+    fs::set_permissions(&sync, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let path = std::env::var("PATH").expect("a PATH");
+    let mut command = place.command(&["run", &file]);
+    command.env("PATH", format!("{}:{path}", place.path("failing").display()));
+    let failed = done(command).exits(12);
+    assert!(failed.stdout.contains("the program could not be started"), "{}", failed.stdout);
+    assert_eq!(lines(&place.path("log")), Vec::<String>::new());
+    chain.goes_on(&place, &state, "the claim");
 }

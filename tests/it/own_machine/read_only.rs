@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{code, drive::Drive};
+use super::{code, drive::Drive, left_out};
 use crate::{
     holder::{lines, slow, until},
     program::Place,
@@ -26,9 +26,8 @@ fn a_drive_that_becomes_read_only_stops_the_run_and_a_sound_one_lets_it_go_on() 
     let made = fs::File::create(&image).and_then(|file| file.set_len(16 << 20)).is_ok()
         && succeeds("mkfs.ext4", &["-q", "-F", &image]);
     let options = ["-o", "loop,errors=remount-ro", &image];
-    // Without root or loop devices there is nothing to say.
     if !made || !drive.mount(&options) {
-        return;
+        return left_out("mkfs.ext4, loop devices, and root, who may mount one");
     }
     let name = device(&drive.path).expect("a device");
     let file = slow(&place);

@@ -118,6 +118,14 @@ impl Hosts {
                 );
                 (FaultKind::Capacity, message)
             }
+            ("unsynced", _) => (
+                FaultKind::Capacity,
+                format!(
+                    "{} could not sync the job's claim in {}, and did not begin it; see `dmesg` there",
+                    host.name,
+                    self.places().state
+                ),
+            ),
             ("noflock" | "nosetsid", _) => (
                 FaultKind::Target,
                 format!("{} has no `{}` (package util-linux)", host.name, said.trim_start_matches("no")),

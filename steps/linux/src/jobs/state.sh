@@ -71,7 +71,7 @@ rb_look() {
     [ -n "$rb_members" ] && return 0
     rb_is=lost
 }
-# What is in this file or folder outlives a crash of the host.
+# What is in this file or folder outlives a crash of the host, unless its drive fails.
 rb_sync() { sync "$1" 2>/dev/null || sync; }
 # Says that nothing can be written, how many KiB are free, and on what.
 rb_full() {

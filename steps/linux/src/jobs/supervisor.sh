@@ -44,8 +44,10 @@ rb_claim=$rb_own/claim.$$
 # The result takes its room now: it must be written down also when the disk is full.
 mkdir -p "$rb_own" && : >>"$rb_own/out" && : >>"$rb_own/err" &&
     printf '%-40s\n' - >"$rb_own/room.$$" && { ln "$rb_own/room.$$" "$rb_own/code.part" 2>/dev/null; rm -f "$rb_own/room.$$"; } &&
-    printf '%s\n%s %s\n%s\n%s\n' "$rb_booting" "$$" "$rb_born" "$rb_kinds" "$rb_run" >"$rb_claim" &&
-    rb_sync "$rb_claim" || { rm -f "$rb_claim"; rb_full; exit 0; }
+    printf '%s\n%s %s\n%s\n%s\n' "$rb_booting" "$$" "$rb_born" "$rb_kinds" "$rb_run" >"$rb_claim" ||
+    { rm -f "$rb_claim"; rb_full; exit 0; }
+# Nothing is tried instead: `sync` alone cannot fail, whatever the drive says.
+sync "$rb_claim" 2>/dev/null || { rm -f "$rb_claim"; rb_say unsynced; exit 0; }
 # Who comes this late was given up by those who sent it.
 if read -r rb_up rb_rest 2>/dev/null </proc/uptime && [ "$rb_until" != - ] && [ "${rb_up%.*}" -gt "$rb_until" ]; then
     rm -f "$rb_claim"

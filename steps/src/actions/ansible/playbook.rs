@@ -21,8 +21,8 @@ use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, Intent, StopReason},
     fanout::journal,
-    ports::{ansible::Told, process::Progress},
-    program::{End, environment, wait},
+    ports::{ansible::Told, hindrance::Hindrance, process::Progress},
+    program::{End, environment, unseen, wait},
 };
 
 /// Its documentation.
@@ -303,11 +303,9 @@ impl Group {
         let process = &ctx.ports.process;
         // A first life need not ask: the token is its own.
         let known = ctx.memory.intents.contains_key(key);
-        if !known || process.progress(token).await.map_err(Failure::unknown)? == Progress::Absent {
+        if !known || process.progress(token).await.map_err(unread)? == Progress::Absent {
             not_stopping(ctx)?;
-            if let Some(why) = self.hindrance(ctx).await? {
-                return Err(not_started(&why));
-            }
+            self.may_start(ctx).await?;
             let invocation = Invocation { machines: &self.machines, inputs: &self.inputs };
             let env = environment(ctx, None, self.inputs.map("env"));
             let play = invocation.play(token, env).map_err(|why| not_started(&why))?;
@@ -317,14 +315,14 @@ impl Group {
                 ctx.ledger.intent(intent).await?;
             }
             let started = ctx.ports.ansible.start(play).await;
-            started.map_err(|why| not_started(&format!("the playbook could not be started: {why}")))?;
+            started.map_err(|hindrance| hindered(hindrance.after("the playbook could not be started")))?;
         }
         self.outcome(ctx, token).await
     }
 
     /// What an earlier life saw of the first invocation, which is not started again.
     async fn first_leg(&self, ctx: &Context, token: &str) -> Result<(End, Told), Failure> {
-        match ctx.ports.process.progress(token).await.map_err(Failure::unknown)? {
+        match ctx.ports.process.progress(token).await.map_err(unread)? {
             Progress::Absent => Ok((End::Lost, Told::default())),
             _ => self.outcome(ctx, token).await,
         }
@@ -332,25 +330,27 @@ impl Group {
 
     async fn outcome(&self, ctx: &Context, token: &str) -> Result<(End, Told), Failure> {
         let end = wait(ctx, token, None).await?;
-        let told = ctx.ports.ansible.told(token).await.map_err(Failure::unknown)?;
+        let told = ctx.ports.ansible.told(token).await.map_err(unread)?;
         Ok((end, told))
     }
 
-    /// Why it must not be started now.
-    async fn hindrance(&self, ctx: &Context) -> Result<Option<String>, Failure> {
+    /// Whether it is still what was planned, for all its machines.
+    async fn may_start(&self, ctx: &Context) -> Result<(), Failure> {
         if self.parted {
-            let why = "the playbook was not started before this machine went down, and its hosts would no longer be \
-                       given the same";
-            return Ok(Some(why.to_owned()));
+            return Err(not_started(
+                "the playbook was not started before this machine went down, and its hosts would no longer be given the \
+                 same",
+            ));
         }
-        let Some(planned) = self.inputs.text("sha256") else { return Ok(None) };
+        let Some(planned) = self.inputs.text("sha256") else { return Ok(()) };
         let playbook = self.inputs.required_text("playbook")?;
-        Ok(match ctx.ports.ansible.fingerprint(playbook).await {
-            Ok(found) => found.filter(|found| found != planned).map(|_| {
-                format!("{playbook}, or a role beside it, is no longer the planned one: bring that back, or plan anew")
-            }),
-            Err(why) => Some(format!("{playbook} cannot be read: {why}")),
-        })
+        match ctx.ports.ansible.fingerprint(playbook).await {
+            Ok(Some(found)) if found != planned => Err(not_started(&format!(
+                "{playbook}, or a role beside it, is no longer the planned one: bring that back, or plan anew"
+            ))),
+            Ok(_) => Ok(()),
+            Err(hindrance) => Err(hindered(hindrance.after(&format!("{playbook} cannot be read")))),
+        }
     }
 
     fn flag(&self, key: &str) -> bool {
@@ -372,6 +372,16 @@ fn not_stopping(ctx: &Context) -> Result<(), Failure> {
     }
 }
 
+/// Nothing was started. What lies with this machine says nothing of those that it was for: the run waits until this one
+/// has what it needs.
+fn hindered(Hindrance { why, ours }: Hindrance) -> Failure {
+    if ours { Failure::NeedsPerson { cause: why } } else { not_started(&why) }
+}
+
+fn unread(why: String) -> Failure {
+    unseen("the playbook", &why)
+}
+
 /// A failure whose class says that nothing was applied.
 fn not_started(cause: &str) -> Failure {
     Failure::of(ErrorClass::Undeliverable, cause)
@@ -381,7 +391,7 @@ fn not_started(cause: &str) -> Failure {
 async fn look_up(ctx: &Context) -> Result<(), Failure> {
     for intent in ctx.memory.intents.values() {
         if let Err(why) = ctx.ports.process.progress(&intent.token).await {
-            return Err(Failure::unknown(format!("nobody can say how the playbook stands: {why}")));
+            return Err(unseen("the playbook", &why));
         }
     }
     Ok(())

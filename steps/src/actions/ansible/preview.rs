@@ -42,7 +42,7 @@ pub async fn preview(
     let token = Uuid::new_v4().to_string();
     let play = Invocation { machines, inputs: &inputs }.play(&token, inputs.map("env"))?;
     let playbook = play.playbook.clone();
-    ports.ansible.start(play).await?;
+    ports.ansible.start(play).await.map_err(|hindrance| hindrance.why)?;
     let end = loop {
         match ports.process.progress(&token).await? {
             Progress::Running => ports.clock.sleep(EVERY).await,

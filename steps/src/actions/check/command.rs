@@ -16,7 +16,10 @@ use super::{
 use crate::{
     action::{Action, Failure, Inputs, Work},
     context::Context,
-    ports::process::{Program, Progress},
+    ports::{
+        hindrance::Hindrance,
+        process::{Program, Progress},
+    },
     program::{End, environment, wait},
 };
 
@@ -99,25 +102,28 @@ impl Script {
 
     async fn run(&self, ctx: &Context) -> Result<End, Seen> {
         let process = &ctx.ports.process;
-        self.clear(ctx).await.map_err(could_not_run)?;
+        self.clear(ctx).await.map_err(hindered)?;
         let program = Program {
             token: self.token.clone(),
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), self.script.clone()],
             env: self.env.clone(),
             looks_for: i32::try_from(self.expect).ok(),
         };
-        process.start(program).await.map_err(|not| could_not_run(not.why))?;
+        let started = process.start(program).await;
+        started.map_err(|hindrance| Seen::of(&hindrance, could_not_run))?;
         let end = match wait(ctx, &self.token, Some(PATIENCE)).await {
             Ok(end) => end,
             Err(Failure::Detached) => return Err(Seen::Nothing),
             Err(Failure::Failed { cause, .. } | Failure::NeedsPerson { cause }) => {
-                return Err(could_not_run(cause));
+                return Err(hindered(cause));
             }
         };
-        self.clear(ctx).await.map_err(could_not_run)?;
+        self.clear(ctx).await.map_err(hindered)?;
         Ok(end)
     }
 
+    /// # Errors
+    /// Why this machine cannot say what is left of a look.
     async fn clear(&self, ctx: &Context) -> Result<(), String> {
         let process = &ctx.ports.process;
         match process.progress(&self.token).await? {
@@ -145,6 +151,11 @@ impl Look for Script {
     }
 }
 
-fn could_not_run(why: String) -> Seen {
-    Seen::Sick(format!("could not be run ({why})"))
+/// What this machine keeps of its programs cannot be read or written, so that nothing was seen.
+fn hindered(why: impl Into<String>) -> Seen {
+    Seen::of(&Hindrance::ours(why), could_not_run)
+}
+
+fn could_not_run(why: &str) -> String {
+    format!("could not be run ({why})")
 }

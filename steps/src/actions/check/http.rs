@@ -117,7 +117,7 @@ impl Look for Page {
         match ctx.ports.http.request(request).await {
             Ok(status) if u64::from(status) == self.expect => Ok(()),
             Ok(status) => Err(Seen::Sick(format!("answered {status}"))),
-            Err(why) => Err(Seen::Sick(format!("gave no answer ({why})"))),
+            Err(hindrance) => Err(Seen::of(&hindrance, |why| format!("gave no answer ({why})"))),
         }
     }
 }

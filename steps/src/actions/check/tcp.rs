@@ -98,6 +98,6 @@ impl Look for Port {
 
     async fn look(&self, ctx: &Context) -> Result<(), Seen> {
         let connected = ctx.ports.http.connect(&self.host, self.port, PATIENCE).await;
-        connected.map_err(|why| Seen::Sick(format!("took no connection ({why})")))
+        connected.map_err(|hindrance| Seen::of(&hindrance, |why| format!("took no connection ({why})")))
     }
 }

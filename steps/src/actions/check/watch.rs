@@ -15,6 +15,7 @@ use crate::{
     action::{Failure, Inputs, Work},
     context::{Context, StopReason},
     fanout::{Done, fan_out},
+    ports::hindrance::Hindrance,
 };
 
 /// One way to look at something.
@@ -37,6 +38,8 @@ pub(super) enum Seen {
     Sick(String),
     /// Nobody could look, since the host cannot be spoken to; the words that follow the subject.
     Away(String),
+    /// Nobody could look, since this machine lacks what it takes; the words that follow the subject.
+    Hindered(String),
     /// It can never pass; the words that follow the subject.
     Final(String),
     /// The process is stopping: nothing can be said.
@@ -54,20 +57,42 @@ impl Look for Box<dyn Look> {
     }
 }
 
+impl Seen {
+    /// What a port of this machine says.
+    pub(super) fn of(hindrance: &Hindrance, words: impl FnOnce(&str) -> String) -> Self {
+        let words = words(&hindrance.why);
+        if hindrance.ours { Self::Hindered(words) } else { Self::Sick(words) }
+    }
+}
+
 /// What was seen instead of a pass.
 struct Missed {
     words: String,
-    /// Nobody could look.
-    away: bool,
+    whose: Whose,
+}
+
+/// Whose trouble it is that a look did not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// What was looked at is not well.
+    Sick,
+    /// Its host cannot be spoken to.
+    Away,
+    /// Ours: nothing is known of what was to be looked at.
+    Ours,
 }
 
 impl Missed {
     /// It did not pass in time: this is why.
     fn failure(&self, cause: String) -> Failure {
-        if self.away {
-            return Failure::Failed { outcome: Outcome::Unreachable, class: ErrorClass::Transient, cause };
+        match self.whose {
+            Whose::Sick => Failure::failed(cause),
+            Whose::Away => {
+                Failure::Failed { outcome: Outcome::Unreachable, class: ErrorClass::Transient, cause }
+            }
+            // The run waits until this machine can look again.
+            Whose::Ours => Failure::NeedsPerson { cause },
         }
-        Failure::failed(cause)
     }
 }
 
@@ -139,39 +164,37 @@ async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore)
                     return Err(seen.failure(format!("{} {} for {within}", look.subject(), seen.words)));
                 }
                 // The last look is made when the time is over, not before.
-                pause(ctx, look, times.every.min(left), &seen.words).await?;
+                pause(ctx, look, times.every.min(left), Some(&seen)).await?;
             }
         }
     }
     let passed = ctx.now();
-    let mut failures = 0;
-    let mut last = String::from("passed");
+    // In a row, and of these those of which we are the cause: they say nothing of what is looked at.
+    let (mut failures, mut ours) = (0, 0);
+    let mut last = None;
     loop {
         let left = times.stay.saturating_sub(since(passed, ctx.now()));
         // A check never ends on a look that failed.
-        if left.is_zero() && failures == 0 {
+        if left.is_zero() && last.is_none() {
             return Ok(());
         }
         let rest = if left.is_zero() { times.every } else { times.every.min(left) };
-        pause(ctx, look, rest, &last).await?;
+        pause(ctx, look, rest, last.as_ref()).await?;
         match once(ctx, look, looks).await?.1 {
-            Ok(()) => {
-                failures = 0;
-                "passed".clone_into(&mut last);
-            }
+            Ok(()) => (failures, ours, last) = (0, 0, None),
             Err(seen) => {
-                failures += 1;
-                if failures > times.tolerate {
+                let row = if seen.whose == Whose::Ours { &mut ours } else { &mut failures };
+                *row += 1;
+                if *row > times.tolerate {
                     let after = span(since(passed, ctx.now()));
-                    let row =
-                        if failures == 1 { String::new() } else { format!("{failures} times in a row, ") };
+                    let row = if *row == 1 { String::new() } else { format!("{row} times in a row, ") };
                     return Err(seen.failure(format!(
                         "{} {} {row}{after} after it had passed",
                         look.subject(),
                         seen.words
                     )));
                 }
-                last = seen.words;
+                last = Some(seen);
             }
         }
     }
@@ -187,22 +210,35 @@ async fn once(
     let began = ctx.now();
     match look.look(ctx).await {
         Ok(()) => Ok((began, Ok(()))),
-        Err(Seen::Sick(words)) => Ok((began, Err(Missed { words, away: false }))),
-        Err(Seen::Away(words)) => Ok((began, Err(Missed { words, away: true }))),
+        Err(Seen::Sick(words)) => Ok((began, Err(Missed { words, whose: Whose::Sick }))),
+        Err(Seen::Away(words)) => Ok((began, Err(Missed { words, whose: Whose::Away }))),
+        Err(Seen::Hindered(words)) => Ok((began, Err(Missed { words, whose: Whose::Ours }))),
         Err(Seen::Final(words)) => Err(Failure::failed(format!("{} {words}", look.subject()))),
         Err(Seen::Nothing) => Err(Failure::Detached),
     }
 }
 
-async fn pause(ctx: &Context, look: &impl Look, time: Duration, last: &str) -> Result<(), Failure> {
+/// Until the next look; `last` is what the one before saw, if it did not pass.
+async fn pause(
+    ctx: &Context,
+    look: &impl Look,
+    time: Duration,
+    last: Option<&Missed>,
+) -> Result<(), Failure> {
     if ctx.sleep(time).await {
         return Ok(());
     }
     match ctx.stopping() {
-        StopReason::TimedOut => Err(Failure::of(
-            ErrorClass::TimedOut,
-            format!("{} was not healthy for long enough when the time was over: it {last}", look.subject()),
-        )),
+        StopReason::TimedOut => {
+            let (subject, saw) = (look.subject(), last.map_or("passed", |last| &last.words));
+            Err(match last {
+                Some(last) if last.whose == Whose::Ours => last.failure(format!("{subject} {saw}")),
+                _ => Failure::of(
+                    ErrorClass::TimedOut,
+                    format!("{subject} was not healthy for long enough when the time was over: it {saw}"),
+                ),
+            })
+        }
         StopReason::Cancelled => Err(Failure::failed("the run was cancelled")),
         StopReason::Detach | StopReason::None => Err(Failure::Detached),
     }

@@ -19,8 +19,11 @@ use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, Intent, StopReason},
     fanout::{Done, fan_out},
-    ports::process::{Ended, NotStarted, Program, Progress},
-    program::{End, environment, wait},
+    ports::{
+        hindrance::Hindrance,
+        process::{Ended, Program, Progress},
+    },
+    program::{End, environment, unseen, wait},
 };
 
 /// Its documentation.
@@ -234,7 +237,8 @@ async fn start(
     let process = &ctx.ports.process;
     // A first life need not ask: the token is its own.
     let known = ctx.memory.intents.contains_key(key);
-    if known && process.progress(token).await.map_err(Failure::unknown)? != Progress::Absent {
+    let unseen = |why: String| unseen("the program", &why);
+    if known && process.progress(token).await.map_err(unseen)? != Progress::Absent {
         return Ok(());
     }
     not_stopping(ctx)?;
@@ -251,10 +255,10 @@ async fn start(
         ctx.ledger.intent(intent).await?;
     }
     let started = process.start(program).await;
-    started.map_err(|NotStarted { why, short }| {
+    started.map_err(|Hindrance { why, ours }| {
         let cause = format!("the program could not be started: {why}");
         // Not a word about the machine that it is for: the run waits until this one has what it needs.
-        if short { Failure::NeedsPerson { cause } } else { not_started(&cause) }
+        if ours { Failure::NeedsPerson { cause } } else { not_started(&cause) }
     })
 }
 
@@ -289,7 +293,7 @@ async fn look_up(ctx: &Context) -> Result<(), Failure> {
     for (key, intent) in &ctx.memory.intents {
         if let Err(why) = ctx.ports.process.progress(&intent.token).await {
             let about = if key.is_empty() { String::new() } else { format!(" for {key}") };
-            return Err(Failure::unknown(format!("nobody can say how the program{about} stands: {why}")));
+            return Err(unseen(&format!("the program{about}"), &why));
         }
     }
     Ok(())

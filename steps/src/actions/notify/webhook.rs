@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     action::{Action, Failure, Inputs, Work},
     context::{Context, Intent},
-    ports::http::Request,
+    ports::{hindrance::Hindrance, http::Request},
 };
 
 /// Well below the time that a process has to stop in: a call in progress is always waited for.
@@ -91,7 +91,14 @@ impl Action for Webhook {
                 Err(Failure::of(ErrorClass::Transient, format!("the webhook answered {status}")))
             }
             Ok(status) => Err(Failure::failed(format!("the webhook answered {status}"))),
-            Err(why) => Err(Failure::of(ErrorClass::Transient, format!("the webhook gave no answer: {why}"))),
+            Err(Hindrance { why, ours }) => {
+                let cause = format!("the webhook gave no answer: {why}");
+                Err(if ours {
+                    Failure::NeedsPerson { cause }
+                } else {
+                    Failure::of(ErrorClass::Transient, cause)
+                })
+            }
         }
     }
 }

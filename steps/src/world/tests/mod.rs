@@ -78,7 +78,7 @@ async fn get(ports: &Ports, host: &str) -> Result<u16, String> {
         body: None,
         timeout: Duration::from_secs(5),
     };
-    ports.http.request(request).await
+    ports.http.request(request).await.map_err(|hindrance| hindrance.why)
 }
 
 async fn pass(ports: &Ports, seconds: u64) {

@@ -12,10 +12,11 @@ use runbook_steps::ports::{
     ansible::{Ansible, Play, Told},
     clock::Clock,
     fault::Fault,
+    hindrance::Hindrance,
     http::{Http, Request},
     inventory::Inventory,
     linux::NoHosts,
-    process::{NotStarted, Process, Program, Progress},
+    process::{Process, Program, Progress},
 };
 
 /// Whoever touches it has failed the test.
@@ -37,18 +38,18 @@ pub fn ports(clock: impl Clock + 'static) -> Ports {
 
 #[async_trait]
 impl Http for Nowhere {
-    async fn request(&self, request: Request) -> Result<u16, String> {
+    async fn request(&self, request: Request) -> Result<u16, Hindrance> {
         panic!("{} {} was not to be sent", request.method, request.url)
     }
 
-    async fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<(), String> {
+    async fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<(), Hindrance> {
         panic!("{host}:{port} was not to be connected to")
     }
 }
 
 #[async_trait]
 impl Process for Nowhere {
-    async fn start(&self, program: Program) -> Result<(), NotStarted> {
+    async fn start(&self, program: Program) -> Result<(), Hindrance> {
         panic!("{:?} was not to be started", program.command)
     }
 
@@ -67,7 +68,7 @@ impl Process for Nowhere {
 
 #[async_trait]
 impl Ansible for Nowhere {
-    async fn start(&self, play: Play) -> Result<(), String> {
+    async fn start(&self, play: Play) -> Result<(), Hindrance> {
         panic!("{} was not to be started", play.playbook)
     }
 
