@@ -7,7 +7,7 @@
 set -eu
 
 cd "$(dirname "$0")"
-all='read test_file plan plan_file fleet profile inventory_file listing netbox journal replay host aws_fault control'
+all='read test_file plan plan_file fleet profile inventory_file listing netbox journal replay host job log playbook aws_fault control'
 keep=
 if [ "${1:-}" = keep ]; then
 	keep=yes
@@ -34,6 +34,7 @@ for target in $targets; do
 	read | plan) seeds='../tests/check ../runbooks' ;;
 	fleet) seeds=../runbooks/fleets ;;
 	profile) seeds=../runbooks/faults ;;
+	playbook) seeds=../steps/src/playbooks/recorded ;;
 	*) seeds= ;;
 	esac
 	program=$out/$host/release/$target

@@ -21,6 +21,7 @@ mod service;
 pub mod shell;
 pub mod snapshots;
 mod ssh;
+pub mod told;
 
 pub use hosts::Hosts;
 pub use places::Places;

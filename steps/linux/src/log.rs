@@ -1,6 +1,6 @@
 //! Lines of logs.
 
-mod told;
+pub(crate) mod told;
 
 use std::time::Duration;
 

@@ -92,7 +92,7 @@ struct Playing {
 
 /// Reads all whole lines. One that nobody understands is left out, so that nothing follows from it: what is not told of
 /// a host counts as not done.
-pub(crate) fn read(lines: &[u8]) -> Told {
+pub fn read(lines: &[u8]) -> Told {
     let mut told = Told::default();
     let mut playing = Playing::default();
     for line in lines.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {

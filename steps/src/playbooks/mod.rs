@@ -8,7 +8,7 @@
 //! Ansible's exit code says little of a host, and its output is for people. So a callback plugin of ours writes a line
 //! for each thing that happens (`callback.py`); it needs nothing but Ansible itself.
 
-pub(crate) mod events;
+pub mod events;
 mod fingerprint;
 
 use std::{

@@ -1,14 +1,18 @@
 //! What other programs answer.
 
+use jiff::Timestamp;
 use runbook_linux::{
     facts,
     packages::{self, Kind, Printed},
-    snapshots,
+    snapshots, told,
 };
-use runbook_steps::ports::linux::Manager;
+use runbook_steps::{playbooks, ports::linux::Manager};
 
 #[path = "../../../steps/aws/src/error_code.rs"]
 mod error_code;
+
+/// When hosts are asked: 2026-01-01 in UTC.
+const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
 /// Whatever stands in a journal, it decodes or is refused.
 pub(super) fn journal(bytes: &[u8]) {
@@ -34,6 +38,25 @@ pub(super) fn host(bytes: &[u8]) {
             drop(manager.judge(kinds[usize::from(who % 8) % kinds.len()], &printed));
         }
     }
+}
+
+/// What a host tells of a job: standard output, a zero byte, standard error.
+pub(super) fn job(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (stdout, stderr) = text.split_once('\0').unwrap_or((&text, ""));
+    drop(told::job(stdout, stderr, NOW));
+}
+
+/// What a host tells of a log holds the lines that are told of it, and no others.
+pub(super) fn log(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = told::log(&text, NOW, NOW, NOW).unwrap_or_default();
+    assert!(lines.iter().all(|line| text.contains(line)));
+}
+
+/// What the callback plugin of Ansible writes.
+pub(super) fn playbook(bytes: &[u8]) {
+    drop(playbooks::events::read(bytes));
 }
 
 /// An error of AWS has a kind, whatever its code and words: code, message and status stand on three lines.

@@ -19,7 +19,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "read", take: documents::read },
     Target { name: "test_file", take: documents::test },
     Target { name: "plan", take: plans::made },
@@ -32,6 +32,9 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "journal", take: answers::journal },
     Target { name: "replay", take: replay::replay },
     Target { name: "host", take: answers::host },
+    Target { name: "job", take: answers::job },
+    Target { name: "log", take: answers::log },
+    Target { name: "playbook", take: answers::playbook },
     Target { name: "aws_fault", take: answers::aws_fault },
     Target { name: "control", take: answers::control },
 ];

@@ -27,7 +27,7 @@
 mod deed;
 #[cfg(test)]
 mod tests;
-mod told;
+pub(crate) mod told;
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ use crate::{
 const LAST: usize = 2_000;
 
 /// Reads what `progress.sh` printed, just now.
-pub(super) fn progress(answer: &Answer, host: &str, now: Timestamp) -> Result<Progress, Fault> {
+pub(crate) fn progress(answer: &Answer, host: &str, now: Timestamp) -> Result<Progress, Fault> {
     let mut lines = answer.stdout.splitn(4, '\n');
     let mut line = || lines.next().unwrap_or_default();
     let (is, kind, result, said) = (line(), line(), line(), line());

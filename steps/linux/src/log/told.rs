@@ -15,7 +15,7 @@ const QUARTER: i64 = 15 * 60;
 
 /// An answer of the script.
 #[derive(Debug)]
-pub(super) struct Told<'a> {
+pub(crate) struct Told<'a> {
     /// What the host's own times are in.
     zone: TimeZone,
     /// What its clock showed, in whole seconds.
