@@ -152,9 +152,13 @@ impl Context {
         self.memory.checkpoints.get(key)
     }
 
-    /// Why to stop, now.
+    /// Why to stop, now. A deadline that has passed counts before anybody has said so: behind a jump of the clock, nothing
+    /// new is begun while the word is still on its way.
     pub fn stopping(&self) -> StopReason {
-        *self.stop.borrow()
+        match *self.stop.borrow() {
+            StopReason::None if self.now() >= self.deadline => StopReason::TimedOut,
+            reason => reason,
+        }
     }
 
     /// Completes when the attempt must stop.

@@ -65,8 +65,9 @@ pub const CALLS_WITHOUT_MACHINES: [&str; 9] = [
 ];
 
 /// What commands and jobs do that are told apart: see [`Call::does`].
-pub const OPERATIONS: [&str; 15] = [
+pub const OPERATIONS: [&str; 16] = [
     "Boot",
+    "Guarded",
     "Install",
     "Scan",
     "capture",
@@ -97,9 +98,10 @@ pub struct Call {
     /// What it made or changed: a volume, a snapshot, a job; of several the first. What a job on a host of our own does:
     /// `install`, `reboot`. For whom a program is that is for no machine of this world.
     pub resource: Option<String>,
-    /// What a volume was made from: a snapshot.
+    /// What a volume was made from: a snapshot. The guard of a script that has one.
     pub source: Option<String>,
-    /// `Install` and `Scan`, for patch commands; `Boot` for one that reads which boot it is.
+    /// `Install` and `Scan`, for patch commands; `Boot` for one that reads which boot it is; `Guarded` for a script that
+    /// runs once on a machine however often it is sent.
     pub operation: Option<&'static str>,
     /// The task that asked, where known.
     pub task: Option<String>,
@@ -120,6 +122,10 @@ impl Call {
     /// Whether it names nothing that it is for.
     fn is_nobodys(&self) -> bool {
         self.machines.is_empty() && self.resource.is_none()
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.operation == Some("Guarded")
     }
 
     /// What tells it apart from other calls of its name on the same machine.
@@ -191,8 +197,8 @@ impl CallLog {
     }
 
     /// Effects that took place more than once on a machine for the same attempt of the same task: there must be none.
-    /// (A guarded script is sent a second time where the service cannot say what became of the first; then the guard
-    /// lets it run once, and it is listed here all the same.) Calls whose task is not known are told apart by token. Calls
+    /// A script is sent again where the service cannot say what became of the first command: under the same guard it runs
+    /// once all the same. Calls whose task is not known are told apart by token. Calls
     /// on no machine are as if on one of their own; those that start a playbook as a whole are judged by its hosts.
     pub fn doubled(&self) -> Vec<String> {
         let counted = || self.calls.iter().filter(|call| call.took_effect && !call.may_repeat());
@@ -201,6 +207,7 @@ impl CallLog {
             .map(|call| (&call.task, call.attempt))
             .collect();
         let mut seen = BTreeMap::<_, u32>::new();
+        let mut guards = BTreeSet::new();
         for call in counted() {
             let whole = call.call == "process:start"
                 && call.is_nobodys()
@@ -209,6 +216,10 @@ impl CallLog {
             let token = call.task.is_none().then_some(&call.token);
             let machines = call.machines.iter().map(Some).chain(nowhere.then_some(None));
             for machine in machines {
+                let guard = call.source.as_ref().filter(|_| call.is_guarded());
+                if guard.is_some_and(|guard| !guards.insert((machine, guard))) {
+                    continue;
+                }
                 let key = (&call.call, call.operation, machine, call.what(), &call.task, call.attempt, token);
                 *seen.entry(key).or_default() += 1;
             }
@@ -258,6 +269,9 @@ pub(super) fn call(line: &Line) -> Option<Call> {
         Fact::NotExecuted { call, machines } => (call.as_str(), machines.clone(), String::new(), None),
     };
     let mut call = seen(line, name, machines, token);
+    if let Fact::CommandSent(command) = &line.fact {
+        call.source = command.work.guard().cloned();
+    }
     call.operation = operation;
     call.took_effect = !matches!(line.fact, Fact::NotExecuted { .. } | Fact::Repeated { .. });
     Some(call)

@@ -66,6 +66,9 @@ pub(super) enum Work {
     /// A script or a document that the world does not know. What is in it is nobody's business.
     Other {
         limit_s: u64,
+        /// The token of its guard, which lets one delivery do something on a machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        guard: Option<String>,
     },
 }
 
@@ -153,17 +156,26 @@ impl Work {
                 };
                 Ok(script(lines, limit_s))
             }
-            _ => Ok(Self::Other { limit_s: 3600 }),
+            _ => Ok(Self::Other { limit_s: 3600, guard: None }),
         }
     }
 
-    /// `Install`, `Scan`, or `Boot` for a script that says which boot it is.
+    /// `Install`, `Scan`, `Boot` for a script that says which boot it is, or `Guarded` for one under a guard.
     pub fn operation(&self) -> Option<&'static str> {
         match self {
             Self::Install { .. } => Some("Install"),
             Self::Scan { .. } => Some("Scan"),
             Self::BootId { .. } => Some("Boot"),
+            Self::Other { guard: Some(_), .. } => Some("Guarded"),
             Self::Twice { .. } | Self::Other { .. } => None,
+        }
+    }
+
+    /// What makes several deliveries of it one.
+    pub fn guard(&self) -> Option<&String> {
+        match self {
+            Self::Other { guard, .. } => guard.as_ref(),
+            _ => None,
         }
     }
 
@@ -183,7 +195,7 @@ impl Work {
     pub fn limit(&self) -> Duration {
         match self {
             Self::Install { .. } | Self::Scan { .. } => PATCH_LIMIT,
-            Self::BootId { limit_s } | Self::Twice { limit_s } | Self::Other { limit_s } => {
+            Self::BootId { limit_s } | Self::Twice { limit_s } | Self::Other { limit_s, .. } => {
                 Duration::from_secs(*limit_s)
             }
         }
@@ -297,12 +309,13 @@ fn script(lines: &[String], limit_s: u64) -> Work {
     let text = lines.join("\n");
     let has = |what: &str| text.contains(what);
     // A guarded script has words of the guard in it, which are not what it is for.
-    let guarded = has("rbg_");
-    if !guarded && (has("/proc/sys/kernel/random/boot_id") || has("LastBootUpTime")) {
+    let guard = text.split_once("rbg_token='").and_then(|(_, rest)| rest.split_once('\''));
+    let guard = guard.map(|(token, _)| token.to_owned());
+    if guard.is_none() && (has("/proc/sys/kernel/random/boot_id") || has("LastBootUpTime")) {
         Work::BootId { limit_s }
-    } else if !guarded && (has("exit 194") || has("exit 3010")) {
+    } else if guard.is_none() && (has("exit 194") || has("exit 3010")) {
         Work::Twice { limit_s }
     } else {
-        Work::Other { limit_s }
+        Work::Other { limit_s, guard }
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     action::{Action, Failure, Inputs, Work},
-    context::{Context, StopReason},
+    context::Context,
     fanout::Done,
     guard,
     ports::ssm::Invocation,
@@ -65,10 +65,8 @@ pub fn doc() -> ActionDoc {
     }
 }
 
-/// The first time.
+/// The only leg.
 const RUN: &str = "run";
-/// The second time, where nobody knows what became of the first: the guard lets it run once.
-const AGAIN: &str = "again";
 
 /// How long a document may run, of which we do not know.
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(7200);
@@ -137,7 +135,7 @@ impl Run {
         Some(Wording { home, document: document.to_owned(), parameters, guarded })
     }
 
-    fn errand(&self, leg: &'static str, targets: Vec<TargetId>) -> Option<Errand> {
+    fn errand(&self, targets: Vec<TargetId>) -> Option<Errand> {
         let first = targets.first()?;
         let Wording { home, document, mut parameters, guarded } = self.wording(first)?;
         let left = since_then(self.ctx.now(), self.ctx.deadline);
@@ -149,8 +147,8 @@ impl Run {
             parameters.insert("executionTimeout".to_owned(), vec![limit.as_secs().to_string()]);
         }
         Some(Errand {
-            key: key(leg, first),
-            leg,
+            key: key(RUN, first),
+            leg: RUN,
             home,
             targets,
             document,
@@ -178,37 +176,25 @@ fn texts(value: &Value) -> Vec<String> {
 
 impl Course for Run {
     fn found(&self, key: &str, machines: Vec<TargetId>) -> Option<Errand> {
-        let leg = if key.starts_with(AGAIN) { AGAIN } else { RUN };
-        Some(Errand { key: key.to_owned(), ..self.errand(leg, machines)? })
+        Some(Errand { key: key.to_owned(), ..self.errand(machines)? })
     }
 
     fn fresh(&self, machines: Vec<TargetId>) -> Vec<Errand> {
-        cut(machines, |machine| self.wording(machine), |some| self.errand(RUN, some))
+        cut(machines, |machine| self.wording(machine), |some| self.errand(some))
     }
 
-    fn ended(&mut self, leg: &'static str, machines: Vec<(TargetId, Ending)>, relay: &mut Relay) {
-        let mut again = Vec::new();
+    fn ended(&mut self, _leg: &'static str, machines: Vec<(TargetId, Ending)>, relay: &mut Relay) {
         for (machine, ending) in machines {
             let done = match ending {
                 Ending::Ran(part) => Done { outputs: Some(outputs(&part)), report: script::report(&part) },
                 Ending::Known(report) => Done::of(report),
-                Ending::Unclear(_)
-                    if leg == RUN
-                        && self.ctx.stopping() == StopReason::None
-                        && self.wording(&machine).is_some_and(|wording| wording.guarded) =>
-                {
-                    again.push(machine);
-                    continue;
-                }
+                // A delivery is given up behind our own deadline (facts: Time limits of a command), or somebody cancelled it.
                 Ending::Unclear(details) => {
                     let cause = format!("nobody can say whether it ran ({details})");
                     Done::of(Report::failed(Outcome::Unknown, ErrorClass::Failed, cause))
                 }
             };
             relay.done(machine, done);
-        }
-        for errand in cut(again, |machine| self.wording(machine), |some| self.errand(AGAIN, some)) {
-            relay.send(errand);
         }
     }
 }

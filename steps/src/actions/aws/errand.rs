@@ -18,7 +18,7 @@ use super::{
     boot::Platform,
     others::Others,
     overview::Overviews,
-    patience::{Said, put_off, read, refusal, write},
+    patience::{Said, not_in_turn, put_off, read, refusal, write},
     relay::Event,
     rights::Rights,
 };
@@ -184,9 +184,14 @@ impl Errand {
                 Said::Unclear(fault) => {
                     drop(permit.take());
                     tracing::warn!(key = self.key, %fault, "nobody knows whether the command was sent: looking for it");
-                    match self.search(road, at).await? {
-                        Some(delivery) => return Ok(delivery),
-                        None => continue,
+                    if let Some(delivery) = self.search(road, at).await? {
+                        return Ok(delivery);
+                    }
+                    match ctx.stopping() {
+                        StopReason::None => continue,
+                        StopReason::Detach => return Err(Failure::Detached),
+                        // It was not sent, and is not any more.
+                        reason => return Ok(Delivery::Over(not_in_turn(reason))),
                     }
                 }
                 Said::Refused(fault) if fault.kind == FaultKind::Target && self.targets.len() > 1 => {

@@ -56,6 +56,20 @@ fn what_is_acted_upon_tells_calls_apart() {
     assert_eq!(doubled(&[attach("vol-1"), attach("vol-1")]), 1);
 }
 
+/// The guard lets one delivery do something: another guard is another execution.
+#[test]
+fn a_script_may_be_sent_again_under_the_same_guard() {
+    let sent = |token: &str, guard: &str| Call {
+        operation: Some("Guarded"),
+        source: Some(guard.to_owned()),
+        ..call("ssm:SendCommand", Some("i-1"), token)
+    };
+    assert_eq!(doubled(&[sent("a", "g"), sent("a", "g"), sent("b", "g")]), 0);
+    assert_eq!(doubled(&[sent("a", "g"), sent("b", "h")]), 1);
+    let unguarded = |token: &str| call("ssm:SendCommand", Some("i-1"), token);
+    assert_eq!(doubled(&[unguarded("a"), unguarded("b")]), 1);
+}
+
 #[test]
 fn what_is_done_on_no_machine_is_done_once_too() {
     let program = |token: &str| call("process:start", None, token);
