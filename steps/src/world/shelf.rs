@@ -1,6 +1,9 @@
 //! Things that are found by id and by tag, each in its account and Region.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -24,8 +27,8 @@ pub(super) trait Item {
 pub(super) struct Shelf<T> {
     /// Boxed: half of a tree is empty places.
     items: BTreeMap<String, Box<T>>,
-    /// Ids by key and value.
-    tagged: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
+    /// Values and ids by key. Most values are of one thing alone: a set of ids for each would be nearly empty.
+    tagged: BTreeMap<String, BTreeSet<(Box<str>, Arc<str>)>>,
 }
 
 impl<T> Default for Shelf<T> {
@@ -54,9 +57,9 @@ impl<T: Item> Shelf<T> {
         let Some(item) = self.items.get_mut(id) else { return false };
         for (key, value) in tags {
             if let Some(old) = item.tags_mut().insert(key.clone(), value.clone())
-                && let Some(ids) = self.tagged.get_mut(key).and_then(|values| values.get_mut(&old))
+                && let Some(pairs) = self.tagged.get_mut(key)
             {
-                ids.remove(id);
+                pairs.remove(&(old.into(), id.into()));
             }
         }
         self.index(id, tags);
@@ -69,8 +72,8 @@ impl<T: Item> Shelf<T> {
         let tagged = &mut self.tagged;
         item.tags_mut().retain(|key, value| {
             let kept = keeps(key, value);
-            if !kept && let Some(ids) = tagged.get_mut(key).and_then(|values| values.get_mut(value)) {
-                ids.remove(id);
+            if !kept && let Some(pairs) = tagged.get_mut(key) {
+                pairs.remove(&(value.as_str().into(), id.into()));
             }
             kept
         });
@@ -83,28 +86,34 @@ impl<T: Item> Shelf<T> {
     }
 
     /// All that a read from here finds now, of what is asked for.
-    pub fn seen<'a>(&'a self, here: &Place, which: &Which, now: Timestamp) -> Vec<&'a T> {
+    pub fn seen<'a>(&'a self, here: &Place, which: &'a Which, now: Timestamp) -> Vec<&'a T> {
         self.ids(which).into_iter().filter_map(|id| self.find(here, id, now)).collect()
     }
 
     /// All that was not deleted, wherever it is, of what is asked for.
-    pub fn kept<'a>(&'a self, which: &Which) -> Vec<&'a T> {
+    pub fn kept<'a>(&'a self, which: &'a Which) -> Vec<&'a T> {
         let items = self.ids(which).into_iter().filter_map(|id| self.get(id));
         items.filter(|item| item.gone_from().is_none()).collect()
     }
 
-    fn ids<'a>(&'a self, which: &Which) -> Vec<&'a str> {
+    fn ids<'a>(&'a self, which: &'a Which) -> Vec<&'a str> {
         match which {
             Which::Ids(ids) => {
                 ids.iter().filter_map(|id| Some(self.items.get_key_value(id)?.0.as_str())).collect()
             }
             Which::Tagged { key, values } => {
-                let known = self.tagged.get(key);
-                let wanted = known.into_iter().flatten();
-                wanted
-                    .filter(|(value, _)| values.is_empty() || values.contains(value))
-                    .flat_map(|(_, ids)| ids.iter().map(String::as_str))
-                    .collect()
+                let pairs = self.tagged.get(key);
+                let of = |value: &'a str| {
+                    let first = (Box::from(value), Arc::from(""));
+                    let behind = pairs.into_iter().flat_map(move |pairs| pairs.range(first.clone()..));
+                    behind.take_while(move |(other, _)| **other == *value)
+                };
+                let wanted: BTreeSet<&str> = values.iter().map(String::as_str).collect();
+                let found: Vec<_> = match values.is_empty() {
+                    true => pairs.into_iter().flatten().collect(),
+                    false => wanted.into_iter().flat_map(of).collect(),
+                };
+                found.into_iter().map(|(_, id)| &**id).collect()
             }
         }
     }
@@ -115,9 +124,10 @@ impl<T: Item> Shelf<T> {
     }
 
     fn index(&mut self, id: &str, tags: &BTreeMap<String, String>) {
+        let id: Arc<str> = id.into();
         for (key, value) in tags {
-            let values = self.tagged.entry(key.clone()).or_default();
-            values.entry(value.clone()).or_default().insert(id.to_owned());
+            let pairs = self.tagged.entry(key.clone()).or_default();
+            pairs.insert((value.as_str().into(), Arc::clone(&id)));
         }
     }
 }
