@@ -136,9 +136,11 @@ pub(super) async fn run<L: Look>(
         watch(ctx, &look, Times::of(&work.inputs), &looks).await?;
     } else {
         let all = work.targets.len();
+        // Thousands wait at a time: they share what they can.
+        let shared = Arc::new(ctx.clone());
         fan_out(ctx, work.targets, all, |target, inputs| {
             let look = look(Some(&target), &inputs);
-            let (ctx, looks) = (ctx.clone(), Arc::clone(&looks));
+            let (ctx, looks) = (Arc::clone(&shared), Arc::clone(&looks));
             async move {
                 watch(&ctx, &look?, Times::of(&inputs), &looks).await?;
                 Ok(Done::succeeded())
@@ -152,7 +154,7 @@ pub(super) async fn run<L: Look>(
 async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore) -> Result<(), Failure> {
     let mut began = None;
     loop {
-        let (looked_at, saw) = once(ctx, look, looks).await?;
+        let (looked_at, saw) = Box::pin(once(ctx, look, looks)).await?;
         match saw {
             Ok(()) => break,
             Err(seen) => {
@@ -180,7 +182,7 @@ async fn watch(ctx: &Context, look: &impl Look, times: Times, looks: &Semaphore)
         }
         let rest = if left.is_zero() { times.every } else { times.every.min(left) };
         pause(ctx, look, rest, last.as_ref()).await?;
-        match once(ctx, look, looks).await?.1 {
+        match Box::pin(once(ctx, look, looks)).await?.1 {
             Ok(()) => (failures, ours, last) = (0, 0, None),
             Err(seen) => {
                 let row = if seen.whose == Whose::Ours { &mut ours } else { &mut failures };
