@@ -78,10 +78,17 @@ pub(super) async fn begin<M: Making>(
                 return Ok(Begun::Job(job));
             }
             Some(Err(report)) => return Ok(Begun::Over(report)),
-            Some(Ok(None)) | None if fault.is_some() => {}
             Some(Ok(None)) | None => {
-                let report = unknown("it was begun, and what came of it cannot be found");
-                return Ok(Begun::Over(report));
+                let Some(fault) = fault else {
+                    let report = unknown("it was begun, and what came of it cannot be found");
+                    return Ok(Begun::Over(report));
+                };
+                match ctx.stopping() {
+                    StopReason::None => {}
+                    StopReason::Detach => return Err(Failure::Detached),
+                    // It was not begun, and is not any more.
+                    reason => return Ok(Begun::Over(put_off(reason, &fault))),
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
     boot::Platform,
     others::Others,
     overview::Overviews,
-    patience::{Said, not_in_turn, put_off, read, refusal, write},
+    patience::{Said, not_applied, put_off, read, refusal, write},
     relay::Event,
     rights::Rights,
 };
@@ -191,13 +191,13 @@ impl Errand {
                         StopReason::None => continue,
                         StopReason::Detach => return Err(Failure::Detached),
                         // It was not sent, and is not any more.
-                        reason => return Ok(Delivery::Over(not_in_turn(reason))),
+                        reason => return Ok(Delivery::Over(put_off(reason, &fault))),
                     }
                 }
                 Said::Refused(fault) if fault.kind == FaultKind::Target && self.targets.len() > 1 => {
                     return Ok(Delivery::Split(self.halves()));
                 }
-                Said::Refused(fault) => return Ok(Delivery::Over(never_ran(refusal(&fault)))),
+                Said::Refused(fault) => return Ok(Delivery::Over(not_applied(refusal(&fault)))),
                 Said::Stopped(reason, fault) => return Ok(Delivery::Over(put_off(reason, &fault))),
             }
         }
@@ -269,14 +269,6 @@ impl Errand {
     fn halves(&self) -> Vec<Self> {
         let (first, second) = self.targets.split_at(self.targets.len() / 2);
         [first, second].into_iter().map(|half| self.part(half.to_vec())).collect()
-    }
-}
-
-/// A command that the service refused never reached a machine: nothing is there to be restored.
-fn never_ran(report: Report) -> Report {
-    match report.class {
-        Some(ErrorClass::Failed) => Report { class: Some(ErrorClass::Undeliverable), ..report },
-        _ => report,
     }
 }
 

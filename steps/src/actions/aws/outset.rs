@@ -14,7 +14,7 @@ use super::{
     boot::boots,
     errand::{Ending, Errand, Road, clock},
     others::Other,
-    patience::{Stopping, cancelled, read, refusal},
+    patience::{Stopping, not_begun, read, refusal},
     relay::Event,
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Errand {
             None => {
                 self.over(
                     road,
-                    late(ctx.stopping(), "the service did not say in time whether the agent is heard"),
+                    not_begun(ctx.stopping(), "the service did not say in time whether the agent is heard"),
                 );
                 return Ok(());
             }
@@ -105,7 +105,10 @@ impl Errand {
             None => {
                 self.over(
                     road,
-                    late(ctx.stopping(), "whether somebody else patches the machine was not seen in time"),
+                    not_begun(
+                        ctx.stopping(),
+                        "whether somebody else patches the machine was not seen in time",
+                    ),
                 );
                 Ok(BTreeMap::new())
             }
@@ -139,7 +142,7 @@ impl Errand {
             if stopping.pause(&road.ctx, EVERY).await? {
                 for (machine, other) in busy {
                     let report = match stopping.0 {
-                        StopReason::Cancelled => cancelled(),
+                        reason @ StopReason::Cancelled => not_begun(reason, ""),
                         _ => other.in_the_way(),
                     };
                     road.tell(self.leg, machine, Ending::Known(report));
@@ -185,19 +188,12 @@ impl Errand {
         let stopping = road.ctx.stopping();
         if self.changes && self.asks_first && matches!(stopping, StopReason::TimedOut | StopReason::Cancelled)
         {
-            self.over(road, late(stopping, "the time was over before the command was sent"));
+            self.over(road, not_begun(stopping, "the time was over before the command was sent"));
         }
     }
 
     fn over(&mut self, road: &Road, report: Report) {
         road.tell_all(self.leg, std::mem::take(&mut self.targets), &report);
-    }
-}
-
-fn late(stopping: StopReason, cause: &str) -> Report {
-    match stopping {
-        StopReason::Cancelled => cancelled(),
-        _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, cause),
     }
 }
 

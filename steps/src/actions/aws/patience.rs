@@ -172,15 +172,31 @@ pub(super) fn refusal(fault: &Fault) -> Report {
 
 /// What is reported of machines whose call was put off until the attempt was stopped.
 pub(super) fn put_off(reason: StopReason, fault: &Fault) -> Report {
-    match reason {
+    let report = match reason {
         StopReason::Cancelled => cancelled(),
-        // Its class says that nothing was applied, where that is known.
         _ => {
             let mut report = refusal(fault);
             report.cause =
                 report.cause.map(|cause| format!("{cause}, again and again until the time was over"));
             report
         }
+    };
+    not_applied(report)
+}
+
+/// What is reported of machines that were not begun with any more, since the attempt is being stopped.
+pub(super) fn not_begun(stopping: StopReason, cause: &str) -> Report {
+    not_applied(match stopping {
+        StopReason::Cancelled => cancelled(),
+        _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, cause),
+    })
+}
+
+/// The same report, with a class that says that nothing was applied: nothing has to be restored.
+pub(super) fn not_applied(report: Report) -> Report {
+    match report.class {
+        Some(class) if class.proves_nothing_applied() => report,
+        _ => Report { class: Some(ErrorClass::Undeliverable), ..report },
     }
 }
 
@@ -189,7 +205,7 @@ pub(super) fn cancelled() -> Report {
     Report::failed(Outcome::Failed, ErrorClass::Failed, "the run was cancelled")
 }
 
-/// The same, whatever the attempt is being stopped for.
+/// Machines whose turn in a restore did not come, whatever the attempt is being stopped for.
 pub(super) fn not_in_turn(stopping: StopReason) -> Report {
     match stopping {
         StopReason::Cancelled => cancelled(),

@@ -30,7 +30,7 @@ use super::{
     back::{self, Back, Down, SILENCE, Signs},
     boot::{Platform, boots},
     errand::{MOST, key},
-    patience::{Said, Stopping, cancelled, put_off, read, refusal, write},
+    patience::{Said, Stopping, not_applied, not_begun, put_off, read, refusal, write},
     relay::{instances, together},
 };
 use crate::{
@@ -39,6 +39,9 @@ use crate::{
     fanout::{Done, journal},
     ports::{ec2::Ec2, fault::FaultKind},
 };
+
+/// Why a machine was not rebooted whose turn came too late.
+const LATE: &str = "its turn did not come in time";
 
 /// Its documentation.
 pub fn doc() -> ActionDoc {
@@ -265,11 +268,11 @@ impl Rebooting {
         let agents = match read(&self.ctx, token, || self.signs.ssm.agents(&machines)).await? {
             Some(Ok(agents)) => agents,
             Some(Err(fault)) => {
-                self.over(machines, refusal(&fault)).await?;
+                self.over(machines, not_applied(refusal(&fault))).await?;
                 return Ok(Vec::new());
             }
             None => {
-                let report = self.late();
+                let report = not_begun(self.ctx.stopping(), LATE);
                 self.over(machines, report).await?;
                 return Ok(Vec::new());
             }
@@ -292,9 +295,8 @@ impl Rebooting {
         before: BTreeMap<TargetId, String>,
     ) -> Result<Option<(Vec<TargetId>, Vec<TargetId>, BTreeMap<TargetId, String>)>, Failure> {
         let ctx = self.ctx.clone();
-        if matches!(ctx.stopping(), StopReason::TimedOut | StopReason::Cancelled) {
-            let report = self.late();
-            self.over(some, report).await?;
+        if let reason @ (StopReason::TimedOut | StopReason::Cancelled) = ctx.stopping() {
+            self.over(some, not_begun(reason, LATE)).await?;
             return Ok(None);
         }
         let Some(first) = some.first() else { return Ok(None) };
@@ -318,10 +320,18 @@ impl Rebooting {
                 Said::Done(()) => asked.at = Some(ctx.now()),
                 Said::Unclear(fault) => {
                     tracing::warn!(%fault, "nobody knows whether machines reboot: looking at them");
-                    if !self.took_place(&asked.before).await? {
-                        continue;
+                    if self.took_place(&asked.before).await? {
+                        asked.at = Some(since);
+                    } else {
+                        match ctx.stopping() {
+                            StopReason::None => continue,
+                            StopReason::Detach => return Err(Failure::Detached),
+                            reason => {
+                                self.over(some, put_off(reason, &fault)).await?;
+                                return Ok(None);
+                            }
+                        }
                     }
-                    asked.at = Some(since);
                 }
                 Said::Refused(fault)
                     if matches!(fault.kind, FaultKind::Target | FaultKind::NotFound) && some.len() > 1 =>
@@ -330,7 +340,7 @@ impl Rebooting {
                     return Ok(Some((first.to_vec(), second.to_vec(), asked.before)));
                 }
                 Said::Refused(fault) => {
-                    self.over(some, refusal(&fault)).await?;
+                    self.over(some, not_applied(refusal(&fault))).await?;
                     return Ok(None);
                 }
                 Said::Stopped(reason, fault) => {
@@ -377,13 +387,6 @@ impl Rebooting {
 
     async fn over(&self, machines: Vec<TargetId>, report: Report) -> Result<(), Failure> {
         self.ctx.ledger.report(machines, report).await
-    }
-
-    fn late(&self) -> Report {
-        match self.ctx.stopping() {
-            StopReason::Cancelled => cancelled(),
-            _ => Report::failed(Outcome::TimedOut, ErrorClass::TimedOut, "its turn did not come in time"),
-        }
     }
 }
 

@@ -90,8 +90,12 @@ async fn behind_its_deadline_nothing_is_sent() {
     let mut attempt = attempt(&world, json!({ "script": "uptime" }));
     attempt.timeout = std::time::Duration::from_secs(1);
     attempt.live_to_the_end(&Command::default()).await.unwrap();
-    assert_eq!(reports(&world, &attempt), ["timed_out: its turn did not come in time"; 3]);
+    let cause = "ssm:SendCommand: the connection broke before the answer came, again and again until the time was over";
+    assert_eq!(reports(&world, &attempt), vec![format!("failed: {cause}"); 3]);
     assert_eq!(world.calls().count("ssm:SendCommand"), 0);
+    let recorded = attempt.journal.recorded();
+    let class = recorded.reports.values().next().and_then(|report| report.class);
+    assert!(class.is_some_and(|class| class.proves_nothing_applied()), "nothing is restored");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ mod backup;
 mod command;
 mod faults;
 mod large;
+mod not_begun;
 mod patch;
 mod per_machine;
 mod readiness;

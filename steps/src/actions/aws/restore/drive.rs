@@ -76,7 +76,7 @@ pub(super) async fn run(
     let mut drive = Drive {
         ctx: ctx.clone(),
         machines: recalled,
-        stopping: Stopping(ctx.stopping()),
+        stopping: Stopping(*ctx.stop.borrow()),
         began: ctx.now(),
         to_look_up: ctx.resumed,
     };
