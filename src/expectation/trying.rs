@@ -107,7 +107,7 @@ impl Tried {
 
 fn try_one(case: &Case, seed: u64) -> Result<(Duration, Option<Failure>), Senseless> {
     let begun = Instant::now();
-    let world = case.rehearsal.one_of_many(seed, true)?;
+    let world = case.rehearsal.world(seed, true)?;
     let facts = Facts::of(&world);
     let plan = &case.rehearsal.plan;
     let unmet: Vec<Unmet> = case.checks.iter().filter_map(|check| check.unmet(plan, &facts)).collect();
