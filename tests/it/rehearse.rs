@@ -210,6 +210,28 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     assert!(senseless.contains("is not a share like 30%") && senseless.contains("mine.yaml"), "{senseless}");
 }
 
+/// The summary is not lost with the page; what can be seen before is said before.
+#[test]
+fn a_page_that_cannot_be_written_is_told() {
+    let place = Place::new();
+    let page = |options: &[&str]| place.run(&[&["rehearse", PATCH, "--machines", "1"], options].concat());
+    let traced = page(&["--seed", "3", "--trace", "--html", "p.html"]).exits(2).stderr;
+    assert!(traced.contains("'--trace' cannot be used with '--html <FILE>'"), "{traced}");
+    let nowhere = page(&["--html", "/nonexistent/x.html"]).exits(2);
+    assert!(nowhere.stderr.contains("there is no folder /nonexistent"), "{}", nowhere.stderr);
+    assert!(
+        nowhere.stderr.contains("mkdir -p /nonexistent") && nowhere.stdout.is_empty(),
+        "{}",
+        nowhere.stderr
+    );
+    let folder = page(&["--html", "docs"]).exits(2).stderr;
+    assert!(folder.contains("it is a folder"), "{folder}");
+    // No room for it: only writing shows that.
+    let full = page(&["--seeds", "1", "--html", "/dev/full"]).exits(2);
+    assert!(full.stderr.contains("the page cannot be written"), "{}", full.stderr);
+    assert!(full.stdout.contains("laws were kept in every world"), "{}", full.stdout);
+}
+
 /// A gate that nobody answers pauses the run while something goes on; somebody goes on three times, and no more.
 #[test]
 fn a_run_that_is_left_paused_has_broken_no_law() {
