@@ -136,6 +136,10 @@ impl Script {
         let (plan, mut fleet) =
             planning::staged(session, &runbook, setting.params.clone(), &limit, cast.cast)?;
         cast.scene.dress(&plan, &mut fleet)?;
+        cast.scene.profile.fits(&fleet).map_err(|error| {
+            let place = setting.faults.as_ref().map_or(case.name.place, |written| written.place);
+            Diagnostic::error("senseless-world", error.to_string(), place)
+        })?;
         let lengths = lengths::settle(&mut fleet, &plan);
         let world = World::of(fleet.clone(), 1).map_err(|error| {
             let place = setting.faults.as_ref().or(setting.fleet.as_ref()).map(|written| written.place);

@@ -169,6 +169,9 @@ impl Rehearse {
             self.machines,
             self.no_experience,
         )?;
+        profile.fits(&fleet).map_err(|error| {
+            Problem::from_error(Exit::Invalid, &error).at(source::name(&PathBuf::from(&self.faults)))
+        })?;
         let lengths = lengths::settle(&mut fleet, &plan);
         fleet.people.extend(stand_in::people(&plan, &fleet));
         let setup = session.setup()?;

@@ -208,6 +208,21 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     let file = place.write("mine.yaml", "profile: mine\ndraws:\n  - { kind: throttled, chance: often }\n");
     let senseless = refused(&file.display().to_string());
     assert!(senseless.contains("is not a share like 30%") && senseless.contains("mine.yaml"), "{senseless}");
+    for (text, why) in [
+        (
+            "dead: 1000000h",
+            "`dead`: 1000000h is not a duration like 90s, 15m, 2h or 14d, of 3650 days at most",
+        ),
+        ("clock: { chance: 1%, forward: 3 hours, after: 1m }", "`forward`: 3 hours is not a duration like"),
+        (
+            "draws: [{ kind: undeliverable, targets: [nowhere/1] }]",
+            "draw 1 makes no sense: it names `nowhere/1`",
+        ),
+    ] {
+        let file = place.write("mine.yaml", &format!("profile: mine\n{text}\n"));
+        let said = refused(&file.display().to_string());
+        assert!(said.contains(why) && said.contains("mine.yaml") && !said.contains("fleet file"), "{said}");
+    }
 }
 
 /// The summary is not lost with the page; what can be seen before is said before.
