@@ -19,7 +19,7 @@ use runbook::{
 
 use super::{
     Done, Session,
-    cases::{ENDING, Script, Wrong},
+    cases::{ENDING, Script, Wrong, unread},
     exit::Exit,
     problem::Problem,
     shell, source,
@@ -59,9 +59,7 @@ impl Test {
     pub fn run(self, session: &Session) -> Done {
         let mut files = Vec::new();
         for path in &self.paths {
-            test_files(path, &mut files).map_err(|error| {
-                Problem::new(Exit::Usage, source::reason(&error)).at(path.display().to_string())
-            })?;
+            test_files(path, &mut files).map_err(|error| unread(path, &error))?;
         }
         if files.is_empty() {
             let place =

@@ -159,7 +159,23 @@ fn cases_and_files_that_are_not_there_are_wrong_usage() {
     assert!(near.contains("--case a-quiet-night"), "{near}");
     let none = place.run(&["test", "docs/reference"]).exits(2).stderr;
     assert!(none.contains("there is no test file (NAME.test.yaml)"), "{none}");
-    place.run(&["test", "no-such-folder"]).exits(2);
+}
+
+/// As `check`, `plan` and `rehearse` say it.
+#[test]
+fn what_cannot_be_read_is_invalid_whoever_reads_it() {
+    let place = Place::new();
+    for arguments in [["test", "nix.yaml"], ["rehearse", "nix.yaml"], ["plan", "nix.yaml"]] {
+        let said = place.run(&arguments).exits(3).stderr;
+        assert!(said.contains("error: there is no such file\n  at nix.yaml\n  try: runbook "), "{said}");
+    }
+    let case = place.run(&["rehearse", "runbooks", "--case", "a"]).exits(3).stderr;
+    assert!(case.contains("it is a folder") && case.contains("try: runbook test runbooks"), "{case}");
+    let folder = place.run(&["rehearse", "runbooks"]).exits(3).stderr;
+    assert!(
+        folder.contains("it is a folder") && folder.contains("try: runbook check runbooks/*.yaml"),
+        "{folder}"
+    );
 }
 
 #[test]

@@ -225,6 +225,18 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     }
 }
 
+#[test]
+fn a_limit_that_means_nothing_is_told_with_the_groups() {
+    let said = Place::new().run(&["rehearse", PATCH, "--limit", "nogroup"]).exits(3).stderr;
+    for part in [
+        "the limit `nogroup` is neither a used target group nor a machine of one",
+        "the groups are dev, production, staging",
+        "do: --limit GROUP",
+    ] {
+        assert!(said.contains(part) && !said.contains(":1:1"), "{said}");
+    }
+}
+
 /// The summary is not lost with the page; what can be seen before is said before.
 #[test]
 fn a_page_that_cannot_be_written_is_told() {
