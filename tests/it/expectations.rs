@@ -179,6 +179,17 @@ fn what_cannot_be_read_is_invalid_whoever_reads_it() {
 }
 
 #[test]
+fn more_jobs_than_worlds_are_no_more_threads() {
+    let place = Place::new();
+    let arguments = ["test", "runbooks/patch-sles.test.yaml", "--jobs"];
+    place.run(&[&arguments[..], &["65535"]].concat()).exits(0);
+    for jobs in ["0", "9223372036854775807"] {
+        let said = place.run(&[&arguments[..], &[jobs]].concat()).exits(2).stderr;
+        assert!(said.contains(jobs) && said.contains("1..=65535"), "{said}");
+    }
+}
+
+#[test]
 fn a_report_tells_of_files_that_could_not_be_tried() {
     let place = Place::new();
     let file = place.write("bad.test.yaml", "tests: none.yaml\ncases: { a: { expect: { exit: 0 } } }\n");
