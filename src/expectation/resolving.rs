@@ -183,9 +183,7 @@ impl Resolver<'_> {
             if !has || capital != (words.call.value == "ssm:SendCommand") {
                 let message = format!("`{}` never does `{}`", words.call.value, operation.value);
                 let problem = Diagnostic::error("unknown-operation", message, operation.place);
-                self.problems.push(problem.hint(
-                    "`ssm:SendCommand` does `Install`, `Scan` or `Boot`; `ssh:start` does what its job is called",
-                ));
+                self.problems.push(problem.hint(what_calls_do()));
             }
         }
         self.somebody_hears(&words.call);
@@ -235,4 +233,12 @@ impl Resolver<'_> {
             None => problem.hint(format!("they are {}", known.join(", "))),
         });
     }
+}
+
+/// Which operations the two calls have that do different things.
+fn what_calls_do() -> String {
+    let is_command = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
+    let (commands, jobs): (Vec<&str>, Vec<&str>) = OPERATIONS.into_iter().partition(is_command);
+    let words = |all: &[&str]| all.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    format!("`ssm:SendCommand` does {}; `ssh:start` does {}", words(&commands), words(&jobs))
 }

@@ -137,6 +137,10 @@ fn what_means_nothing_is_refused_with_its_place() {
         ("expect: { exit: 99 }", "runs exit with 0, 10, 11, 12, 13"),
         ("seeds: [3, 3, 1], expect: { exit: 0 }", "seed 3 is one world, and named twice"),
         (
+            "never: [{ call: \"ssm:SendCommand\", operation: install }]",
+            "does `Boot`, `Guarded`, `Install`, `Scan`;",
+        ),
+        (
             "faults: { draws: [{ kind: undeliverable, targets: [nowhere/1] }] }, expect: { exit: 0 }",
             "draw 1 makes no sense: it names `nowhere/1`, which is no machine and no group (groups: shop)",
         ),

@@ -82,7 +82,7 @@ pub fn test_schema() -> Value {
                 "touched": text("Nothing that writes is done to these machines"),
                 "says": described(json!({ "$ref": "#/$defs/texts" }), "What no message of the run holds"),
                 "call": text("A call that writes, in the service's words: `ssm:SendCommand`"),
-                "operation": text("What the command or job does: `Install`, `reboot`"),
+                "operation": text("What the command or job does: `Install`, `Guarded` (a script under a guard), `reboot`"),
                 "task": text("A task, step, wave or stage; beside `call`: who makes the call"),
                 "on": text("On these machines"),
             })),
@@ -130,7 +130,7 @@ fn order() -> Value {
 fn calls() -> Value {
     let mut schema = object(json!({
         "call": text("A call that writes, in the service's words: `ssm:SendCommand`"),
-        "operation": text("What the command or job does: `Install`, `reboot`"),
+        "operation": text("What the command or job does: `Install`, `Guarded` (a script under a guard), `reboot`"),
         "task": text("Made by this task, step, wave or stage"),
         "on": text("Counted on each of these machines"),
         "exactly": { "type": "integer", "minimum": 0 },
