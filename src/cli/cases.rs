@@ -1,6 +1,7 @@
 //! From the cases of test files to rehearsals with checks.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -71,8 +72,7 @@ impl Script {
     /// It cannot be read, and everything that is wrong with it.
     pub fn read(path: &Path) -> Result<Self, Problem> {
         let name = source::name(path);
-        let bytes = source::bytes(path)
-            .map_err(|error| Problem::new(Exit::Invalid, source::reason(&error)).at(name.as_str()))?;
+        let bytes = source::bytes(path).map_err(|error| unread(path, &error))?;
         let reading = document::read_test(&name, &bytes);
         match reading.file {
             Some(file) if reading.diagnostics.is_empty() => {
@@ -136,6 +136,10 @@ impl Script {
         let (plan, mut fleet) =
             planning::staged(session, &runbook, setting.params.clone(), &limit, cast.cast)?;
         cast.scene.dress(&plan, &mut fleet)?;
+        cast.scene.profile.fits(&fleet).map_err(|error| {
+            let place = setting.faults.as_ref().map_or(case.name.place, |written| written.place);
+            Diagnostic::error("senseless-world", error.to_string(), place)
+        })?;
         let lengths = lengths::settle(&mut fleet, &plan);
         let world = World::of(fleet.clone(), 1).map_err(|error| {
             let place = setting.faults.as_ref().or(setting.fleet.as_ref()).map(|written| written.place);
@@ -301,6 +305,16 @@ pub fn rehearsal(session: &Session, file: &Path, case: &str) -> Result<Case, Pro
         Wrong::Here(diagnostics) => script.invalid(diagnostics),
         Wrong::There(problem) => problem,
     })
+}
+
+/// A test file, or a folder of them, that cannot be read.
+pub fn unread(path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(Exit::Invalid, source::reason(error)).at(source::name(path));
+    match error.kind() {
+        io::ErrorKind::NotFound => problem.next("runbook test DIR"),
+        io::ErrorKind::IsADirectory => problem.next(format!("runbook test {}", path.display())),
+        _ => problem,
+    }
 }
 
 fn invalid(name: &str, diagnostics: Vec<Diagnostic>, sources: &Sources) -> Problem {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -82,9 +83,7 @@ impl Wishes {
 /// # Errors
 /// Everything that is wrong with the file, the parameters, the limit or the fleet.
 pub fn from_file(session: &Session, file: &Path, wishes: &Wishes, unread: Unread) -> Result<Plan, Problem> {
-    let bytes = source::bytes(file).map_err(|error| {
-        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
-    })?;
+    let bytes = runbook(file)?;
     if is_plan(&bytes) {
         saved(session, file, &bytes, wishes)
     } else {
@@ -174,9 +173,7 @@ pub fn machines(
     values: &Values,
     choice: &Choice,
 ) -> Result<(Environment, BTreeMap<GroupName, Vec<Target>>), Problem> {
-    let bytes = source::bytes(file).map_err(|error| {
-        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
-    })?;
+    let bytes = runbook(file)?;
     let asked = Asked::read(session, file, &bytes, values)?;
     let environment = world::planning(choice, &session.setup()?, Folder::of(file).path())?;
     let resolved = resolve(&environment, Folder::of(file).path(), &asked.queries)?;
@@ -193,9 +190,7 @@ pub fn with_stand_ins(
     file: &Path,
     values: &Values,
 ) -> Result<(Plan, BTreeMap<GroupName, Vec<Target>>), Problem> {
-    let bytes = source::bytes(file).map_err(|error| {
-        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
-    })?;
+    let bytes = runbook(file)?;
     let mut asked = Asked::read(session, file, &bytes, values)?;
     let (aws, hosts): (Vec<_>, Vec<_>) =
         asked.queries.iter().cloned().partition(|(_, query)| matches!(query, TargetQuery::Aws { .. }));
@@ -275,10 +270,18 @@ pub fn fleet_file(path: &Path) -> Result<FleetFile, Problem> {
     FleetFile::read(text).map_err(|error| wrong(error.to_string()))
 }
 
+/// A runbook that cannot be read.
+fn unread(file: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(Exit::Invalid, source::reason(error)).at(source::name(file));
+    match error.kind() {
+        io::ErrorKind::NotFound => problem.next("runbook init"),
+        io::ErrorKind::IsADirectory => problem.next(format!("runbook check {}/*.yaml", file.display())),
+        _ => problem,
+    }
+}
+
 fn runbook(file: &Path) -> Result<Vec<u8>, Problem> {
-    source::bytes(file).map_err(|error| {
-        Problem::new(Exit::Invalid, source::reason(&error)).at(source::name(file)).next("runbook init")
-    })
+    source::bytes(file).map_err(|error| unread(file, &error))
 }
 
 /// A runbook with the values of its parameters, and what its groups ask the inventories.
@@ -372,6 +375,9 @@ impl Asked {
             experience,
         };
         plan::make(making).map_err(|refusal| match refusal {
+            Refusal::Invalid(diagnostics) if diagnostics.iter().all(|each| each.code == "unknown-limit") => {
+                unknown_limit(&name, &diagnostics)
+            }
             Refusal::Invalid(diagnostics) => invalid(&name, &sources, diagnostics),
             refusal @ Refusal::NoTargets { .. } => Problem::from_error(Exit::Refused, &refusal)
                 .at(name.as_str())
@@ -388,6 +394,13 @@ fn invalid(name: &str, sources: &Sources, diagnostics: Vec<Diagnostic>) -> Probl
         format!("runbook check {name}")
     };
     Problem::invalid("the runbook cannot be planned", diagnostics, sources.clone()).at(name).next(next)
+}
+
+/// A limit stands in no file: there is no line to point at.
+fn unknown_limit(name: &str, diagnostics: &[Diagnostic]) -> Problem {
+    let mut cause: Vec<&str> = diagnostics.iter().map(|each| each.message.as_str()).collect();
+    cause.extend(diagnostics.first().and_then(|each| each.hint.as_deref()));
+    Problem::new(Exit::Invalid, cause.join("; ")).at(name).next("--limit GROUP")
 }
 
 /// Sources without the folder that the runbook was read from: the same runbook has the same digest wherever one

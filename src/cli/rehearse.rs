@@ -1,6 +1,12 @@
 //! `runbook rehearse`.
 
-use std::{fs, ops::Range, path::PathBuf, sync::Arc, thread};
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -64,7 +70,7 @@ pub struct Rehearse {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Write a page with plots, for a change request
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "trace")]
     html: Option<PathBuf>,
 }
 
@@ -91,6 +97,9 @@ impl From<Crash> for Crashes {
 impl Rehearse {
     /// Runs the command.
     pub fn run(self, session: &Session) -> Done {
+        if let Some(file) = &self.html {
+            may_stand(file)?;
+        }
         let rehearsal = self.rehearsal(session)?;
         let paint = Paint(session.screen.color);
         if self.trace {
@@ -125,20 +134,25 @@ impl Rehearse {
             again: self.again(),
             at: Timestamp::now(),
         };
-        if let Some(file) = &self.html {
-            let page = rehearsal_html::page(&about, &mut tally)
-                .map_err(|error| Problem::from_error(Exit::Bug, &error))?;
-            fs::write(file, page).map_err(|error| {
-                Problem::new(Exit::Usage, format!("the page cannot be written: {}", source::reason(&error)))
-                    .at(file.display().to_string())
-            })?;
-        }
         if session.screen.json {
             session.screen.json_page(&rehearsal_json::summary(&about, &mut tally));
         } else {
             session.screen.data(&rehearsal_page::page(&about, &mut tally, paint));
         }
-        Ok(if tally.broken == 0 { Exit::Succeeded } else { Exit::Bug })
+        let written = self.html.as_ref().map_or(Ok(()), |file| {
+            let page = rehearsal_html::page(&about, &mut tally)
+                .map_err(|error| Problem::from_error(Exit::Bug, &error))?;
+            fs::write(file, page).map_err(|error| unwritten(file, &source::reason(&error)))
+        });
+        match written {
+            Err(problem) if tally.broken > 0 => {
+                // A broken law goes before.
+                session.screen.problem(&problem);
+                Ok(Exit::Bug)
+            }
+            Err(problem) => Err(problem),
+            Ok(()) => Ok(if tally.broken == 0 { Exit::Succeeded } else { Exit::Bug }),
+        }
     }
 
     fn rehearsal(&self, session: &Session) -> Result<Rehearsal, Problem> {
@@ -155,6 +169,9 @@ impl Rehearse {
             self.machines,
             self.no_experience,
         )?;
+        profile.fits(&fleet).map_err(|error| {
+            Problem::from_error(Exit::Invalid, &error).at(source::name(&PathBuf::from(&self.faults)))
+        })?;
         let lengths = lengths::settle(&mut fleet, &plan);
         fleet.people.extend(stand_in::people(&plan, &fleet));
         let setup = session.setup()?;
@@ -234,6 +251,23 @@ impl Rehearse {
         }
         words.join(" ")
     }
+}
+
+/// What can be seen of it before hours of rehearsing: a page needs a folder, and is none.
+fn may_stand(file: &Path) -> Result<(), Problem> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            let problem = unwritten(file, &format!("there is no folder {}", folder.display()));
+            Err(problem.next(format!("mkdir -p {}", quoted(&folder.display().to_string()))))
+        }
+        _ if file.is_dir() => Err(unwritten(file, "it is a folder")),
+        _ => Ok(()),
+    }
+}
+
+fn unwritten(file: &Path, why: &str) -> Problem {
+    Problem::new(Exit::Usage, format!("the page cannot be written: {why}")).at(file.display().to_string())
 }
 
 fn senseless(error: Senseless) -> Problem {

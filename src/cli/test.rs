@@ -19,7 +19,7 @@ use runbook::{
 
 use super::{
     Done, Session,
-    cases::{ENDING, Script, Wrong},
+    cases::{ENDING, Script, Wrong, unread},
     exit::Exit,
     problem::Problem,
     shell, source,
@@ -39,8 +39,8 @@ pub struct Test {
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
     /// How many worlds at a time [default: one for each core]
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Write a report as JUnit XML, for a CI server
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -59,9 +59,7 @@ impl Test {
     pub fn run(self, session: &Session) -> Done {
         let mut files = Vec::new();
         for path in &self.paths {
-            test_files(path, &mut files).map_err(|error| {
-                Problem::new(Exit::Usage, source::reason(&error)).at(path.display().to_string())
-            })?;
+            test_files(path, &mut files).map_err(|error| unread(path, &error))?;
         }
         if files.is_empty() {
             let place =
@@ -86,19 +84,14 @@ impl Test {
         })
         .map_err(|error| Problem::from_error(Exit::Invalid, &error))?;
         self.write_report(&told, &[])?;
-        let failed = told.iter().filter(|case| !case.holds()).count();
         if session.screen.json {
             session.screen.json_page(&test_json::page(&told));
         } else {
+            let failed = told.iter().filter(|case| !case.holds()).count();
             let worlds = told.iter().map(|case| case.tried.worlds).sum();
             session.screen.data(&test_page::sum(told.len(), failed, worlds, paint));
         }
-        let broken = told.iter().filter_map(|case| case.tried.first.as_ref());
-        Ok(match failed {
-            0 => Exit::Succeeded,
-            _ if broken.into_iter().any(|first| !first.violations.is_empty()) => Exit::Bug,
-            _ => Exit::Failed,
-        })
+        Ok(exit(&told))
     }
 
     /// Everything that is wrong with any file is told before anything is tried.
@@ -175,7 +168,21 @@ impl Test {
     }
 
     fn jobs(&self) -> usize {
-        self.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+        match self.jobs {
+            Some(jobs) => usize::from(jobs),
+            None => thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// A broken law goes before what was not met.
+fn exit(told: &[Told]) -> Exit {
+    if told.iter().any(Told::breaks_a_law) {
+        Exit::Bug
+    } else if told.iter().all(Told::holds) {
+        Exit::Succeeded
+    } else {
+        Exit::Failed
     }
 }
 
@@ -198,4 +205,67 @@ fn test_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook::{
+        expectation::{Failure, Tried, Unmet},
+        view::{
+            junit,
+            paint::Paint,
+            test_json,
+            test_page::{self, Told},
+        },
+    };
+    use runbook_engine::{
+        diagnostic::Place,
+        laws::{Law, Violation},
+    };
+
+    use super::{Exit, exit};
+
+    /// One world does not come as expected, a later one breaks a law.
+    fn told(laws: bool) -> Told {
+        let unmet = Unmet {
+            place: Place::whole(0),
+            expected: "outcome failed".to_owned(),
+            came: "succeeded".to_owned(),
+        };
+        let first = Failure { seed: 1, unmet: vec![unmet], violations: Vec::new() };
+        let violation = Violation::of(Law::EveryWaitEnds, "it waits for ever".to_owned());
+        let broken = Failure { seed: 2, unmet: Vec::new(), violations: vec![violation] };
+        Told {
+            file: "a.test.yaml".to_owned(),
+            name: "a".to_owned(),
+            description: None,
+            tried: Tried {
+                worlds: 2,
+                failed: 1 + u64::from(laws),
+                first: Some(first),
+                broken: laws.then_some(broken),
+                ..Tried::default()
+            },
+            again: "runbook rehearse a.test.yaml --case a".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_broken_law_is_told_and_decides_the_exit_whatever_was_not_met_before() {
+        assert_eq!(exit(&[]), Exit::Succeeded);
+        assert_eq!(exit(&[told(false)]), Exit::Failed);
+        assert_eq!(exit(&[told(false), told(true)]), Exit::Bug);
+
+        let both = told(true);
+        let page = test_page::case(&both, 1, Paint(false));
+        let xml = junit::report(std::slice::from_ref(&both), &[]).expect("XML");
+        for part in ["outcome failed", "--seed 1 --trace", "it waits for ever", "--seed 2 --trace"] {
+            assert!(page.contains(part) && xml.contains(part), "{part}\n{page}\n{xml}");
+        }
+        let json = test_json::page(&[both, told(false)]);
+        assert_eq!(json["results"][0]["seed"], 1);
+        assert_eq!(json["results"][0]["broken"]["seed"], 2);
+        assert_eq!(json["results"][0]["broken"]["violations"][0]["detail"], "it waits for ever");
+        assert!(json["results"][1]["broken"].is_null());
+    }
 }

@@ -82,7 +82,9 @@ impl Resolver<'_> {
                     None => None,
                 };
                 let tasks = tasks?;
-                self.concern(&tasks, on.as_ref(), place);
+                if self.begin(&tasks, task.place) {
+                    self.concern(&tasks, on.as_ref(), place);
+                }
                 Demand::NoTask { tasks, on }
             }
             Claim::NoTouch(on) => Demand::NoTouch(self.machines(on, true)?),
@@ -147,6 +149,20 @@ impl Resolver<'_> {
         }
     }
 
+    /// Tasks that the plan skips, all of them, never begin.
+    fn begin(&mut self, tasks: &Tasks, place: Place) -> bool {
+        let every = self.plan.tasks.iter().chain(&self.plan.rollback);
+        let mut named = every.filter(|task| tasks.names.contains(&task.name));
+        let Some(why) = named.clone().find_map(|task| task.skip.as_deref()) else { return true };
+        if named.any(|task| task.skip.is_none()) {
+            return true;
+        }
+        let message = format!("`{}` never begins: the plan skips it", tasks.text);
+        self.problems
+            .push(Diagnostic::error("cannot-fail", message, place).hint(format!("leave it out: {why}")));
+        false
+    }
+
     fn cannot_fail(&mut self, why: String, place: Place) {
         let problem = Diagnostic::error("cannot-fail", "this holds whatever comes", place);
         self.problems.push(problem.hint(why));
@@ -167,9 +183,7 @@ impl Resolver<'_> {
             if !has || capital != (words.call.value == "ssm:SendCommand") {
                 let message = format!("`{}` never does `{}`", words.call.value, operation.value);
                 let problem = Diagnostic::error("unknown-operation", message, operation.place);
-                self.problems.push(problem.hint(
-                    "`ssm:SendCommand` does `Install`, `Scan` or `Boot`; `ssh:start` does what its job is called",
-                ));
+                self.problems.push(problem.hint(what_calls_do()));
             }
         }
         self.somebody_hears(&words.call);
@@ -180,7 +194,7 @@ impl Resolver<'_> {
             let message =
                 format!("`{}` names no machine, so it is never one on `{}`", words.call.value, word.value);
             self.problems.push(Diagnostic::error("cannot-fail", message, word.place).hint("leave `on` out"));
-        } else if let Some(task) = &task {
+        } else if let Some(task) = task.as_ref().filter(|task| self.begin(task, words.call.place)) {
             self.concern(task, on.as_ref(), words.call.place);
         }
         if self.problems.len() > before {
@@ -219,4 +233,12 @@ impl Resolver<'_> {
             None => problem.hint(format!("they are {}", known.join(", "))),
         });
     }
+}
+
+/// Which operations the two calls have that do different things.
+fn what_calls_do() -> String {
+    let is_command = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
+    let (commands, jobs): (Vec<&str>, Vec<&str>) = OPERATIONS.into_iter().partition(is_command);
+    let words = |all: &[&str]| all.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    format!("`ssm:SendCommand` does {}; `ssh:start` does {}", words(&commands), words(&jobs))
 }

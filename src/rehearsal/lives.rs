@@ -1,6 +1,7 @@
 //! One rehearsed world: a run lives in it, dies, and is resumed, until it ends.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
@@ -111,7 +112,13 @@ enum Life {
 }
 
 /// Lives through one world.
-pub(super) fn live(rehearsal: &Rehearsal, seed: u64, trace: bool) -> Result<Rehearsed, FleetError> {
+///
+/// `trace`: where its journal goes, entry by entry, if it is asked for.
+pub(super) fn live(
+    rehearsal: &Rehearsal,
+    seed: u64,
+    trace: Option<&RefCell<Vec<Entry>>>,
+) -> Result<Rehearsed, FleetError> {
     let fleet = rehearsal.profile.fleet(&rehearsal.fleet, seed);
     let drawn = fleet.faults.iter().map(|rule| rule.kind.to_string()).collect();
     let world = World::of(fleet, seed)?;
@@ -161,7 +168,8 @@ pub(super) fn live(rehearsal: &Rehearsal, seed: u64, trace: bool) -> Result<Rehe
     drop((scene, world));
     let (broken, machines) = inspection::of_store(&rehearsal.plan, &store, &there, told);
     violations.extend(broken);
-    Ok(Rehearsed { bytes: store.bytes(), drawn, violations, unpaused, ..came }.with(machines, trace))
+    Ok(Rehearsed { bytes: store.bytes(), drawn, violations, unpaused, ..came }
+        .with(machines, trace.is_some()))
 }
 
 fn broken(witness: &mut Witness<'_>, law: Law, detail: String) -> Ended {
@@ -216,9 +224,17 @@ impl Rehearsed {
         }
     }
 
-    /// The world broke off.
-    pub(super) fn broken_off(seed: u64, cause: Option<String>) -> Self {
-        Self::nothing(seed, Ended { status: "broken".to_owned(), code: 1, cause })
+    /// The world broke off, when so much of its journal was there.
+    pub(super) fn broken_off(seed: u64, cause: Option<String>, trace: Vec<Entry>) -> Self {
+        let ended = Ended { status: "broken".to_owned(), code: 1, cause };
+        let ends = trace.first().zip(trace.last());
+        Self {
+            makespan: ends.map(|(first, last)| last.at.duration_since(first.at)).unwrap_or_default(),
+            lives: trace.last().map_or(1, |entry| entry.life),
+            entries: trace.len() as u64,
+            trace,
+            ..Self::nothing(seed, ended)
+        }
     }
 
     /// How many times the runner died.

@@ -18,6 +18,7 @@ mod tally;
 mod witness;
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -76,24 +77,14 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// One world. With `trace`, its journal comes too.
+    /// One world. With `trace`, its journal comes too. A panic in it breaks this world, and no other: what the journal had
+    /// by then comes all the same.
     ///
     /// # Errors
     /// The fleet, or a fault of the profile in it, makes no sense.
     pub fn world(&self, seed: u64, trace: bool) -> Result<Rehearsed, Senseless> {
-        lives::live(self, seed, trace).map_err(|source| Senseless { seed, source })
-    }
-
-    /// The same for one of many: a panic in it breaks this world, and no other.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn one_of_many(&self, seed: u64, trace: bool) -> Result<Rehearsed, Senseless> {
-        let (came, panics) = contained::contained(|| self.world(seed, trace));
-        let broke_off = || Ok(Rehearsed::broken_off(seed, panics.first().cloned()));
-        let mut world = came.unwrap_or_else(broke_off)?;
-        world.violations.extend(panics.into_iter().map(|said| Violation::of(Law::EveryWaitEnds, said)));
-        Ok(world)
+        contain(seed, |journal| lives::live(self, seed, trace.then_some(journal)))
+            .map_err(|source| Senseless { seed, source })
     }
 
     /// The worlds of these seeds, on so many threads, handed over as they end, in no order. `hear` says whether to go on.
@@ -109,7 +100,7 @@ impl Rehearsal {
         if jobs <= 1 {
             // On this thread: the allocator has what the plan was made in for the world, too.
             for seed in seeds {
-                if !hear(self.one_of_many(seed, false)?) {
+                if !hear(self.world(seed, false)?) {
                     break;
                 }
             }
@@ -124,7 +115,7 @@ impl Rehearsal {
                 scope.spawn(move || {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end || sender.send(self.one_of_many(seed, false)).is_err() {
+                        if seed >= seeds.end || sender.send(self.world(seed, false)).is_err() {
                             return;
                         }
                     }
@@ -138,5 +129,44 @@ impl Rehearsal {
             }
             Ok(())
         })
+    }
+}
+
+/// Lives through the world of a seed, whose journal goes where `live` is told.
+fn contain(
+    seed: u64,
+    live: impl FnOnce(&RefCell<Vec<Entry>>) -> Result<Rehearsed, FleetError>,
+) -> Result<Rehearsed, FleetError> {
+    let journal = RefCell::new(Vec::new());
+    let (came, panics) = contained::contained(|| live(&journal));
+    let broken_off = || Ok(Rehearsed::broken_off(seed, panics.first().cloned(), journal.take()));
+    let mut world = came.unwrap_or_else(broken_off)?;
+    world.violations.extend(panics.into_iter().map(|said| Violation::of(Law::EveryWaitEnds, said)));
+    Ok(world)
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook_engine::run::event::Event;
+
+    use super::{Entry, contain};
+
+    #[test]
+    fn a_world_that_broke_off_shows_its_journal_up_to_there() {
+        let entry = |life: u32, at: &str| Entry {
+            life,
+            at: at.parse().expect("a moment"),
+            event: Event::TaskSucceeded { task: "patch".into() },
+        };
+        let world = contain(7, |journal| {
+            journal.borrow_mut().push(entry(1, "2026-11-21T16:00:00Z"));
+            journal.borrow_mut().push(entry(2, "2026-11-21T16:01:00Z"));
+            panic!("the queue is empty")
+        });
+        let world = world.expect("a world");
+        assert_eq!((world.seed, world.trace.len(), world.entries, world.lives), (7, 2, 2, 2));
+        assert_eq!((world.ended.status.as_str(), world.ended.code), ("broken", 1));
+        assert_eq!(world.makespan.as_secs(), 60);
+        assert!(world.violations.iter().any(|broken| broken.detail.contains("the queue is empty")));
     }
 }

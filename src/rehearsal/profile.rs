@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use runbook_engine::duration::Span;
-use runbook_steps::world::{FaultRule, FleetFile, Reply};
+use runbook_steps::world::{FaultRule, FleetFile, Reply, World};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_yaml::{Mapping, Value};
 use thiserror::Error;
@@ -57,44 +57,66 @@ struct File {
     /// Faults: the keys of a fleet's fault, with `chance`, and `count`, `share`, `times` and `after` as ranges.
     #[serde(default)]
     draws: Vec<Mapping>,
+    /// What people do, whatever the fleet says.
     #[serde(default)]
-    people: People,
+    people: Option<Mapping>,
+    /// When the world begins.
     #[serde(default)]
-    start: Start,
+    start: Option<Mapping>,
     /// How long nobody notices that the runner died.
     #[serde(default)]
-    dead: Option<Range<Span>>,
+    dead: Option<Value>,
+    /// The clock of the runner jumps.
     #[serde(default)]
-    clock: Option<Jump>,
+    clock: Option<Mapping>,
 }
 
-/// What people do, whatever the fleet says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct People {
-    /// Nobody answers any gate.
-    silent: Chance,
-    /// The first who answers rejects.
-    reject: Chance,
+/// What is written below one key of a profile.
+struct Section {
+    name: &'static str,
+    written: Mapping,
 }
 
-/// When the world begins.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Start {
-    /// At most so much later than the fleet says: other weekdays, other sides of a change of the clocks.
-    within: Span,
+impl Section {
+    fn of(name: &'static str, written: Option<Mapping>, known: &[&str]) -> Result<Self, String> {
+        let written = written.unwrap_or_default();
+        let is_known = |key: &&Value| key.as_str().is_some_and(|key| known.contains(&key));
+        match written.keys().find(|key| !is_known(key)) {
+            Some(key) => {
+                Err(format!("`{name}` has no key `{}`; its keys are {}", written_out(key), known.join(", ")))
+            }
+            None => Ok(Self { name, written }),
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, String> {
+        take(&mut self.written, key).map_err(|why| format!("{why} (in `{}`)", self.name))
+    }
+
+    fn must<T: DeserializeOwned>(&mut self, key: &str) -> Result<T, String> {
+        self.get(key)?.ok_or_else(|| format!("`{}` must have `{key}`", self.name))
+    }
 }
 
 /// The clock of the runner jumps.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 struct Jump {
     chance: Chance,
     /// Forward by so much: the machine was suspended, or its clock was set.
     forward: Range<Span>,
     /// So long after the beginning.
     after: Range<Span>,
+}
+
+impl Jump {
+    fn read(written: Mapping) -> Result<Self, String> {
+        let mut clock = Section::of("clock", Some(written), &["chance", "forward", "after"])?;
+        Ok(Self {
+            chance: clock.must("chance")?,
+            forward: clock.must("forward")?,
+            after: clock.must("after")?,
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -127,28 +149,48 @@ impl TryFrom<Value> for Chance {
 
 /// A value, or `[from, to]` to be drawn from.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "Written<T>", bound = "T: Copy + PartialOrd + Deserialize<'de>")]
+#[serde(try_from = "Value", bound = "T: Measure")]
 struct Range<T> {
     low: T,
     high: T,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written<T> {
-    Between([T; 2]),
-    Just(T),
+/// What ranges are made of.
+trait Measure: Copy + PartialOrd + DeserializeOwned {
+    /// What it looks like.
+    const LIKE: &str;
+
+    fn read(value: &Value) -> Result<Self, String> {
+        serde_yaml::from_value(value.clone())
+            .map_err(|_| format!("{} is not {}", written_out(value), Self::LIKE))
+    }
 }
 
-impl<T: Copy + PartialOrd> TryFrom<Written<T>> for Range<T> {
-    type Error = &'static str;
+impl Measure for u32 {
+    const LIKE: &str = "a number like 3";
+}
 
-    fn try_from(written: Written<T>) -> Result<Self, &'static str> {
-        match written {
-            Written::Between([low, high]) if low <= high => Ok(Self { low, high }),
-            Written::Between(_) => Err("a range goes from less to more"),
-            Written::Just(one) => Ok(Self { low: one, high: one }),
-        }
+impl Measure for Span {
+    const LIKE: &str = "a duration like 90s, 15m, 2h or 14d, of 3650 days at most";
+}
+
+impl Measure for Chance {
+    const LIKE: &str = "a share like 30%";
+}
+
+impl<T: Measure> TryFrom<Value> for Range<T> {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Value::Sequence(ends) = &value else {
+            let one = T::read(&value)?;
+            return Ok(Self { low: one, high: one });
+        };
+        let [low, high] = &ends[..] else {
+            return Err(format!("a range is [from, to], and this one has {} values", ends.len()));
+        };
+        let (low, high) = (T::read(low)?, T::read(high)?);
+        if low <= high { Ok(Self { low, high }) } else { Err("a range goes from less to more".to_owned()) }
     }
 }
 
@@ -198,16 +240,46 @@ impl Profile {
         let draws = file.draws.into_iter().enumerate().map(|(at, written)| {
             Draw::read(written).map_err(|why| ProfileError::Draw { number: at + 1, why })
         });
-        Ok(Self {
-            name: file.profile,
-            description: file.description,
-            draws: draws.collect::<Result<_, _>>()?,
-            silent: file.people.silent,
-            rejects: file.people.reject,
-            later_start: file.start.within,
-            dead: file.dead,
-            clock_jumps: file.clock,
-        })
+        let draws = draws.collect::<Result<_, _>>()?;
+        let read = || -> Result<Self, String> {
+            let mut people = Section::of("people", file.people, &["silent", "reject"])?;
+            let mut start = Section::of("start", file.start, &["within"])?;
+            let within: Option<Range<Span>> = start.get("within")?;
+            if within.is_some_and(|within| within.low != within.high) {
+                return Err("`within` is one duration: no world begins later than that".to_owned());
+            }
+            Ok(Self {
+                name: file.profile,
+                description: file.description,
+                draws,
+                silent: people.get("silent")?.unwrap_or_default(),
+                rejects: people.get("reject")?.unwrap_or_default(),
+                later_start: within.map(|range| range.high).unwrap_or_default(),
+                dead: file.dead.map(|value| typed("dead", value)).transpose()?,
+                clock_jumps: file.clock.map(Jump::read).transpose()?,
+            })
+        };
+        read().map_err(ProfileError::Syntax)
+    }
+
+    /// Whether every machine that its draws name is in this fleet.
+    ///
+    /// # Errors
+    /// The first draw that names one that is not.
+    pub fn fits(&self, fleet: &FleetFile) -> Result<(), ProfileError> {
+        if self.draws.iter().all(|draw| draw.rule.targets.is_empty()) {
+            return Ok(());
+        }
+        // What is wrong with the fleet itself is not the profile's.
+        let Ok(world) = World::of(fleet.clone(), 1) else { return Ok(()) };
+        for (draw, number) in self.draws.iter().zip(1..) {
+            for target in &draw.rule.targets {
+                world
+                    .machines_named(target)
+                    .map_err(|why| ProfileError::Draw { number, why: format!("it names {why}") })?;
+            }
+        }
+        Ok(())
     }
 
     /// The kinds of faults that it draws, in order.
@@ -309,13 +381,11 @@ impl Draw {
 }
 
 fn take<T: DeserializeOwned>(written: &mut Mapping, key: &str) -> Result<Option<T>, String> {
-    let Some(value) = written.remove(key) else { return Ok(None) };
-    let shown = written_out(&value);
-    serde_yaml::from_value(value).map(Some).map_err(|error| match key {
-        "chance" => error.to_string(),
-        _ if error.to_string().contains("less to more") => format!("`{key}: {shown}`: {error}"),
-        _ => format!("`{key}: {shown}` is neither a value nor [from, to]"),
-    })
+    written.remove(key).map(|value| typed(key, value)).transpose()
+}
+
+fn typed<T: DeserializeOwned>(key: &str, value: Value) -> Result<T, String> {
+    serde_yaml::from_value(value).map_err(|error| format!("`{key}`: {error}"))
 }
 
 fn written_out(value: &Value) -> String {
@@ -370,6 +440,21 @@ mod tests {
     }
 
     #[test]
+    fn machines_that_a_draw_names_are_in_the_fleet() {
+        let fleet = FleetFile::read(FLEET).expect("a fleet");
+        let fits = |target: &str| {
+            let text = format!("profile: p\ndraws:\n  - {{ kind: undeliverable, targets: [{target}] }}\n");
+            Profile::read(&text).expect("a profile").fits(&fleet).map_err(|error| error.to_string())
+        };
+        assert_eq!(fits("g/30"), Ok(()));
+        assert_eq!(
+            fits("nowhere/1").expect_err("refused"),
+            "draw 1 makes no sense: it names `nowhere/1`, which is no machine and no group (groups: g)"
+        );
+        assert!(fits("g/31").expect_err("refused").contains("`g` has no such machine"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
         let refused = |draw: &str| {
             Profile::read(&format!("profile: p\ndraws:\n  - {draw}\n")).expect_err("refused").to_string()
@@ -379,11 +464,29 @@ mod tests {
             "draw 1 makes no sense: `after` does not go with `unmanaged`"
         );
         assert!(refused("{ kind: throttled, chance: 120% }").contains("is not a share like 30%"));
-        assert!(refused("{ kind: throttled, times: often }").contains("neither a value nor [from, to]"));
+        assert!(refused("{ kind: throttled, times: often }").ends_with("often is not a number like 3"));
+        assert!(refused("{ kind: throttled, times: [1, 2, 3] }").contains("[from, to], and this one has 3"));
         assert!(refused("{ kind: throttled, times: [6, 1] }").contains("from less to more"));
         assert!(refused("{ kind: undeliverable, share: [9%, 1%] }").contains("from less to more"));
         let dead = Profile::read("profile: p\ndraws: []\ndead: [3h, 0s]\n").expect_err("refused").to_string();
         assert!(dead.contains("from less to more"), "{dead}");
+        for (key, wrong) in [
+            ("dead: 1000000h", "1000000h"),
+            ("clock: { chance: 1%, forward: 3 hours, after: 1m }", "3 hours"),
+        ] {
+            let said = Profile::read(&format!("profile: p\n{key}\n")).expect_err("refused").to_string();
+            let why = format!("{wrong} is not a duration like 90s, 15m, 2h or 14d, of 3650 days at most");
+            assert!(said.contains(&why), "{said}");
+        }
+        for (key, why) in [
+            ("start: { within: [1h, 2h] }", "`within` is one duration"),
+            ("people: { silent: often }", "`silent`: often is not a share like 30% (in `people`)"),
+            ("clock: { chance: 1%, after: 1m }", "`clock` must have `forward`"),
+            ("people: { slient: 1% }", "`people` has no key `slient`; its keys are silent, reject"),
+        ] {
+            let said = Profile::read(&format!("profile: p\n{key}\n")).expect_err("refused").to_string();
+            assert!(said.contains(why), "{said}");
+        }
         assert!(refused("{ kind: bad_weather }").contains("unknown variant"));
         assert!(refused("{ kind: undeliverable, count: 1, share: 1% }").contains("both `count` and `share`"));
     }

@@ -203,7 +203,7 @@ mod tests {
         let tally = |seeds: &mut dyn Iterator<Item = u64>| {
             let mut tally = Tally::default();
             for seed in seeds {
-                let mut world = Rehearsed::broken_off(seed, None);
+                let mut world = Rehearsed::broken_off(seed, None, Vec::new());
                 world.violations = vec![Violation::of(Law::Budget, "one too many"); 2];
                 tally.add(&world);
             }
@@ -218,8 +218,11 @@ mod tests {
 
     #[test]
     fn a_pause_is_no_death() {
-        let lives =
-            Rehearsed { lives: 4, unpaused: BTreeSet::from([2, 4]), ..Rehearsed::broken_off(1, None) };
+        let lives = Rehearsed {
+            lives: 4,
+            unpaused: BTreeSet::from([2, 4]),
+            ..Rehearsed::broken_off(1, None, Vec::new())
+        };
         assert_eq!(lives.deaths(), 1);
     }
 

@@ -1,6 +1,7 @@
 //! Who watches a rehearsed run through all of its lives.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
 };
@@ -31,7 +32,7 @@ pub struct Entry {
 /// Hears everything that is durable.
 pub(super) struct Witness<'p> {
     oracle: Option<Oracle<'p>>,
-    trace: Option<Vec<Entry>>,
+    trace: Option<&'p RefCell<Vec<Entry>>>,
     margins: Margins<'p>,
     pub life: u32,
     pub entries: u64,
@@ -47,11 +48,11 @@ pub(super) struct Witness<'p> {
 }
 
 impl<'p> Witness<'p> {
-    /// `gains`: whether to tell what lives gain.
-    pub fn new(plan: &'p Plan, trace: bool, gains: bool) -> Self {
+    /// `trace`: where every entry goes, so that it is there whatever becomes of the world. `gains`: whether to tell what lives gain.
+    pub fn new(plan: &'p Plan, trace: Option<&'p RefCell<Vec<Entry>>>, gains: bool) -> Self {
         Self {
             oracle: Some(Oracle::new(plan)),
-            trace: trace.then(Vec::new),
+            trace,
             margins: Margins::new(plan),
             life: 1,
             entries: 0,
@@ -71,7 +72,7 @@ impl<'p> Witness<'p> {
 
     /// What was heard, where a trace was asked for.
     pub fn take_trace(&mut self) -> Vec<Entry> {
-        self.trace.take().unwrap_or_default()
+        self.trace.take().map(RefCell::take).unwrap_or_default()
     }
 
     /// How the work behind windows lay to the end of the one that it came nearest to.
@@ -111,8 +112,8 @@ impl Observer for Witness<'_> {
             if let Some(oracle) = &mut self.oracle {
                 oracle.hear(at, event);
             }
-            if let Some(trace) = &mut self.trace {
-                trace.push(Entry { life: self.life, at, event: event.clone() });
+            if let Some(trace) = self.trace {
+                trace.borrow_mut().push(Entry { life: self.life, at, event: event.clone() });
             }
             match event {
                 Event::RunStarted { .. } => self.started_at = Some(at),

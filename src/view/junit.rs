@@ -51,13 +51,18 @@ fn case(told: &Told) -> TestCase {
         None => TestCaseStatus::success(),
         Some(first) => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            let lines = told.lines();
             let message = match first.unmet.first() {
-                Some(unmet) => format!("expected {}, came {}", unmet.expected, unmet.came),
-                None => "a law was broken".to_owned(),
+                Some(unmet) if !told.breaks_a_law() => {
+                    format!("expected {}, came {}", unmet.expected, unmet.came)
+                }
+                _ => "a law was broken".to_owned(),
             };
-            let failed = format!("in {} of {} worlds", told.tried.failed, told.tried.worlds);
-            let text = format!("{}\n{failed}\nsee it: {}", lines.join("\n"), told.command(first.seed));
+            let mut text = String::new();
+            for failure in told.tried.told() {
+                let lines = told.lines(failure).join("\n");
+                text.push_str(&format!("{lines}\nsee it: {}\n", told.command(failure.seed)));
+            }
+            text.push_str(&format!("in {} of {} worlds", told.tried.failed, told.tried.worlds));
             status.set_type("expectation").set_message(message).set_description(text);
             status
         }

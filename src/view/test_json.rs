@@ -26,6 +26,9 @@ fn case(told: &Told) -> Value {
             })
         })
         .collect();
+    let broken = told.tried.broken.as_ref().map(|broken| {
+        json!({ "seed": broken.seed, "violations": broken.violations, "again": told.command(broken.seed) })
+    });
     json!({
         "file": told.file,
         "case": told.name,
@@ -36,5 +39,6 @@ fn case(told: &Told) -> Value {
         "unmet": unmet,
         "violations": first.map(|first| first.violations.as_slice()).unwrap_or_default(),
         "again": first.map(|first| told.command(first.seed)),
+        "broken": broken,
     })
 }

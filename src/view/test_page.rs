@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{paint::Paint, words::count};
-use crate::expectation::Tried;
+use crate::expectation::{Failure, Tried};
 
 /// A case that was tried.
 #[derive(Clone, Debug)]
@@ -31,13 +31,17 @@ impl Told {
         format!("{} --seed {seed} --trace", self.again)
     }
 
-    /// What did not hold, line by line, with where each is written.
-    pub fn lines(&self) -> Vec<String> {
-        let Some(first) = &self.tried.first else { return Vec::new() };
-        let broken = first.violations.iter().map(|broken| {
+    /// Whether a law was broken in any world.
+    pub fn breaks_a_law(&self) -> bool {
+        self.tried.broken.is_some()
+    }
+
+    /// What did not hold in a world, line by line, with where each is written.
+    pub fn lines(&self, failure: &Failure) -> Vec<String> {
+        let broken = failure.violations.iter().map(|broken| {
             format!("expected {}\ncame     {} (a defect of runbook)", broken.law.words(), broken.detail)
         });
-        let unmet = first.unmet.iter().map(|unmet| {
+        let unmet = failure.unmet.iter().map(|unmet| {
             format!(
                 "expected {}  ({}:{}:{})\ncame     {}",
                 unmet.expected, self.file, unmet.place.line, unmet.place.column, unmet.came
@@ -59,10 +63,12 @@ pub fn case(told: &Told, width: usize, paint: Paint) -> String {
         _ => format!("{} of {worlds}, first seed {}", tried.failed, first.seed),
     };
     let mut text = format!("  {}  {:width$}  {}\n", paint.red("FAILED"), told.name, paint.dim(&where_));
-    for line in told.lines().iter().flat_map(|line| line.lines()) {
-        let _ = writeln!(text, "            {line}");
+    for failure in tried.told() {
+        for line in told.lines(failure).iter().flat_map(|line| line.lines()) {
+            let _ = writeln!(text, "            {line}");
+        }
+        let _ = writeln!(text, "            see it:  {}", told.command(failure.seed));
     }
-    let _ = writeln!(text, "            see it:  {}", told.command(first.seed));
     text
 }
 

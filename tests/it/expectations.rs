@@ -122,6 +122,30 @@ fn what_means_nothing_is_refused_with_its_place() {
         ("expect: { machines: { shpo: patched } }", "did you mean `shop`?"),
         ("expect: { machines: { shop: { patched: { at_most: 3 } } } }", "this holds whatever comes"),
         ("expect: { machines: { shop: { patched: { at_least: 0 } } } }", "at least nothing always holds"),
+        (
+            "expect: { outcome: [succeeded, restored, failed, stuck, cancelled, paused] }",
+            "a run always ends as one of these",
+        ),
+        (
+            "expect: { machines: { all: [succeeded, restored, failed, unreachable, timed_out, unknown, restore_failed, not_started, pending] } }",
+            "a machine always comes out as one of these",
+        ),
+        ("never: [{ outcome: excluded }]", "nobody excludes machines in a simulated world"),
+        ("never: [{ outcome: excluded, on: shop }]", "no machine comes out as `excluded` here"),
+        ("expect: { machines: { shop: { excluded: 0 } } }", "no machine comes out as `excluded` here"),
+        ("expect: { exit: 99 }", "no run exits with 99"),
+        ("expect: { exit: 99 }", "runs exit with 0, 10, 11, 12, 13"),
+        ("seeds: [3, 3, 1], expect: { exit: 0 }", "seed 3 is one world, and named twice"),
+        (
+            "never: [{ call: \"ssm:SendCommand\", operation: install }]",
+            "does `Boot`, `Guarded`, `Install`, `Scan`;",
+        ),
+        (
+            "faults: { draws: [{ kind: undeliverable, targets: [nowhere/1] }] }, expect: { exit: 0 }",
+            "draw 1 makes no sense: it names `nowhere/1`, which is no machine and no group (groups: shop)",
+        ),
+        ("faults: { dead: 1000000h }, expect: { exit: 0 }", "1000000h is not a duration like"),
+        ("limit: [shpo], expect: { exit: 0 }", "the groups are shop"),
         ("expect: { window_left: 1h }", "the plan has no window"),
         ("expect: { says: \"\" }", "every message holds the empty text"),
         ("{ faults: [{ kind: unreachable, step: pach }], expect: { exit: 0 } }", "no step `pach`"),
@@ -159,7 +183,54 @@ fn cases_and_files_that_are_not_there_are_wrong_usage() {
     assert!(near.contains("--case a-quiet-night"), "{near}");
     let none = place.run(&["test", "docs/reference"]).exits(2).stderr;
     assert!(none.contains("there is no test file (NAME.test.yaml)"), "{none}");
-    place.run(&["test", "no-such-folder"]).exits(2);
+}
+
+#[test]
+fn what_the_plan_skips_cannot_be_said_never_to_begin() {
+    let place = Place::new();
+    let runbook = root().join("runbooks/patch-linux.yaml");
+    let never = |what: &str| {
+        let text = format!(
+            "tests: {}\ncases: {{ a: {{ machines: 1, limit: [dev], never: [{{ {what} }}] }} }}\n",
+            runbook.display()
+        );
+        place.run(&["test", &place.write("limited.test.yaml", &text).display().to_string()])
+    };
+    for what in ["task: production/patch", "call: \"ssm:SendCommand\", task: production/patch"] {
+        let said = never(what).exits(3).stderr;
+        assert!(said.contains("`production/patch` never begins: the plan skips it"), "{said}");
+        assert!(said.contains("leave it out: --limit left no machine"), "{said}");
+    }
+    // Where some of it begins, it may be said.
+    never("task: patch").exits(10);
+}
+
+/// As `check`, `plan` and `rehearse` say it.
+#[test]
+fn what_cannot_be_read_is_invalid_whoever_reads_it() {
+    let place = Place::new();
+    for arguments in [["test", "nix.yaml"], ["rehearse", "nix.yaml"], ["plan", "nix.yaml"]] {
+        let said = place.run(&arguments).exits(3).stderr;
+        assert!(said.contains("error: there is no such file\n  at nix.yaml\n  try: runbook "), "{said}");
+    }
+    let case = place.run(&["rehearse", "runbooks", "--case", "a"]).exits(3).stderr;
+    assert!(case.contains("it is a folder") && case.contains("try: runbook test runbooks"), "{case}");
+    let folder = place.run(&["rehearse", "runbooks"]).exits(3).stderr;
+    assert!(
+        folder.contains("it is a folder") && folder.contains("try: runbook check runbooks/*.yaml"),
+        "{folder}"
+    );
+}
+
+#[test]
+fn more_jobs_than_worlds_are_no_more_threads() {
+    let place = Place::new();
+    let arguments = ["test", "runbooks/patch-sles.test.yaml", "--jobs"];
+    place.run(&[&arguments[..], &["65535"]].concat()).exits(0);
+    for jobs in ["0", "9223372036854775807"] {
+        let said = place.run(&[&arguments[..], &[jobs]].concat()).exits(2).stderr;
+        assert!(said.contains(jobs) && said.contains("1..=65535"), "{said}");
+    }
 }
 
 #[test]

@@ -208,6 +208,55 @@ fn faults_that_make_no_sense_are_refused_with_their_place() {
     let file = place.write("mine.yaml", "profile: mine\ndraws:\n  - { kind: throttled, chance: often }\n");
     let senseless = refused(&file.display().to_string());
     assert!(senseless.contains("is not a share like 30%") && senseless.contains("mine.yaml"), "{senseless}");
+    for (text, why) in [
+        (
+            "dead: 1000000h",
+            "`dead`: 1000000h is not a duration like 90s, 15m, 2h or 14d, of 3650 days at most",
+        ),
+        ("clock: { chance: 1%, forward: 3 hours, after: 1m }", "`forward`: 3 hours is not a duration like"),
+        (
+            "draws: [{ kind: undeliverable, targets: [nowhere/1] }]",
+            "draw 1 makes no sense: it names `nowhere/1`",
+        ),
+    ] {
+        let file = place.write("mine.yaml", &format!("profile: mine\n{text}\n"));
+        let said = refused(&file.display().to_string());
+        assert!(said.contains(why) && said.contains("mine.yaml") && !said.contains("fleet file"), "{said}");
+    }
+}
+
+#[test]
+fn a_limit_that_means_nothing_is_told_with_the_groups() {
+    let said = Place::new().run(&["rehearse", PATCH, "--limit", "nogroup"]).exits(3).stderr;
+    for part in [
+        "the limit `nogroup` is neither a used target group nor a machine of one",
+        "the groups are dev, production, staging",
+        "do: --limit GROUP",
+    ] {
+        assert!(said.contains(part) && !said.contains(":1:1"), "{said}");
+    }
+}
+
+/// The summary is not lost with the page; what can be seen before is said before.
+#[test]
+fn a_page_that_cannot_be_written_is_told() {
+    let place = Place::new();
+    let page = |options: &[&str]| place.run(&[&["rehearse", PATCH, "--machines", "1"], options].concat());
+    let traced = page(&["--seed", "3", "--trace", "--html", "p.html"]).exits(2).stderr;
+    assert!(traced.contains("'--trace' cannot be used with '--html <FILE>'"), "{traced}");
+    let nowhere = page(&["--html", "/nonexistent/x.html"]).exits(2);
+    assert!(nowhere.stderr.contains("there is no folder /nonexistent"), "{}", nowhere.stderr);
+    assert!(
+        nowhere.stderr.contains("mkdir -p /nonexistent") && nowhere.stdout.is_empty(),
+        "{}",
+        nowhere.stderr
+    );
+    let folder = page(&["--html", "docs"]).exits(2).stderr;
+    assert!(folder.contains("it is a folder"), "{folder}");
+    // No room for it: only writing shows that.
+    let full = page(&["--seeds", "1", "--html", "/dev/full"]).exits(2);
+    assert!(full.stderr.contains("the page cannot be written"), "{}", full.stderr);
+    assert!(full.stdout.contains("laws were kept in every world"), "{}", full.stdout);
 }
 
 /// A gate that nobody answers pauses the run while something goes on; somebody goes on three times, and no more.

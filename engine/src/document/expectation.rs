@@ -228,6 +228,11 @@ impl MachineWord {
         Self::Is(TargetOutcome::Pending),
     ];
 
+    /// Whether a machine can come out so in a simulated world: nobody excludes any there.
+    pub(crate) fn can_come(self) -> bool {
+        self != Self::Is(TargetOutcome::Excluded)
+    }
+
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -240,6 +245,9 @@ impl MachineWord {
 
 /// The words for how a run can end.
 pub(crate) const ENDS: [&str; 6] = ["succeeded", "restored", "failed", "stuck", "cancelled", "paused"];
+
+/// The exit codes of runs that end so.
+pub(crate) const EXITS: [u32; 5] = [0, 10, 11, 12, 13];
 
 /// How many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

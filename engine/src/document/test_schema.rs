@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::expectation::{ENDS, MachineWord};
+use super::expectation::{ENDS, EXITS, MachineWord};
 
 const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]{0,63}$";
 
@@ -17,7 +17,8 @@ pub fn test_schema() -> Value {
         "items": { "$ref": "#/$defs/never" },
     });
     case["description"] = text("What it shows");
-    let words = MachineWord::ALL.map(MachineWord::as_str);
+    let words: Vec<&str> =
+        MachineWord::ALL.iter().filter(|word| word.can_come()).map(|word| word.as_str()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "runbook tests",
@@ -64,7 +65,7 @@ pub fn test_schema() -> Value {
             },
             "expect": object(json!({
                 "outcome": described(json!({ "$ref": "#/$defs/ends" }), "How the run ends, or how it may end"),
-                "exit": { "type": "integer", "description": "The exit code of the run" },
+                "exit": { "enum": EXITS, "description": "The exit code of the run" },
                 "machines": {
                     "description": "How machines come out: by name, id, group, GROUP/NUMBER, or `all`",
                     "type": "object",
@@ -81,7 +82,7 @@ pub fn test_schema() -> Value {
                 "touched": text("Nothing that writes is done to these machines"),
                 "says": described(json!({ "$ref": "#/$defs/texts" }), "What no message of the run holds"),
                 "call": text("A call that writes, in the service's words: `ssm:SendCommand`"),
-                "operation": text("What the command or job does: `Install`, `reboot`"),
+                "operation": text("What the command or job does: `Install`, `Guarded` (a script under a guard), `reboot`"),
                 "task": text("A task, step, wave or stage; beside `call`: who makes the call"),
                 "on": text("On these machines"),
             })),
@@ -107,7 +108,7 @@ fn setting() -> Value {
             "description": "How many worlds, or which",
             "oneOf": [
                 { "type": "integer", "minimum": 1 },
-                { "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 1 } },
+                { "type": "array", "minItems": 1, "uniqueItems": true, "items": { "type": "integer", "minimum": 1 } },
             ],
         },
         "people": { "type": "array", "items": { "type": "object" }, "description": "Who answers gates, as in a fleet file" },
@@ -129,7 +130,7 @@ fn order() -> Value {
 fn calls() -> Value {
     let mut schema = object(json!({
         "call": text("A call that writes, in the service's words: `ssm:SendCommand`"),
-        "operation": text("What the command or job does: `Install`, `reboot`"),
+        "operation": text("What the command or job does: `Install`, `Guarded` (a script under a guard), `reboot`"),
         "task": text("Made by this task, step, wave or stage"),
         "on": text("Counted on each of these machines"),
         "exactly": { "type": "integer", "minimum": 0 },

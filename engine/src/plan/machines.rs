@@ -248,7 +248,9 @@ pub(super) fn allowed(
             allowed.insert((*id).clone());
         } else {
             let message = format!("the limit `{entry}` is neither a used target group nor a machine of one");
-            problems.push(Diagnostic::error("unknown-limit", message, Place::whole(0)));
+            let groups: Vec<&str> = members.keys().map(GroupName::as_str).collect();
+            let problem = Diagnostic::error("unknown-limit", message, Place::whole(0));
+            problems.push(problem.hint(format!("the groups are {}", groups.join(", "))));
         }
     }
     if problems.is_empty() { Ok(Some(allowed)) } else { Err(Refusal::Invalid(problems)) }

@@ -22,13 +22,16 @@ pub(super) trait Item {
     fn gone_from(&self) -> Option<Timestamp>;
 }
 
+/// A value of a tag, and the id of what has it.
+type Tagged = (Box<str>, Arc<str>);
+
 /// Things of one kind, in the order of their ids.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
     /// Boxed: half of a tree is empty places.
     items: BTreeMap<String, Box<T>>,
     /// Values and ids by key. Most values are of one thing alone: a set of ids for each would be nearly empty.
-    tagged: BTreeMap<String, BTreeSet<(Box<str>, Arc<str>)>>,
+    tagged: BTreeMap<String, BTreeSet<Tagged>>,
 }
 
 impl<T> Default for Shelf<T> {

@@ -4,7 +4,7 @@ use super::{Decoder, fields::Fields};
 use crate::{
     diagnostic::{Diagnostic, Place},
     document::{
-        expectation::{Bounds, CallWords, Claim, ENDS, MachineWord},
+        expectation::{Bounds, CallWords, Claim, ENDS, EXITS, MachineWord},
         model::{Amount, Spanned},
         tree::{Data, Entry, Node},
     },
@@ -23,11 +23,22 @@ impl Decoder<'_, '_> {
         if let Some(entry) = fields.get("outcome")
             && let Some(words) = self.ends(entry)
         {
+            if ENDS.iter().all(|end| words.contains(end)) {
+                self.cannot_fail("a run always ends as one of these", entry.value.place);
+            }
             claims.push(Spanned::new(Claim::Ends(words), entry.value.place));
         }
         if let Some(entry) = fields.get("exit")
             && let Some(code) = self.whole(entry)
         {
+            if !EXITS.contains(&code.value) {
+                let message = format!("no run exits with {}", code.value);
+                let codes = EXITS.map(|code| code.to_string()).join(", ");
+                self.report(
+                    Diagnostic::error("cannot-hold", message, code.place)
+                        .hint(format!("runs exit with {codes}")),
+                );
+            }
             claims.push(Spanned::new(Claim::Exit(code.value), code.place));
         }
         if let Some(entry) = fields.get("machines") {
@@ -104,6 +115,11 @@ impl Decoder<'_, '_> {
         }
     }
 
+    fn cannot_fail(&mut self, message: &str, place: Place) {
+        let problem = Diagnostic::error("cannot-fail", message, place);
+        self.report(problem.hint("leave out what must not come"));
+    }
+
     fn conflicting(&mut self, entry: &Entry, beside: &Entry) {
         let message = format!("`{}` cannot stand beside `{}`", entry.key, beside.key);
         self.report(Diagnostic::error("conflicting-keys", message, entry.place));
@@ -151,9 +167,20 @@ impl Decoder<'_, '_> {
     }
 
     fn machine_words(&mut self, node: &Node) -> Option<Vec<MachineWord>> {
-        let known = MachineWord::ALL.map(|word| (word.as_str(), word));
-        let words = self.one_or_many(node, |this, node| this.word("outcome", node, &known));
+        let words = self.one_or_many(node, |this, node| this.machine_word("outcome", node));
         self.not_empty("outcome", node, words)
+    }
+
+    fn machine_word(&mut self, key: &str, node: &Node) -> Option<Spanned<MachineWord>> {
+        let known = MachineWord::ALL.map(|word| (word.as_str(), word));
+        let word = self.word(key, node, &known)?;
+        if word.value.can_come() {
+            return Some(word);
+        }
+        let message = format!("no machine comes out as `{}` here", word.value.as_str());
+        let problem = Diagnostic::error("cannot-hold", message, word.place);
+        self.report(problem.hint("leave it out: nobody excludes machines in a simulated world"));
+        None
     }
 
     fn one_or_many<T>(
@@ -181,6 +208,10 @@ impl Decoder<'_, '_> {
         let on = Spanned::new(entry.key.clone(), entry.place);
         let Data::Map(counts) = &entry.value.data else {
             if let Some(words) = self.machine_words(&entry.value) {
+                let mut outcomes = MachineWord::ALL.iter().filter(|word| matches!(word, MachineWord::Is(_)));
+                if outcomes.all(|word| words.contains(word) || !word.can_come()) {
+                    self.cannot_fail("a machine always comes out as one of these", entry.value.place);
+                }
                 claims.push(Spanned::new(Claim::Each { on, words }, entry.value.place));
             }
             return;
@@ -188,14 +219,13 @@ impl Decoder<'_, '_> {
         if counts.is_empty() {
             self.report(Diagnostic::error("empty", format!("`{}` says nothing", entry.key), entry.place));
         }
-        let known = MachineWord::ALL.map(|word| (word.as_str(), word));
         for count in counts {
             let key = Node {
                 place: count.place,
                 end: (count.place.line, count.place.column),
                 data: Data::Scalar { text: count.key.clone(), plain: true },
             };
-            let Some(word) = self.word("machines", &key, &known) else { continue };
+            let Some(word) = self.machine_word("machines", &key) else { continue };
             let bounds = match &count.value.data {
                 Data::Map(_) => self
                     .fields(&count.value, count.place, "how many", &BOUNDS)

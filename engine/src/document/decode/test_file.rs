@@ -160,6 +160,14 @@ impl Decoder<'_, '_> {
         };
         let seeds = match &entry.value.data {
             Data::List(items) if !items.is_empty() => {
+                for (at, item) in items.iter().enumerate() {
+                    let seed = number(item);
+                    if seed.is_some() && items[..at].iter().any(|before| number(before) == seed) {
+                        let message = format!("seed {} is one world, and named twice", seed.unwrap_or(0));
+                        let problem = Diagnostic::error("duplicate", message, item.place);
+                        self.report(problem.hint("leave it out"));
+                    }
+                }
                 items.iter().map(number).collect::<Option<Vec<u32>>>().map(Seeds::These)
             }
             _ => number(&entry.value).filter(|many| *many <= MOST_SEEDS).map(Seeds::First),

@@ -183,7 +183,9 @@ fn the_limit_leaves_out_machines_and_whole_steps() {
                     column: 1,
                     width: 1,
                 },
-                hint: None,
+                hint: Some(
+                    "the groups are canaries, healthy, rest, sick, web",
+                ),
             },
         ],
     )
