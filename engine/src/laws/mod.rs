@@ -8,6 +8,7 @@
 //! list.
 
 mod budget;
+mod ending;
 mod known;
 mod machine;
 mod oracle;
@@ -37,7 +38,7 @@ pub enum Law {
     TheFailedGoBack,
     /// A machine that is told to be restored passed its checks after the restore.
     RestoredIsVerified,
-    /// What is told of a machine at the end is what was done to it.
+    /// What is told of a machine at the end is what was done to it, and the run's own end follows from that.
     OutcomesAreTrue,
     /// Every wait ends: so does the run.
     EveryWaitEnds,
@@ -95,7 +96,7 @@ impl Law {
             Self::NothingAfterTheBudget => "no wave begins after its budget was exceeded",
             Self::TheFailedGoBack => "exactly the machines that failed are brought back",
             Self::RestoredIsVerified => "every restored machine was verified",
-            Self::OutcomesAreTrue => "what is told of each machine is what was done to it",
+            Self::OutcomesAreTrue => "what is told of each machine, and of the run, is what was done",
             Self::EveryWaitEnds => "every wait ends",
             Self::WindowsAreKept => "nothing begins outside of its window",
             Self::TheJournalIsTheRun => "the journal replays to the same state",

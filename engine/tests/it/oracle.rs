@@ -8,7 +8,7 @@ use runbook_engine::{
     laws::{Law, Oracle},
     outcome::{ErrorClass, Outcome, TargetOutcome},
     plan::Plan,
-    run::event::{Event, Report},
+    run::event::{Event, Report, RunEnd},
 };
 
 use crate::{
@@ -59,6 +59,15 @@ impl Told {
     fn told(mut self, machine: &str, outcome: TargetOutcome) -> Self {
         self.outcomes.insert(TargetId::new(machine), outcome);
         self
+    }
+
+    /// With this said of how the run ended.
+    fn ended(self, end: RunEnd) -> Self {
+        self.with(|_, event| {
+            if let Event::RunFinished { status } = event {
+                *status = end;
+            }
+        })
     }
 
     #[track_caller]
@@ -141,7 +150,8 @@ fn nobody_is_forgotten_by_the_branch_of_a_composite() {
     assert_eq!(told.outcomes[&TargetId::new("production-002")], TargetOutcome::Restored);
     told.without(|event| about(event).is_some_and(|task| task.starts_with("undo")))
         .told("production-002", TargetOutcome::Failed)
-        .breaks(&[Law::TheFailedGoBack]);
+        // Nor does a run end as restored that restored nothing.
+        .breaks(&[Law::TheFailedGoBack, Law::OutcomesAreTrue]);
 }
 
 #[test]
@@ -207,6 +217,70 @@ fn every_check_verifies_what_was_restored() {
             })
             .breaks(&[Law::RestoredIsVerified]);
     }
+}
+
+const RESTORE_FAILS: &[(&str, &str)] =
+    &[("production/wave-1/patch", "production-002"), (RESTORE, "production-002")];
+
+#[test]
+fn a_run_ends_as_its_machines_did() {
+    let well = || Told::of(four("max_failures: 2"), &[]);
+    for end in [RunEnd::Stuck, RunEnd::Cancelled, RunEnd::Restored, RunEnd::Failed] {
+        well().ended(end).breaks(&[Law::OutcomesAreTrue]);
+    }
+    let over = || Told::of(four("max_failures: 1"), PATCH_FAILS);
+    over().ended(RunEnd::Succeeded).breaks(&[Law::OutcomesAreTrue]);
+    let stuck = || Told::of(four("max_failures: 2"), RESTORE_FAILS);
+    for end in [RunEnd::Succeeded, RunEnd::Failed, RunEnd::Restored] {
+        stuck().ended(end).breaks(&[Law::OutcomesAreTrue]);
+    }
+    let unknown = Report::failed(Outcome::Unknown, ErrorClass::Failed, "the answer was lost");
+    well()
+        .with(|_, event| match event {
+            Event::TargetsReported { task, targets, report, .. }
+                if task.as_str() == "production/wave-1/backup" && targets[0].as_str() == "production-002" =>
+            {
+                *report = unknown.clone();
+            }
+            _ => {}
+        })
+        // Nor was it backed up for certain, nor did it come well through everything.
+        .breaks(&[Law::BackedUp, Law::OutcomesAreTrue, Law::OutcomesAreTrue]);
+    let gate = plan(&flagship(WINDOW), &[("production", 4)]);
+    let cause = || "it never opened".to_owned();
+    Told::of(gate, &[])
+        .with(|_, event| match event {
+            Event::TaskSucceeded { task } if task.as_str() == "window" => {
+                *event = Event::TaskFailed { task: task.clone(), cause: cause(), class: None };
+            }
+            _ => {}
+        })
+        .breaks(&[Law::WindowsAreKept, Law::WindowsAreKept, Law::OutcomesAreTrue]);
+}
+
+#[test]
+fn nobody_is_told_to_have_failed_who_did_not() {
+    use TargetOutcome::{Failed, RestoreFailed, TimedOut, Unknown, Unreachable};
+    let well = || Told::of(four("max_failures: 2"), &[]);
+    for outcome in [Failed, Unreachable, TimedOut] {
+        well().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue]);
+    }
+    // These two would need a person, too.
+    for outcome in [Unknown, RestoreFailed] {
+        well().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue; 2]);
+    }
+    // It failed, was brought back and is well again; or it failed otherwise.
+    let restored = || Told::of(four("max_failures: 2"), PATCH_FAILS);
+    restored().told("production-002", Failed).breaks(&[Law::OutcomesAreTrue]);
+    restored().told("production-002", Unreachable).breaks(&[Law::OutcomesAreTrue]);
+    // The same where another one needs a person.
+    let stuck = || Told::of(four("max_failures: 2"), RESTORE_FAILS);
+    for outcome in [Failed, TimedOut, Unknown] {
+        stuck().told("production-003", outcome).breaks(&[Law::OutcomesAreTrue]);
+        // Then nobody would need one.
+        stuck().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue; 2]);
+    }
+    stuck().told("production-003", RestoreFailed).breaks(&[Law::OutcomesAreTrue]);
 }
 
 const WINDOW: &str = "  window:
