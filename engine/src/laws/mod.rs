@@ -9,6 +9,7 @@
 
 mod budget;
 mod ending;
+mod gate;
 mod known;
 mod machine;
 mod oracle;
@@ -42,7 +43,7 @@ pub enum Law {
     OutcomesAreTrue,
     /// Every wait ends: so does the run.
     EveryWaitEnds,
-    /// Gates and waves of a window begin only where it is open.
+    /// Gates and waves of a window begin only where it is open, and nothing begins before the gates that it needs.
     WindowsAreKept,
     /// The journal, read again, gives the same run.
     TheJournalIsTheRun,
@@ -98,7 +99,7 @@ impl Law {
             Self::RestoredIsVerified => "every restored machine was verified",
             Self::OutcomesAreTrue => "what is told of each machine, and of the run, is what was done",
             Self::EveryWaitEnds => "every wait ends",
-            Self::WindowsAreKept => "nothing begins outside of its window",
+            Self::WindowsAreKept => "nothing begins outside of its window, or before its gate",
             Self::TheJournalIsTheRun => "the journal replays to the same state",
             Self::TheLedgerIsTrue => "the ledger of artifacts equals the world",
             Self::OnlyListedMachines => "only listed machines are touched",

@@ -8,6 +8,7 @@ use super::{
     Law, Violation,
     budget::Rollout,
     ending::Heard,
+    gate::OpenGate,
     known::{Known, needs_backup},
     machine::{Came, Machine},
 };
@@ -33,6 +34,8 @@ pub struct Oracle<'p> {
     pub(super) satisfied: BTreeSet<usize>,
     /// Tasks that began, or were left out.
     pub(super) decided: BTreeSet<usize>,
+    /// Gates that opened.
+    pub(super) gates: BTreeMap<usize, OpenGate>,
     /// What is heard of the run as a whole.
     pub(super) heard: Heard,
     pub(super) end: Option<RunEnd>,
@@ -58,6 +61,7 @@ impl<'p> Oracle<'p> {
             done: BTreeSet::new(),
             satisfied: BTreeSet::new(),
             decided: BTreeSet::new(),
+            gates: BTreeMap::new(),
             heard: Heard::default(),
             end: None,
             broken: Vec::new(),
@@ -70,8 +74,13 @@ impl<'p> Oracle<'p> {
             Event::TaskStarted { task, attempt, targets, refused } => {
                 self.task(task, |oracle, task| oracle.started(task, *attempt, targets, refused.keys()));
             }
-            Event::GateOpened { task, targets, .. } => {
-                self.task(task, |oracle, task| oracle.entered(task, 1, targets));
+            Event::GateOpened { task, until, targets } => self.task(task, |oracle, task| {
+                oracle.behind_its_gates(task);
+                oracle.gate_opened(task, *until);
+                oracle.entered(task, 1, targets);
+            }),
+            Event::ApprovalGiven { task, by, .. } => {
+                self.task(task, |oracle, task| oracle.approved(task, by));
             }
             Event::WaveInspected { scope, refused } => self.refused(scope, refused.keys()),
             Event::TargetsReported { task, targets, report, .. } => {
@@ -107,6 +116,7 @@ impl<'p> Oracle<'p> {
             Event::BudgetExceeded { scope, failures, limit } => self.exceeded(scope, *failures, *limit),
             Event::TaskSucceeded { task } => self.task(task, |oracle, task| {
                 oracle.gate_within_window(at, task);
+                oracle.gate_was_awaited(at, task);
                 oracle.ended(task, Came::Well);
                 oracle.done.insert(task);
             }),
@@ -171,6 +181,7 @@ impl<'p> Oracle<'p> {
         refused: impl Iterator<Item = &'t TargetId>,
     ) {
         self.behind_its_window(task);
+        self.behind_its_gates(task);
         self.may_change(task, targets);
         if attempt == 1 {
             self.only_the_failed(task, targets);

@@ -26,17 +26,22 @@ struct Told {
 impl Told {
     /// The run of this plan, in which these tasks fail on these machines. It keeps the laws.
     fn of(plan: Plan, fails: &'static [(&'static str, &'static str)]) -> Self {
-        let mut drive = Drive::new(plan.clone()).script(move |task, target, _| {
+        let drive = Drive::new(plan).script(move |task, target, _| {
             let on = |(name, id): &(&str, &str)| {
                 task.name.as_str() == *name && target.is_some_and(|target| target.as_str() == *id)
             };
             if fails.iter().any(on) { Reply::failed(30, "it broke") } else { Reply::ok(60) }
         });
-        drive.finish();
-        let outcomes = drive.run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
-        let told = Self { plan, journal: drive.journal, outcomes };
+        let told = Self::finished(drive);
         told.breaks(&[]);
         told
+    }
+
+    /// The same of a run that somebody led so far.
+    fn finished(mut drive: Drive) -> Self {
+        drive.finish();
+        let outcomes = drive.run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
+        Self { plan: Plan::clone(drive.run.plan()), journal: drive.journal, outcomes }
     }
 
     /// Without the entries of which this holds.
@@ -313,6 +318,39 @@ fn waves_begin_when_their_window_let_them_and_while_it_is_open() {
         .breaks(&[Law::WindowsAreKept; 4]);
     // The first step of either wave stands behind the gate, too.
     told().without(|event| asked(event, "window")).breaks(&[Law::WindowsAreKept; 2]);
+}
+
+#[test]
+fn nothing_begins_before_the_gate_in_front_of_it() {
+    let stages =
+        "  approve: { uses: gate/approval, with: { approvers: [alice, bob], quorum: 2, expires: 1h } }
+  wait: { needs: [approve], uses: gate/wait, with: { for: 1h } }
+  production: { needs: [wait], run: patch-and-verify, targets: production }
+";
+    let told = || {
+        let mut drive = Drive::new(plan(&flagship(stages), &[("production", 2)]));
+        drive.until(|drive| drive.status("approve") == "waiting");
+        for by in ["alice", "bob"] {
+            let (task, by) = ("approve".into(), by.to_owned());
+            assert!(drive.record(Event::ApprovalGiven { task, role: by.clone(), by, note: None }));
+        }
+        let told = Told::finished(drive);
+        told.breaks(&[]);
+        told
+    };
+    let by_bob = |event: &Event| matches!(event, Event::ApprovalGiven { by, .. } if by == "bob");
+    told().without(by_bob).breaks(&[Law::WindowsAreKept]);
+    let let_it =
+        |event: &Event, name: &str| matches!(event, Event::TaskSucceeded { task } if task.as_str() == name);
+    told().without(|event| let_it(event, "approve")).breaks(&[Law::WindowsAreKept]);
+    told().without(|event| let_it(event, "wait")).breaks(&[Law::WindowsAreKept]);
+    told()
+        .with(|at, event| {
+            if let_it(event, "wait") {
+                *at -= SignedDuration::from_mins(1);
+            }
+        })
+        .breaks(&[Law::WindowsAreKept]);
 }
 
 /// What the engine says of its count is not believed.
