@@ -1,7 +1,7 @@
 //! Who watches a rehearsed run through all of its lives.
 
 use std::{
-    collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashSet, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
 };
 
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     ids::TargetId,
     laws::{Oracle, Violation},
-    outcome::TargetOutcome,
+    outcome::{Outcome, TargetOutcome},
     plan::Plan,
     run::{Run, event::Event},
 };
@@ -43,6 +43,8 @@ pub(super) struct Witness<'p> {
     pub finished_at: Option<Timestamp>,
     /// What was told of each machine when the run ended; nothing of a run that did not.
     pub outcomes: Option<BTreeMap<TargetId, TargetOutcome>>,
+    /// Machines of which nobody could say at some time what was applied.
+    pub unsure: BTreeSet<TargetId>,
     pub violations: Vec<Violation>,
 }
 
@@ -60,6 +62,7 @@ impl<'p> Witness<'p> {
             started_at: None,
             finished_at: None,
             outcomes: None,
+            unsure: BTreeSet::new(),
             violations: Vec::new(),
         }
     }
@@ -116,6 +119,9 @@ impl Observer for Witness<'_> {
             }
             match event {
                 Event::RunStarted { .. } => self.started_at = Some(at),
+                Event::TargetsReported { targets, report, .. } if report.outcome == Outcome::Unknown => {
+                    self.unsure.extend(targets.iter().cloned());
+                }
                 Event::RunFinished { .. } => {
                     self.finished_at = Some(at);
                     let views = run.targets().into_iter();
