@@ -160,7 +160,7 @@ pub(super) fn live(
     }
     witness.conclude();
     let mut violations = std::mem::take(&mut witness.violations);
-    violations.extend(inspection::of_world(&rehearsal.plan, &world, RUN));
+    violations.extend(inspection::of_world(&rehearsal.plan, &world, RUN, &witness.unsure));
     let there = inspection::There::of(&world, RUN);
     let told = witness.outcomes.take();
     let came = sum_up(seed, &world, witness, ended);

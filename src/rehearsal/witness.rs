@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashSet, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
 };
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use runbook_engine::{
     ids::TargetId,
     laws::{Oracle, Violation},
-    outcome::TargetOutcome,
+    outcome::{Outcome, TargetOutcome},
     plan::Plan,
     run::{Run, event::Event},
 };
@@ -44,6 +44,8 @@ pub(super) struct Witness<'p> {
     pub finished_at: Option<Timestamp>,
     /// What was told of each machine when the run ended; nothing of a run that did not.
     pub outcomes: Option<BTreeMap<TargetId, TargetOutcome>>,
+    /// Machines of which nobody could say at some time what was applied.
+    pub unsure: BTreeSet<TargetId>,
     pub violations: Vec<Violation>,
 }
 
@@ -61,6 +63,7 @@ impl<'p> Witness<'p> {
             started_at: None,
             finished_at: None,
             outcomes: None,
+            unsure: BTreeSet::new(),
             violations: Vec::new(),
         }
     }
@@ -117,6 +120,9 @@ impl Observer for Witness<'_> {
             }
             match event {
                 Event::RunStarted { .. } => self.started_at = Some(at),
+                Event::TargetsReported { targets, report, .. } if report.outcome == Outcome::Unknown => {
+                    self.unsure.extend(targets.iter().cloned());
+                }
                 Event::RunFinished { .. } => {
                     self.finished_at = Some(at);
                     let views = run.targets().into_iter();

@@ -20,7 +20,7 @@ impl Rollout {
         Self { limit, failed: BTreeSet::new(), said: false }
     }
 
-    fn over(&self) -> bool {
+    pub fn over(&self) -> bool {
         self.failed.len() > self.limit as usize
     }
 }

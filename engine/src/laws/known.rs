@@ -110,6 +110,33 @@ impl<'p> Known<'p> {
         self.around(wave, |kind| matches!(kind, ScopeKind::Rollout { .. }))
     }
 
+    /// Whether a branch takes what a restoring task leaves.
+    pub fn has_rungs(&self, restore: usize) -> bool {
+        let name = self.task(restore).name().as_str();
+        let takes = |role: &Role| matches!(role, Role::Branch { of } if of.iter().any(|of| of == name));
+        self.tasks.iter().any(|known| takes(&known.task.role))
+    }
+
+    /// Whether a branch leaves the machines that it fails on to a person: it restores none, and stands behind more than
+    /// restores, whose own end is judged.
+    pub fn leaves_to_a_person(&self, branch: usize) -> bool {
+        let known = self.task(branch);
+        let Role::Branch { of } = &known.task.role else { return false };
+        let restores =
+            |name: &String| self.find(name).is_some_and(|at| self.task(at).task.restores.is_some());
+        known.task.restores.is_none()
+            && !known.undoes
+            && !known.rollouts.is_empty()
+            && (of.is_empty() || !of.iter().all(restores))
+    }
+
+    /// A step of the author's without machines, outside of everything: if it fails, the run does.
+    pub fn is_alone(&self, task: usize) -> bool {
+        let known = self.task(task);
+        let root = self.scopes.get(known.task.scope.as_str()).is_some_and(|scope| scope.parent.is_none());
+        root && matches!(known.task.role, Role::Step) && known.task.targets.is_none() && !known.undoes
+    }
+
     pub fn is_scope(&self, name: &str) -> bool {
         self.scopes.contains_key(name)
     }
@@ -128,6 +155,11 @@ impl<'p> KnownTask<'p> {
     /// It brings something new to machines, and is no way back.
     pub fn brings_change(&self) -> bool {
         self.is_change() && self.task.restores.is_none()
+    }
+
+    /// It belongs to `finally`, which says nothing of how the run ends.
+    pub fn is_final(&self) -> bool {
+        matches!(self.task.role, Role::Finally)
     }
 
     /// Whoever fails in it counts.

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
-use crate::ids::{ScopeName, TargetId};
+use crate::{
+    ids::{ScopeName, TargetId},
+    outcome::Outcome,
+};
 
 /// What was done to a machine.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(super) struct Record {
     /// An earlier attempt may have.
     pub before: bool,
     pub came: Came,
+    /// What was reported of it last, or said by a person.
+    pub said: Option<Outcome>,
     /// It failed for good.
     pub settled: bool,
     /// A person said how it came out.
@@ -58,6 +63,19 @@ impl Machine<'_> {
         let proven = |record: &Record| record.came == Came::Well && (!record.resolved || record.told);
         self.carried
             || self.records.iter().any(|(at, record)| known.task(*at).task.backs_up && proven(record))
+    }
+
+    /// Whether nobody can say what became of it in a task, besides `finally`.
+    pub fn unknown(&self, known: &Known<'_>) -> Option<usize> {
+        let mut records = self.records.iter().filter(|(at, _)| !known.task(**at).is_final());
+        records.find(|(_, record)| record.said == Some(Outcome::Unknown)).map(|(at, _)| *at)
+    }
+
+    /// A task that counts in which it failed for good, of those for which this holds.
+    pub fn lost_in(&self, known: &Known<'_>, fits: impl Fn(usize, &Record) -> bool) -> Option<usize> {
+        let mut records = self.records.iter().filter(|(at, _)| known.task(**at).counts());
+        let badly = |record: &Record| record.settled && record.came == Came::Badly;
+        records.find(|(at, record)| badly(record) && fits(**at, record)).map(|(at, _)| *at)
     }
 
     /// Whether it entered something that brings change.

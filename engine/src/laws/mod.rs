@@ -8,6 +8,8 @@
 //! list.
 
 mod budget;
+mod ending;
+mod gate;
 mod known;
 mod machine;
 mod oracle;
@@ -37,11 +39,11 @@ pub enum Law {
     TheFailedGoBack,
     /// A machine that is told to be restored passed its checks after the restore.
     RestoredIsVerified,
-    /// What is told of a machine at the end is what was done to it.
+    /// What is told of a machine at the end is what was done to it, and the run's own end follows from that.
     OutcomesAreTrue,
     /// Every wait ends: so does the run.
     EveryWaitEnds,
-    /// Gates and waves of a window begin only where it is open.
+    /// Gates and waves of a window begin only where it is open, and nothing begins before the gates that it needs.
     WindowsAreKept,
     /// The journal, read again, gives the same run.
     TheJournalIsTheRun,
@@ -95,9 +97,9 @@ impl Law {
             Self::NothingAfterTheBudget => "no wave begins after its budget was exceeded",
             Self::TheFailedGoBack => "exactly the machines that failed are brought back",
             Self::RestoredIsVerified => "every restored machine was verified",
-            Self::OutcomesAreTrue => "what is told of each machine is what was done to it",
+            Self::OutcomesAreTrue => "what is told of each machine, and of the run, is what was done",
             Self::EveryWaitEnds => "every wait ends",
-            Self::WindowsAreKept => "nothing begins outside of its window",
+            Self::WindowsAreKept => "nothing begins outside of its window, or before its gate",
             Self::TheJournalIsTheRun => "the journal replays to the same state",
             Self::TheLedgerIsTrue => "the ledger of artifacts equals the world",
             Self::OnlyListedMachines => "only listed machines are touched",

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use super::{
     Law, Violation,
     budget::Rollout,
+    ending::Heard,
+    gate::OpenGate,
     known::{Known, needs_backup},
     machine::{Came, Machine},
 };
@@ -32,6 +34,10 @@ pub struct Oracle<'p> {
     pub(super) satisfied: BTreeSet<usize>,
     /// Tasks that began, or were left out.
     pub(super) decided: BTreeSet<usize>,
+    /// Gates that opened.
+    pub(super) gates: BTreeMap<usize, OpenGate>,
+    /// What is heard of the run as a whole.
+    pub(super) heard: Heard,
     pub(super) end: Option<RunEnd>,
     broken: Vec<Violation>,
 }
@@ -55,6 +61,8 @@ impl<'p> Oracle<'p> {
             done: BTreeSet::new(),
             satisfied: BTreeSet::new(),
             decided: BTreeSet::new(),
+            gates: BTreeMap::new(),
+            heard: Heard::default(),
             end: None,
             broken: Vec::new(),
         }
@@ -66,13 +74,25 @@ impl<'p> Oracle<'p> {
             Event::TaskStarted { task, attempt, targets, refused } => {
                 self.task(task, |oracle, task| oracle.started(task, *attempt, targets, refused.keys()));
             }
-            Event::GateOpened { task, targets, .. } => {
-                self.task(task, |oracle, task| oracle.entered(task, 1, targets));
+            Event::GateOpened { task, until, targets } => self.task(task, |oracle, task| {
+                oracle.behind_its_gates(task);
+                oracle.gate_opened(task, *until);
+                oracle.entered(task, 1, targets);
+            }),
+            Event::ApprovalGiven { task, by, .. } => {
+                self.task(task, |oracle, task| oracle.approved(task, by));
             }
             Event::WaveInspected { scope, refused } => self.refused(scope, refused.keys()),
             Event::TargetsReported { task, targets, report, .. } => {
                 self.task(task, |oracle, task| oracle.reported(task, targets, report));
             }
+            Event::TaskReported { task, report, .. } => {
+                self.task(task, |oracle, task| oracle.heard.whole(task, report.outcome));
+            }
+            Event::TargetResolved { task, target: None, .. } => {
+                self.task(task, |oracle, task| oracle.heard.known_again(task));
+            }
+            Event::CancelRequested { .. } => self.heard.cancelled = true,
             Event::OutputsRecorded { task, outputs } => {
                 self.task(task, |oracle, task| outputs.keys().for_each(|id| oracle.told(task, id)));
             }
@@ -96,17 +116,23 @@ impl<'p> Oracle<'p> {
             Event::BudgetExceeded { scope, failures, limit } => self.exceeded(scope, *failures, *limit),
             Event::TaskSucceeded { task } => self.task(task, |oracle, task| {
                 oracle.gate_within_window(at, task);
+                oracle.gate_was_awaited(at, task);
                 oracle.ended(task, Came::Well);
                 oracle.done.insert(task);
             }),
             Event::TaskFailed { task, .. } => {
-                self.task(task, |oracle, task| oracle.ended(task, Came::Badly));
+                self.task(task, |oracle, task| {
+                    oracle.ended(task, Came::Badly);
+                    oracle.heard.failed.insert(task);
+                });
             }
             Event::TaskSkipped { task, satisfies, .. } => self.task(task, |oracle, task| {
                 oracle.nobody_is_forgotten(task, &[]);
                 oracle.decided.insert(task);
                 if *satisfies {
                     oracle.satisfied.insert(task);
+                } else {
+                    oracle.heard.failed.insert(task);
                 }
             }),
             Event::TaskCancelled { task } => self.task(task, |oracle, task| {
@@ -135,8 +161,12 @@ impl<'p> Oracle<'p> {
         if matches!(end, RunEnd::Restored | RunEnd::Failed | RunEnd::Succeeded) {
             self.every_way_back_was_asked();
         }
-        for (id, outcome) in outcomes {
-            self.outcome(end, id, outcome);
+        let outcomes: Vec<_> = outcomes.into_iter().collect();
+        for (id, outcome) in &outcomes {
+            self.outcome(id, *outcome);
+        }
+        if let Some(why) = self.why_not(end, &outcomes) {
+            self.breaks(Law::OutcomesAreTrue, format!("the run is told to be {}: {why}", end.as_str()));
         }
         self.broken
     }
@@ -151,15 +181,18 @@ impl<'p> Oracle<'p> {
         refused: impl Iterator<Item = &'t TargetId>,
     ) {
         self.behind_its_window(task);
+        self.behind_its_gates(task);
         self.may_change(task, targets);
         if attempt == 1 {
             self.only_the_failed(task, targets);
             self.nobody_is_forgotten(task, targets);
         }
         self.entered(task, attempt, targets);
+        self.heard.known_again(task);
         for target in refused {
             let record = self.machine(target).records.entry(task).or_default();
             (record.came, record.settled) = (Came::Badly, true);
+            record.said = Some(Outcome::Failed);
             self.count(task, target);
         }
     }
@@ -211,7 +244,8 @@ impl<'p> Oracle<'p> {
             let record = machine.records.entry(task).or_default();
             record.before = attempt > 1 && record.started;
             (record.entered, record.started) = (true, true);
-            (record.came, record.settled, record.resolved) = (Came::Open, false, false);
+            (record.came, record.said) = (Came::Open, None);
+            (record.settled, record.resolved) = (false, false);
         }
         // What verified an earlier attempt is asked again.
         if attempt > 1 {
@@ -223,6 +257,7 @@ impl<'p> Oracle<'p> {
         for target in targets {
             let record = self.machine(target).records.entry(task).or_default();
             record.came = if report.outcome == Outcome::Succeeded { Came::Well } else { Came::Badly };
+            record.said = Some(report.outcome);
             if report.class.is_some_and(ErrorClass::proves_nothing_applied) {
                 record.started = record.before;
             }
@@ -239,6 +274,7 @@ impl<'p> Oracle<'p> {
         let record = self.machine(target).records.entry(task).or_default();
         record.resolved = true;
         record.came = if applied { Came::Well } else { Came::Badly };
+        record.said = Some(if applied { Outcome::Succeeded } else { Outcome::Failed });
         record.started = applied || record.before;
         if applied {
             self.uncount(task, target);
@@ -249,6 +285,9 @@ impl<'p> Oracle<'p> {
         for target in targets {
             let record = self.machine(target).records.entry(task).or_default();
             // Also what worked, and was told too late.
+            if record.said == Some(Outcome::Succeeded) {
+                record.said = Some(Outcome::TimedOut);
+            }
             (record.came, record.settled) = (Came::Badly, true);
             self.count(task, target);
         }

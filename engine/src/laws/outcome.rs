@@ -4,11 +4,15 @@ use super::{
     Law, Oracle,
     machine::{Came, Machine},
 };
-use crate::{ids::TargetId, outcome::TargetOutcome, run::event::RunEnd};
+use crate::{
+    ids::TargetId,
+    outcome::{Outcome, TargetOutcome},
+    plan::Role,
+};
 
 impl Oracle<'_> {
     /// Holds what is told of one machine against what was done to it.
-    pub(super) fn outcome(&mut self, end: RunEnd, id: &TargetId, outcome: TargetOutcome) {
+    pub(super) fn outcome(&mut self, id: &TargetId, outcome: TargetOutcome) {
         let blank = Machine::default();
         let machine = self.machines.get(id).unwrap_or(&blank);
         if outcome == TargetOutcome::Restored
@@ -24,14 +28,21 @@ impl Oracle<'_> {
             TargetOutcome::NotStarted => !changed,
             TargetOutcome::Restored => self.was_restored(machine) == Some(true),
             TargetOutcome::Succeeded => self.why_not_well(id, machine).is_none(),
-            // A person is needed, and says the rest.
-            _ if end == RunEnd::Stuck => true,
             TargetOutcome::Excluded => !changed && machine.excluded,
-            TargetOutcome::Failed | TargetOutcome::Unreachable | TargetOutcome::TimedOut => {
-                changed || machine.refused || self.failed_anywhere(machine).is_some()
+            TargetOutcome::Failed => {
+                let touched = !machine.touched.is_empty();
+                let failed = machine.refused || self.failed_anywhere(machine).is_some();
+                (failed || touched && self.why_not_well(id, machine).is_some())
+                    && !self.went_back(id, machine)
             }
-            TargetOutcome::Unknown | TargetOutcome::RestoreFailed => true,
+            TargetOutcome::Unreachable => self.was_lost(id, machine, Outcome::Unreachable),
+            TargetOutcome::TimedOut => self.was_lost(id, machine, Outcome::TimedOut),
+            TargetOutcome::Unknown => self.was_lost(id, machine, Outcome::Unknown),
+            TargetOutcome::RestoreFailed => self.restore_failed(id, machine),
         };
+        // Whoever is told to be restored has a law of its own.
+        let judged = matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Restored);
+        let fits = fits && (judged || !self.last_way_failed(id, machine));
         if !fits {
             let was = if changed { "changed" } else { "not changed" };
             let why = match outcome {
@@ -51,6 +62,52 @@ impl Oracle<'_> {
         }
         let check = machine.unverified(id, &self.known, restore, &self.satisfied)?;
         Some(format!("did not pass {}", self.known.task(check).name()))
+    }
+
+    /// It failed so, and nothing brought it back.
+    fn was_lost(&self, id: &TargetId, machine: &Machine<'_>, how: Outcome) -> bool {
+        machine.lost_in(&self.known, |_, record| record.said == Some(how)).is_some()
+            && !self.went_back(id, machine)
+    }
+
+    /// It was restored and verified, in every rollout that changed it or that it failed in.
+    fn went_back(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
+        let Some(restore) = machine.restore.filter(|_| self.why_unverified(id, machine).is_none()) else {
+            return false;
+        };
+        let here = &self.known.task(restore).rollouts;
+        let elsewhere =
+            |task: usize| self.known.task(task).rollouts.iter().any(|rollout| !here.contains(rollout));
+        self.was_restored(machine) == Some(true)
+            && !machine.refused
+            && machine.touched.iter().all(|rollout| here.contains(rollout))
+            && machine.lost_in(&self.known, |at, _| elsewhere(at)).is_none()
+    }
+
+    /// A restore came out badly on it, or what verifies it did.
+    fn restore_failed(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
+        machine.records.keys().any(|at| {
+            self.known.task(*at).task.restores.is_some()
+                && machine.failed_in(id, &self.known, *at, &self.satisfied)
+        })
+    }
+
+    /// The same of the last restore that it had, with no branch behind it.
+    fn last_way_failed(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
+        machine.restore.is_some_and(|restore| {
+            matches!(self.known.task(restore).task.role, Role::Branch { .. })
+                && !self.known.has_rungs(restore)
+                && machine.failed_in(id, &self.known, restore, &self.satisfied)
+        })
+    }
+
+    /// A restore worked on it, and its checks passed then.
+    pub(super) fn ever_restored(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
+        machine.records.iter().any(|(at, record)| {
+            self.known.task(*at).task.restores.is_some()
+                && record.came == Came::Well
+                && !machine.failed_in(id, &self.known, *at, &self.satisfied)
+        })
     }
 
     /// A step, or a check after a soak, that it failed in for good, if there is one.

@@ -8,7 +8,7 @@ use runbook_engine::{
     laws::{Law, Oracle},
     outcome::{ErrorClass, Outcome, TargetOutcome},
     plan::Plan,
-    run::event::{Event, Report},
+    run::event::{Event, Report, RunEnd},
 };
 
 use crate::{
@@ -26,17 +26,22 @@ struct Told {
 impl Told {
     /// The run of this plan, in which these tasks fail on these machines. It keeps the laws.
     fn of(plan: Plan, fails: &'static [(&'static str, &'static str)]) -> Self {
-        let mut drive = Drive::new(plan.clone()).script(move |task, target, _| {
+        let drive = Drive::new(plan).script(move |task, target, _| {
             let on = |(name, id): &(&str, &str)| {
                 task.name.as_str() == *name && target.is_some_and(|target| target.as_str() == *id)
             };
             if fails.iter().any(on) { Reply::failed(30, "it broke") } else { Reply::ok(60) }
         });
-        drive.finish();
-        let outcomes = drive.run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
-        let told = Self { plan, journal: drive.journal, outcomes };
+        let told = Self::finished(drive);
         told.breaks(&[]);
         told
+    }
+
+    /// The same of a run that somebody led so far.
+    fn finished(mut drive: Drive) -> Self {
+        drive.finish();
+        let outcomes = drive.run.targets().into_iter().map(|view| (view.id.clone(), view.outcome)).collect();
+        Self { plan: Plan::clone(drive.run.plan()), journal: drive.journal, outcomes }
     }
 
     /// Without the entries of which this holds.
@@ -59,6 +64,15 @@ impl Told {
     fn told(mut self, machine: &str, outcome: TargetOutcome) -> Self {
         self.outcomes.insert(TargetId::new(machine), outcome);
         self
+    }
+
+    /// With this said of how the run ended.
+    fn ended(self, end: RunEnd) -> Self {
+        self.with(|_, event| {
+            if let Event::RunFinished { status } = event {
+                *status = end;
+            }
+        })
     }
 
     #[track_caller]
@@ -141,7 +155,8 @@ fn nobody_is_forgotten_by_the_branch_of_a_composite() {
     assert_eq!(told.outcomes[&TargetId::new("production-002")], TargetOutcome::Restored);
     told.without(|event| about(event).is_some_and(|task| task.starts_with("undo")))
         .told("production-002", TargetOutcome::Failed)
-        .breaks(&[Law::TheFailedGoBack]);
+        // Nor does a run end as restored that restored nothing.
+        .breaks(&[Law::TheFailedGoBack, Law::OutcomesAreTrue]);
 }
 
 #[test]
@@ -209,6 +224,70 @@ fn every_check_verifies_what_was_restored() {
     }
 }
 
+const RESTORE_FAILS: &[(&str, &str)] =
+    &[("production/wave-1/patch", "production-002"), (RESTORE, "production-002")];
+
+#[test]
+fn a_run_ends_as_its_machines_did() {
+    let well = || Told::of(four("max_failures: 2"), &[]);
+    for end in [RunEnd::Stuck, RunEnd::Cancelled, RunEnd::Restored, RunEnd::Failed] {
+        well().ended(end).breaks(&[Law::OutcomesAreTrue]);
+    }
+    let over = || Told::of(four("max_failures: 1"), PATCH_FAILS);
+    over().ended(RunEnd::Succeeded).breaks(&[Law::OutcomesAreTrue]);
+    let stuck = || Told::of(four("max_failures: 2"), RESTORE_FAILS);
+    for end in [RunEnd::Succeeded, RunEnd::Failed, RunEnd::Restored] {
+        stuck().ended(end).breaks(&[Law::OutcomesAreTrue]);
+    }
+    let unknown = Report::failed(Outcome::Unknown, ErrorClass::Failed, "the answer was lost");
+    well()
+        .with(|_, event| match event {
+            Event::TargetsReported { task, targets, report, .. }
+                if task.as_str() == "production/wave-1/backup" && targets[0].as_str() == "production-002" =>
+            {
+                *report = unknown.clone();
+            }
+            _ => {}
+        })
+        // Nor was it backed up for certain, nor did it come well through everything.
+        .breaks(&[Law::BackedUp, Law::OutcomesAreTrue, Law::OutcomesAreTrue]);
+    let gate = plan(&flagship(WINDOW), &[("production", 4)]);
+    let cause = || "it never opened".to_owned();
+    Told::of(gate, &[])
+        .with(|_, event| match event {
+            Event::TaskSucceeded { task } if task.as_str() == "window" => {
+                *event = Event::TaskFailed { task: task.clone(), cause: cause(), class: None };
+            }
+            _ => {}
+        })
+        .breaks(&[Law::WindowsAreKept, Law::WindowsAreKept, Law::OutcomesAreTrue]);
+}
+
+#[test]
+fn nobody_is_told_to_have_failed_who_did_not() {
+    use TargetOutcome::{Failed, RestoreFailed, TimedOut, Unknown, Unreachable};
+    let well = || Told::of(four("max_failures: 2"), &[]);
+    for outcome in [Failed, Unreachable, TimedOut] {
+        well().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue]);
+    }
+    // These two would need a person, too.
+    for outcome in [Unknown, RestoreFailed] {
+        well().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue; 2]);
+    }
+    // It failed, was brought back and is well again; or it failed otherwise.
+    let restored = || Told::of(four("max_failures: 2"), PATCH_FAILS);
+    restored().told("production-002", Failed).breaks(&[Law::OutcomesAreTrue]);
+    restored().told("production-002", Unreachable).breaks(&[Law::OutcomesAreTrue]);
+    // The same where another one needs a person.
+    let stuck = || Told::of(four("max_failures: 2"), RESTORE_FAILS);
+    for outcome in [Failed, TimedOut, Unknown] {
+        stuck().told("production-003", outcome).breaks(&[Law::OutcomesAreTrue]);
+        // Then nobody would need one.
+        stuck().told("production-002", outcome).breaks(&[Law::OutcomesAreTrue; 2]);
+    }
+    stuck().told("production-003", RestoreFailed).breaks(&[Law::OutcomesAreTrue]);
+}
+
 const WINDOW: &str = "  window:
     uses: gate/window
     with: { cron: \"0 22 * * SAT\", duration: 6h, timezone: Europe/Berlin, cutoff: 2h }
@@ -239,6 +318,39 @@ fn waves_begin_when_their_window_let_them_and_while_it_is_open() {
         .breaks(&[Law::WindowsAreKept; 4]);
     // The first step of either wave stands behind the gate, too.
     told().without(|event| asked(event, "window")).breaks(&[Law::WindowsAreKept; 2]);
+}
+
+#[test]
+fn nothing_begins_before_the_gate_in_front_of_it() {
+    let stages =
+        "  approve: { uses: gate/approval, with: { approvers: [alice, bob], quorum: 2, expires: 1h } }
+  wait: { needs: [approve], uses: gate/wait, with: { for: 1h } }
+  production: { needs: [wait], run: patch-and-verify, targets: production }
+";
+    let told = || {
+        let mut drive = Drive::new(plan(&flagship(stages), &[("production", 2)]));
+        drive.until(|drive| drive.status("approve") == "waiting");
+        for by in ["alice", "bob"] {
+            let (task, by) = ("approve".into(), by.to_owned());
+            assert!(drive.record(Event::ApprovalGiven { task, role: by.clone(), by, note: None }));
+        }
+        let told = Told::finished(drive);
+        told.breaks(&[]);
+        told
+    };
+    let by_bob = |event: &Event| matches!(event, Event::ApprovalGiven { by, .. } if by == "bob");
+    told().without(by_bob).breaks(&[Law::WindowsAreKept]);
+    let let_it =
+        |event: &Event, name: &str| matches!(event, Event::TaskSucceeded { task } if task.as_str() == name);
+    told().without(|event| let_it(event, "approve")).breaks(&[Law::WindowsAreKept]);
+    told().without(|event| let_it(event, "wait")).breaks(&[Law::WindowsAreKept]);
+    told()
+        .with(|at, event| {
+            if let_it(event, "wait") {
+                *at -= SignedDuration::from_mins(1);
+            }
+        })
+        .breaks(&[Law::WindowsAreKept]);
 }
 
 /// What the engine says of its count is not believed.
