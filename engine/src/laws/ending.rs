@@ -67,10 +67,17 @@ impl Oracle<'_> {
     }
 
     /// Who needs a person for certain: a restore failed, nobody can say what was applied and nothing restored it, or a
-    /// branch that restores nothing failed.
+    /// branch that restores nothing failed. What became unknown after a restore is let be: the engine takes any restore of
+    /// the run to have made it good.
     fn who_needs_a_person(&self, outcomes: &[(&TargetId, TargetOutcome)]) -> Option<String> {
-        let open = |outcome| matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown);
-        if let Some((id, outcome)) = outcomes.iter().find(|(_, outcome)| open(*outcome)) {
+        let open = |id: &TargetId, outcome: TargetOutcome| match outcome {
+            TargetOutcome::RestoreFailed => true,
+            TargetOutcome::Unknown => {
+                !self.machines.get(id).is_some_and(|machine| self.ever_restored(id, machine))
+            }
+            _ => false,
+        };
+        if let Some((id, outcome)) = outcomes.iter().find(|(id, outcome)| open(id, *outcome)) {
             return Some(format!("{id} is {outcome}"));
         }
         if let Some(task) = self.unknown_task() {
