@@ -71,11 +71,10 @@ impl Run {
 
     fn waits_of(&self, ix: TaskIx) -> u32 {
         let node = &self.layout.tasks[ix.at()];
-        let mut waits: Vec<Node> = Vec::new();
         if let Some(of) = node.verifies {
-            return u32::from(!self.tasks[of.at()].status.is_terminal()) + self.scopes_before(ix);
+            return u32::from(!self.tasks[of.at()].status.is_terminal());
         }
-        waits.extend(node.needs.iter().chain(&node.of));
+        let mut waits: Vec<Node> = node.needs.iter().chain(&node.of).copied().collect();
         waits.sort_unstable();
         waits.dedup();
         let open = waits.iter().filter(|wait| match wait {

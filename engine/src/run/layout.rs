@@ -306,19 +306,20 @@ impl Layout {
         for at in 0..all.len() {
             let this = TaskIx(at as u32);
             let node = &self.tasks[at];
-            let mut waits: Vec<Node> = Vec::new();
-            if node.verifies.is_none() {
-                waits.extend(node.needs.iter().chain(&node.of));
+            if node.verifies.is_some() {
+                // It waits for the end of its restoring task, which waits for the rest, and not for its settling.
+                self.task_waits[at] = 1;
+                continue;
             }
+            let mut waits: Vec<Node> = node.needs.iter().chain(&node.of).copied().collect();
             let mut up = Some(node.scope);
             while let Some(scope) = up {
                 waits.extend(self.scopes[scope.at()].after.map(Node::Scope));
                 up = self.scopes[scope.at()].parent;
             }
-            // A task that waits for its own restoring task waits for its end, not for its settling.
             waits.sort_unstable();
             waits.dedup();
-            self.task_waits[at] = waits.len() as u32 + u32::from(node.verifies.is_some());
+            self.task_waits[at] = waits.len() as u32;
             for wait in waits {
                 match wait {
                     Node::Task(task) => self.waiting_on_task[task.at()].push(this),
