@@ -67,24 +67,19 @@ impl Oracle<'_> {
     }
 
     /// Who needs a person for certain: a restore failed, nobody can say what was applied and nothing restored it, or a
-    /// branch that restores nothing failed. What became unknown after a restore is let be: the engine takes any restore of
-    /// the run to have made it good.
+    /// branch that restores nothing failed.
     fn who_needs_a_person(&self, outcomes: &[(&TargetId, TargetOutcome)]) -> Option<String> {
-        let open = |id: &TargetId, outcome: TargetOutcome| match outcome {
-            TargetOutcome::RestoreFailed => true,
-            TargetOutcome::Unknown => {
-                !self.machines.get(id).is_some_and(|machine| self.ever_restored(id, machine))
-            }
-            _ => false,
-        };
-        if let Some((id, outcome)) = outcomes.iter().find(|(id, outcome)| open(id, *outcome)) {
+        let open =
+            |outcome: TargetOutcome| matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown);
+        if let Some((id, outcome)) = outcomes.iter().find(|(_, outcome)| open(*outcome)) {
             return Some(format!("{id} is {outcome}"));
         }
         if let Some(task) = self.unknown_task() {
             return Some(format!("the outcome of {} is unknown", self.known.task(task).name()));
         }
         self.machines.iter().find_map(|(id, machine)| {
-            if let Some(task) = machine.unknown(&self.known).filter(|_| !self.ever_restored(id, machine)) {
+            let mut unknown = machine.unknown(&self.known);
+            if let Some(task) = unknown.find(|task| !self.made_good(id, machine, *task)) {
                 return Some(format!("the outcome of {} on {id} is unknown", self.known.task(task).name()));
             }
             let task = self.failed_branch(machine)?;
@@ -97,7 +92,7 @@ impl Oracle<'_> {
         outcomes.iter().any(|(_, outcome)| *outcome == TargetOutcome::RestoreFailed)
             || self.unknown_task().is_some()
             || self.machines.values().any(|machine| {
-                machine.unknown(&self.known).is_some() || self.failed_branch(machine).is_some()
+                machine.unknown(&self.known).next().is_some() || self.failed_branch(machine).is_some()
             })
     }
 

@@ -65,10 +65,12 @@ impl Machine<'_> {
             || self.records.iter().any(|(at, record)| known.task(*at).task.backs_up && proven(record))
     }
 
-    /// Whether nobody can say what became of it in a task, besides `finally`.
-    pub fn unknown(&self, known: &Known<'_>) -> Option<usize> {
-        let mut records = self.records.iter().filter(|(at, _)| !known.task(**at).is_final());
-        records.find(|(_, record)| record.said == Some(Outcome::Unknown)).map(|(at, _)| *at)
+    /// The tasks of which nobody can say what became of it, besides `finally`.
+    pub fn unknown(&self, known: &Known<'_>) -> impl Iterator<Item = usize> {
+        let unknown = |record: &Record| record.said == Some(Outcome::Unknown);
+        let records =
+            self.records.iter().filter(move |(at, record)| unknown(record) && !known.task(**at).is_final());
+        records.map(|(at, _)| *at)
     }
 
     /// A task that counts in which it failed for good, of those for which this holds.

@@ -2,6 +2,7 @@
 
 use super::{
     Law, Oracle,
+    known::KnownTask,
     machine::{Came, Machine},
 };
 use crate::{
@@ -103,8 +104,28 @@ impl Oracle<'_> {
 
     /// A restore worked on it, and its checks passed then.
     pub(super) fn ever_restored(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
+        self.restored_by(id, machine, |_| true)
+    }
+
+    /// The same of a restore of a rollout that a task stands in, or of a rollback.
+    pub(super) fn made_good(&self, id: &TargetId, machine: &Machine<'_>, task: usize) -> bool {
+        let lost = &self.known.task(task).rollouts;
+        self.restored_by(id, machine, |restore| {
+            let here = restore.rollouts.is_empty() || restore.rollouts.iter().any(|name| lost.contains(name));
+            lost.is_empty() || restore.undoes || here
+        })
+    }
+
+    fn restored_by(
+        &self,
+        id: &TargetId,
+        machine: &Machine<'_>,
+        fits: impl Fn(&KnownTask<'_>) -> bool,
+    ) -> bool {
         machine.records.iter().any(|(at, record)| {
-            self.known.task(*at).task.restores.is_some()
+            let restore = self.known.task(*at);
+            restore.task.restores.is_some()
+                && fits(restore)
                 && record.came == Came::Well
                 && !machine.failed_in(id, &self.known, *at, &self.satisfied)
         })

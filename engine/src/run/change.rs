@@ -297,8 +297,9 @@ impl Run {
         }
         passage.failure = Some((outcome, cause.to_owned()));
         passage.verified = false;
+        let counted = passage.stays_counted;
         let state = &mut self.scopes[rollout.at()];
-        state.failures += 1;
+        state.failures += u32::from(!counted);
         if let ScopeKind::Rollout { max_failures, .. } = self.plan.scopes[rollout.at()].kind
             && state.failures > max_failures
             && !state.exceeded
@@ -375,12 +376,8 @@ impl Run {
                 record.report = Some(report);
                 record.resolved = true;
                 record.started = applied || record.applied_before;
-                // Counted when it became unknown; a machine that turns out well is taken back from the budget only
-                // by a person's next step, never by itself.
-                if applied {
-                    for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
-                        self.uncount(rollout, target);
-                    }
+                for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
+                    self.judge_again(rollout, target);
                 }
             }
             None => {
@@ -394,25 +391,34 @@ impl Run {
         Ok(())
     }
 
-    /// An unknown machine turned out well: it goes on. A budget that was exceeded stays so.
-    pub(super) fn uncount(&mut self, rollout: ScopeIx, target: TargetIx) {
-        let failed_elsewhere = self.tasks_of_in(target, rollout).any(|task| {
-            let counts = matches!(self.plan.task_at(task).role, Role::Step | Role::SoakCheck);
-            let record = self.tasks[task.at()].records.get(&target);
-            counts && record.is_some_and(|record| record.settled && record.failed())
+    /// A person said how something came out that was unknown. A machine that turns out well goes on, and is taken back
+    /// from the budget; a budget that was exceeded stays so.
+    fn judge_again(&mut self, rollout: ScopeIx, target: TargetIx) {
+        let failure = self.tasks_of_in(target, rollout).find_map(|ix| {
+            let task = self.plan.task_at(ix);
+            let record = self.tasks[ix.at()].records.get(&target)?;
+            let counts =
+                matches!(task.role, Role::Step | Role::SoakCheck) && record.settled && record.failed();
+            let outcome = record.report.as_ref().filter(|_| counts)?.outcome;
+            Some((outcome, format!("{} failed: {}", task.name, record.cause())))
         });
-        if failed_elsewhere || self.scopes[rollout.at()].exceeded {
+        let well = failure.is_none();
+        let exceeded = self.scopes[rollout.at()].exceeded;
+        let through = well && self.came_through(rollout, target);
+        let Some(passage) = self.passage_mut(rollout, target).filter(|passage| passage.failure.is_some())
+        else {
             return;
-        }
-        let Some(passage) = self.passage_mut(rollout, target) else { return };
-        if passage.failure.take().is_none() {
-            return;
-        }
-        self.scopes[rollout.at()].failures -= 1;
-        let failures = self.scopes[rollout.at()].failures;
-        if matches!(self.plan.scopes[rollout.at()].kind, ScopeKind::Rollout { max_failures, .. } if failures <= max_failures)
-        {
-            self.over_budget.remove(&rollout);
+        };
+        passage.failure = failure;
+        passage.verified = through && passage.wave_over;
+        passage.stays_counted = well && exceeded;
+        if well && !exceeded {
+            self.scopes[rollout.at()].failures -= 1;
+            let failures = self.scopes[rollout.at()].failures;
+            if matches!(self.plan.scopes[rollout.at()].kind, ScopeKind::Rollout { max_failures, .. } if failures <= max_failures)
+            {
+                self.over_budget.remove(&rollout);
+            }
         }
         self.weigh(target);
     }

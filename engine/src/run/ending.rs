@@ -170,12 +170,15 @@ impl Run {
             if self.layout.tasks[at].phase == Phase::Finally {
                 continue;
             }
+            let around = &self.layout.tasks[at].rollouts;
             for (target, record) in &state.records {
-                let mut around = self.layout.tasks[at].rollouts.iter();
-                let restored = self.restored_by.contains_key(target)
-                    || around.any(|rollout| {
+                // A restore makes good what its own rollout left open, and nothing that came behind it.
+                let restored = match around.is_empty() {
+                    true => self.restored_by.contains_key(target),
+                    false => around.iter().any(|rollout| {
                         self.passage(*rollout, *target).is_some_and(|passage| passage.restored)
-                    });
+                    }),
+                };
                 if record.unknown() && !restored {
                     list.push((ix, Some(*target)));
                 }

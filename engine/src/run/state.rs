@@ -263,6 +263,9 @@ pub(super) struct Passage {
     /// It failed, and counts: outcome and cause.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) failure: Option<(Outcome, String)>,
+    /// It counts although it turned out well: the budget was exceeded by then.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) stays_counted: bool,
     /// Its checks passed again after a restore.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) restored: bool,

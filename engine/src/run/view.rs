@@ -326,8 +326,13 @@ impl Run {
         if passage.restored && self.restored_by.contains_key(&target) && !busy {
             return (TargetOutcome::Restored, cause.or_else(|| self.undo.clone()).or_else(|| self.cause()));
         }
-        if let Some((outcome, cause)) = &passage.failure {
-            return (target_outcome(*outcome), Some(cause.clone()));
+        match &passage.failure {
+            // What nobody knew was made good, before a later rollout changed the machine anew.
+            Some((Outcome::Unknown, cause)) if passage.restored => {
+                return (TargetOutcome::Failed, Some(cause.clone()));
+            }
+            Some((outcome, cause)) => return (target_outcome(*outcome), Some(cause.clone())),
+            None => {}
         }
         if let Some(why) = self.excluded.get(&target).filter(|_| !passage.touched) {
             return (TargetOutcome::Excluded, Some(why.clone()));

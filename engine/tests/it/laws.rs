@@ -272,6 +272,10 @@ enum Meddling {
     CancelAndRestore,
     CancelAndLeave,
     Exclude,
+    /// What is unknown is looked at, as soon as the run asks: it was applied, or not.
+    Resolve {
+        applied: bool,
+    },
 }
 
 fn meddle(drive: &mut Drive, what: Meddling) {
@@ -299,6 +303,14 @@ fn meddle(drive: &mut Drive, what: Meddling) {
                 drive.record(Event::TargetsExcluded { targets: vec![target], by: by(), because: None });
             }
         }
+        Meddling::Resolve { applied } => {
+            drive.until(|drive| !drive.run.unknowns().is_empty());
+            let unknown: Vec<_> =
+                drive.run.unknowns().into_iter().map(|(task, id)| (task.clone(), id.cloned())).collect();
+            for (task, target) in unknown {
+                drive.record(Event::TargetResolved { task, target, applied, by: by(), note: None });
+            }
+        }
     }
 }
 
@@ -307,7 +319,8 @@ fn meddling() -> impl Strategy<Value = Meddling> {
         Just(Meddling::Pause),
         Just(Meddling::CancelAndRestore),
         Just(Meddling::CancelAndLeave),
-        Just(Meddling::Exclude)
+        Just(Meddling::Exclude),
+        any::<bool>().prop_map(|applied| Meddling::Resolve { applied }),
     ]
 }
 

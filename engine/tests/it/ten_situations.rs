@@ -373,34 +373,32 @@ targets: { all: { aws: { tags: { A: b } } } }
 steps:
   run: { uses: aws/command, targets: all, rollout: { max_failures: 1 }, way_back: none, because: it only reads }
 ";
-    let mut drive =
-        Drive::new(plan(text, &[("all", 3)])).script(|_, target, _| match target.map(TargetId::as_str) {
-            Some("all-002") => Reply::with(
-                60,
-                Report::failed(Outcome::Unknown, ErrorClass::Failed, "the command was delivered or not"),
-            ),
-            _ => Reply::ok(60),
-        });
-    drive.until(|drive| !drive.run.unknowns().is_empty());
-    assert_eq!(drive.run.waiting_on()[0].kind.as_str(), "operator");
-    let resolved = Event::TargetResolved {
-        task: drive.run.unknowns()[0].0.clone(),
-        target: Some(TargetId::new("all-002")),
-        applied: true,
-        by: "bob".into(),
-        note: None,
-    };
-    let mut other =
+    let lost = || {
         Drive::new(plan(text, &[("all", 3)])).script(|_, target, _| match target.map(TargetId::as_str) {
             Some("all-002") => {
                 Reply::with(60, Report::failed(Outcome::Unknown, ErrorClass::Failed, "nobody knows"))
             }
             _ => Reply::ok(60),
-        });
-    drive.record(resolved);
-    drive.finish();
-    assert_eq!(ended(&drive), (RunEnd::Succeeded, None));
-    assert_eq!(drive.with_outcome(TargetOutcome::Succeeded).len(), 3);
+        })
+    };
+    let found = |applied| {
+        let mut drive = lost();
+        drive.until(|drive| !drive.run.unknowns().is_empty());
+        assert_eq!(drive.run.waiting_on()[0].kind.as_str(), "operator");
+        let (task, target) = drive.run.unknowns()[0];
+        let (task, target) = (task.clone(), target.cloned());
+        drive.record(Event::TargetResolved { task, target, applied, by: "bob".into(), note: None });
+        drive.finish();
+        assert_eq!(ended(&drive), (RunEnd::Succeeded, None));
+        drive
+    };
+    assert_eq!(found(true).with_outcome(TargetOutcome::Succeeded).len(), 3);
+    let not_applied = found(false);
+    assert_eq!(not_applied.with_outcome(TargetOutcome::Failed), ["all-002"], "it is unknown no more");
+    let causes: Vec<_> = not_applied.run.targets().iter().filter_map(|view| view.cause.clone()).collect();
+    assert_eq!(causes, ["run/wave-1 failed: bob found it not applied"]);
+
+    let mut other = lost();
     other.finish();
     assert_eq!(ended(&other).0, RunEnd::Stuck, "nobody resolved it for 24 hours");
 }
