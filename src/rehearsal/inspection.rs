@@ -100,7 +100,7 @@ fn never_changed(plan: &Plan, calls: &[Call], unsure: &BTreeSet<TargetId>) -> Ve
 
 /// Whether a call of a change only prepares it, or ends it.
 fn only_looks(call: &Call) -> bool {
-    matches!(call.does(), Some("Boot" | "Scan" | "capture" | "discard" | "keep"))
+    matches!(call.does(), Some("Boot" | "Scan" | "refresh" | "capture" | "discard" | "keep"))
         || matches!(call.call.as_str(), "ssm:CancelCommand" | "ssh:end" | "ssh:forget")
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ids::{ScopeName, TargetId, TaskName},
-    outcome::{ErrorClass, Outcome, TargetOutcome},
+    outcome::{Outcome, TargetOutcome},
     plan::{Plan, ScopeKind},
     run::event::{Event, Report, RunEnd},
 };
@@ -258,7 +258,7 @@ impl<'p> Oracle<'p> {
             let record = self.machine(target).records.entry(task).or_default();
             record.came = if report.outcome == Outcome::Succeeded { Came::Well } else { Came::Badly };
             record.said = Some(report.outcome);
-            if report.class.is_some_and(ErrorClass::proves_nothing_applied) {
+            if report.proves_nothing_applied() {
                 record.started = record.before;
             }
         }

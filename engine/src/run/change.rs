@@ -215,7 +215,7 @@ impl Run {
         let state = &mut self.tasks[ix.at()];
         for target in &list {
             if let Some(record) = state.records.get_mut(target) {
-                if report.class.is_some_and(ErrorClass::proves_nothing_applied) {
+                if report.proves_nothing_applied() {
                     record.started = record.applied_before;
                 }
                 record.report = Some(report.clone());
@@ -240,6 +240,7 @@ impl Run {
             class: Some(ErrorClass::TimedOut),
             cause: Some(format!("it finished only after its time-out of {limit}")),
             finished_at: report.finished_at,
+            untouched: report.untouched,
         }
     }
 

@@ -376,17 +376,33 @@ pub struct Report {
     /// When the remote side finished, if it says so; deadlines are judged by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// It is certain that nothing was applied, whatever the class says (a lock that was held while lists were brought up to
+    /// date): nothing has to be restored for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untouched: bool,
 }
 
 impl Report {
     /// It worked.
     pub fn succeeded() -> Self {
-        Self { outcome: Outcome::Succeeded, class: None, cause: None, finished_at: None }
+        Self { outcome: Outcome::Succeeded, class: None, cause: None, finished_at: None, untouched: false }
     }
 
     /// It did not.
     pub fn failed(outcome: Outcome, class: ErrorClass, cause: impl Into<String>) -> Self {
-        Self { outcome, class: Some(class), cause: Some(cause.into()), finished_at: None }
+        Self { outcome, class: Some(class), cause: Some(cause.into()), finished_at: None, untouched: false }
+    }
+
+    /// With the word that nothing was applied.
+    #[must_use]
+    pub fn with_nothing_applied(mut self) -> Self {
+        self.untouched = true;
+        self
+    }
+
+    /// Whether it is certain that nothing was applied.
+    pub fn proves_nothing_applied(&self) -> bool {
+        self.untouched || self.class.is_some_and(ErrorClass::proves_nothing_applied)
     }
 
     /// With the moment at which the remote side finished.

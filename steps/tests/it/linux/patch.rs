@@ -199,6 +199,8 @@ async fn each_unusual_end_has_its_name() {
         let attempt = attempt(&world, install(json!({})));
         assert_eq!(run(&Patch::default(), &attempt).await, [said; 3], "{fault}");
         let recorded = attempt.journal.recorded();
+        let untouched = recorded.reports["box-1"].proves_nothing_applied();
+        assert_eq!(untouched, fault == "lock_held", "{fault}");
         assert!(recorded.reports.values().all(|report| report.class == Some(class)), "{fault}");
     }
 }
