@@ -25,11 +25,12 @@ pub struct Append {
     path: PathBuf,
     file: Arc<Mutex<File>>,
     kill: Option<u64>,
+    notes: u64,
 }
 
 impl Append {
-    /// Appends to this file; the step `kill` ends the process group after its effect.
-    pub fn new(path: &Path, kill: Option<u64>) -> io::Result<Self> {
+    /// Appends to this file; the step `kill` ends the process group after its effect. Each leaves so many checkpoints.
+    pub fn new(path: &Path, kill: Option<u64>, notes: u64) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let doc = ActionDoc {
             inputs: vec![InputDoc::required("number", InputKind::Integer, "The number of the step.")],
@@ -42,7 +43,7 @@ impl Append {
                 TimeoutDoc::Fixed(Span::from_hours(1)),
             )
         };
-        Ok(Self { doc, path: path.to_owned(), file: Arc::new(Mutex::new(file)), kill })
+        Ok(Self { doc, path: path.to_owned(), file: Arc::new(Mutex::new(file)), kill, notes })
     }
 
     /// Whether an earlier life of this step left its number: what an action looks up after a crash.
@@ -68,6 +69,9 @@ impl Action for Append {
         let done = ctx.resumed && self.applied(number).map_err(failed)?;
         if ctx.resumed {
             ctx.ledger.looked_up().await?;
+        }
+        for note in 0..self.notes {
+            ctx.ledger.checkpoint(&format!("note-{note}"), Value::from(number)).await?;
         }
         if !done {
             self.append(number).map_err(failed)?;

@@ -8,6 +8,7 @@
 //! * `BENCH_STATE`: the state folder. `BENCH_EFFECTS`: the file to which each step appends its number, as a line.
 //! * `BENCH_KILL`: the number of the step that kills its own process group with SIGKILL after its effect.
 //! * `BENCH_RESUME=1`: resume the run that is there, and kill nothing.
+//! * `BENCH_NOTES`: how many checkpoints each step leaves in the journal, as actions do that talk to somebody.
 //! * `BENCH_SHARES=1`: find out where the time went, too, with the same batches on the same disk.
 //!
 //! It prints `START` when it is ready and `END` when the run has ended; steps are numbered from 1. With

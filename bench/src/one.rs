@@ -35,6 +35,7 @@ pub struct Case {
     effects: PathBuf,
     kill: Option<u64>,
     resume: bool,
+    notes: u64,
     figures: Option<PathBuf>,
     shares: bool,
 }
@@ -51,6 +52,10 @@ impl Case {
             }
             _ => None,
         };
+        let notes = match var("BENCH_NOTES") {
+            Some(number) => number.parse().map_err(|_| "BENCH_NOTES is no number".to_owned())?,
+            None => 0,
+        };
         Ok(Self {
             stages: serde_json::from_str(stages).map_err(|error| format!("BENCH_STAGES: {error}"))?,
             gates: var("BENCH_GATES").is_some_and(|value| value == "1"),
@@ -58,6 +63,7 @@ impl Case {
             effects: path("BENCH_EFFECTS")?,
             kill,
             resume,
+            notes,
             figures: var("BENCH_FIGURES").map(PathBuf::from),
             shares: var("BENCH_SHARES").is_some_and(|value| value == "1"),
         })
@@ -82,8 +88,8 @@ impl Case {
     }
 
     async fn drive(&self) -> Result<(), String> {
-        let append =
-            Append::new(&self.effects, self.kill).map_err(|error| format!("the file of effects: {error}"))?;
+        let append = Append::new(&self.effects, self.kill, self.notes)
+            .map_err(|error| format!("the file of effects: {error}"))?;
         let actions = Actions::standard().with(append);
         let world = World::open(NOBODY, None, WorldOptions { speed: Some(1), ..WorldOptions::default() })
             .map_err(|error| error.to_string())?;

@@ -40,6 +40,8 @@ pub struct Running<'c> {
     pub kill: Option<u64>,
     /// It goes on with the run that is there.
     pub resume: bool,
+    /// Checkpoints of each step.
+    pub notes: u64,
     /// Where the time goes is found out, too.
     pub shares: bool,
 }
@@ -47,7 +49,7 @@ pub struct Running<'c> {
 impl<'c> Running<'c> {
     /// In this folder, in the ordinary way.
     pub fn of(place: &'c Path, stages: &'c [usize], gates: bool) -> Self {
-        Self { place, stages, gates, kill: None, resume: false, shares: false }
+        Self { place, stages, gates, kill: None, resume: false, notes: 0, shares: false }
     }
 
     /// To its end.
@@ -79,6 +81,7 @@ impl<'c> Running<'c> {
             .env("BENCH_EFFECTS", self.place.join("effects"))
             .env("BENCH_FIGURES", self.place.join("figures"))
             .env("BENCH_KILL", self.kill.map(|number| number.to_string()).unwrap_or_default())
+            .env("BENCH_NOTES", self.notes.to_string())
             .env("BENCH_RESUME", word(self.resume))
             .env("BENCH_SHARES", word(self.shares))
             .stdout(Stdio::null())
