@@ -42,6 +42,8 @@ pub(super) struct Record {
     pub resolved: bool,
     /// The task put out something for it.
     pub told: bool,
+    /// Where nobody can say how it came out: what began to restore it since.
+    pub remedies: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

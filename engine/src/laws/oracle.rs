@@ -231,12 +231,17 @@ impl<'p> Oracle<'p> {
         let (is_change, verify) = (known.brings_change(), known.verify.clone());
         for target in targets {
             let machine = self.machine(target);
-            if is_change && machine.restore.is_some_and(|restore| machine.came(restore) != Some(Came::Open)) {
+            if is_change {
                 machine.restore = None;
             }
             if restores {
                 machine.restore = Some(task);
                 machine.records.retain(|task, _| !verify.contains(task));
+            }
+            if restores {
+                let unknown =
+                    machine.records.values_mut().filter(|record| record.said == Some(Outcome::Unknown));
+                unknown.for_each(|record| record.remedies.push(task));
             }
             if touches {
                 machine.touched.extend(rollouts.iter().copied());
@@ -246,6 +251,7 @@ impl<'p> Oracle<'p> {
             (record.entered, record.started) = (true, true);
             (record.came, record.said) = (Came::Open, None);
             (record.settled, record.resolved) = (false, false);
+            record.remedies.clear();
         }
         // What verified an earlier attempt is asked again.
         if attempt > 1 {

@@ -2,7 +2,6 @@
 
 use super::{
     Law, Oracle,
-    known::KnownTask,
     machine::{Came, Machine},
 };
 use crate::{
@@ -104,31 +103,27 @@ impl Oracle<'_> {
 
     /// A restore worked on it, and its checks passed then.
     pub(super) fn ever_restored(&self, id: &TargetId, machine: &Machine<'_>) -> bool {
-        self.restored_by(id, machine, |_| true)
+        machine.records.keys().any(|at| self.restored_by(*at, id, machine))
     }
 
-    /// The same of a restore of a rollout that a task stands in, or of a rollback.
+    /// The same of a restore of a rollout that a task stands in, or of a rollback, that began when nobody could say how the
+    /// task had come out.
     pub(super) fn made_good(&self, id: &TargetId, machine: &Machine<'_>, task: usize) -> bool {
         let lost = &self.known.task(task).rollouts;
-        self.restored_by(id, machine, |restore| {
+        if lost.is_empty() {
+            return self.ever_restored(id, machine);
+        }
+        machine.records.get(&task).into_iter().flat_map(|record| &record.remedies).any(|at| {
+            let restore = self.known.task(*at);
             let here = restore.rollouts.is_empty() || restore.rollouts.iter().any(|name| lost.contains(name));
-            lost.is_empty() || restore.undoes || here
+            (restore.undoes || here) && self.restored_by(*at, id, machine)
         })
     }
 
-    fn restored_by(
-        &self,
-        id: &TargetId,
-        machine: &Machine<'_>,
-        fits: impl Fn(&KnownTask<'_>) -> bool,
-    ) -> bool {
-        machine.records.iter().any(|(at, record)| {
-            let restore = self.known.task(*at);
-            restore.task.restores.is_some()
-                && fits(restore)
-                && record.came == Came::Well
-                && !machine.failed_in(id, &self.known, *at, &self.satisfied)
-        })
+    fn restored_by(&self, task: usize, id: &TargetId, machine: &Machine<'_>) -> bool {
+        self.known.task(task).task.restores.is_some()
+            && machine.came(task) == Some(Came::Well)
+            && !machine.failed_in(id, &self.known, task, &self.satisfied)
     }
 
     /// A step, or a check after a soak, that it failed in for good, if there is one.

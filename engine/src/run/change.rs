@@ -8,7 +8,7 @@ use super::{
     event::Report,
     illegal::IllegalEvent,
     layout::{Phase, ScopeIx, TargetIx, TaskIx},
-    state::{Memory, Notice, Record, TaskStatus, Wait},
+    state::{Memory, Notice, Record, Remedy, TaskStatus, Wait},
 };
 use crate::{
     ids::{TargetId, TaskName},
@@ -84,6 +84,7 @@ impl Run {
             record.report = None;
             record.started = true;
             record.settled = false;
+            record.remedy = Remedy::None;
         }
         for (target, cause) in &refused {
             let report = Report::failed(Outcome::Failed, ErrorClass::Failed, cause.clone());
@@ -94,6 +95,7 @@ impl Run {
                 settled: true,
                 applied_before: false,
                 resolved: false,
+                remedy: Remedy::None,
             };
             state.records.insert(*target, record);
         }
@@ -112,10 +114,19 @@ impl Run {
                 self.restored_by.remove(target);
             }
         }
+        if self.plan.task_at(ix).restores.is_some() {
+            for target in &entering {
+                self.remedy(ix, *target, Remedy::None, Remedy::Begun);
+                self.for_restored(ix, *target, |passage| {
+                    (passage.restored, passage.changed_again) = (false, false)
+                });
+            }
+        }
         for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
             for target in &entering {
                 if let Some(passage) = self.passage_mut(rollout, *target).filter(|_| changes && main) {
                     passage.touched = true;
+                    passage.changed_again |= step;
                 }
             }
         }
@@ -377,8 +388,10 @@ impl Run {
                 record.report = Some(report);
                 record.resolved = true;
                 record.started = applied || record.applied_before;
-                for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
-                    self.judge_again(rollout, target);
+                if matches!(self.plan.task_at(ix).role, Role::Step | Role::SoakCheck) {
+                    for rollout in self.layout.tasks[ix.at()].rollouts.clone() {
+                        self.judge_again(rollout, target);
+                    }
                 }
             }
             None => {

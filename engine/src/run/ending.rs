@@ -4,7 +4,7 @@ use super::{
     Run,
     event::{Event, RunEnd},
     layout::{Node, Phase, ScopeIx, TargetIx, TaskIx},
-    state::TaskStatus,
+    state::{Record, Remedy, TaskStatus},
     verdict::Verdict,
 };
 use crate::{
@@ -32,7 +32,7 @@ impl Run {
     fn anything_to_undo(&self) -> bool {
         self.scopes
             .iter()
-            .any(|scope| scope.passages.iter().any(|passage| passage.touched && !passage.restored))
+            .any(|scope| scope.passages.iter().any(|passage| passage.touched && !passage.is_back()))
     }
 
     /// The next event of the end, if it is time.
@@ -72,7 +72,7 @@ impl Run {
             let cause = self.budget_cause(*first);
             let restored = exceeded
                 .iter()
-                .any(|scope| self.scopes[scope.at()].passages.iter().any(|passage| passage.restored))
+                .any(|scope| self.scopes[scope.at()].passages.iter().any(|passage| passage.is_back()))
                 && self.left_changed().is_empty();
             return match restored {
                 true => (RunEnd::Restored, Some(cause)),
@@ -112,7 +112,7 @@ impl Run {
                 let targets = &self.layout.scopes[rollout.at()].targets;
                 self.scopes[rollout.at()].passages.iter().zip(targets).filter(move |(passage, target)| {
                     passage.touched
-                        && !passage.restored
+                        && !passage.is_back()
                         && (passage.failure.is_some() || !passage.verified)
                         && self.is_changed_in(rollout, **target)
                 })
@@ -170,16 +170,8 @@ impl Run {
             if self.layout.tasks[at].phase == Phase::Finally {
                 continue;
             }
-            let around = &self.layout.tasks[at].rollouts;
             for (target, record) in &state.records {
-                // A restore makes good what its own rollout left open, and nothing that came behind it.
-                let restored = match around.is_empty() {
-                    true => self.restored_by.contains_key(target),
-                    false => around.iter().any(|rollout| {
-                        self.passage(*rollout, *target).is_some_and(|passage| passage.restored)
-                    }),
-                };
-                if record.unknown() && !restored {
+                if self.is_open(ix, *target, record) {
                     list.push((ix, Some(*target)));
                 }
             }
@@ -188,6 +180,23 @@ impl Run {
             }
         }
         list
+    }
+
+    /// Whether nobody can say how a task came out on a machine, and no restore made it good.
+    fn is_open(&self, ix: TaskIx, target: TargetIx, record: &Record) -> bool {
+        let restored = match self.layout.tasks[ix.at()].rollouts.is_empty() {
+            true => self.restored_by.contains_key(&target),
+            false => record.remedy == Remedy::Done,
+        };
+        record.unknown() && !restored
+    }
+
+    /// The same of any task of a rollout.
+    pub(super) fn is_open_in(&self, rollout: ScopeIx, target: TargetIx) -> bool {
+        self.tasks_of_in(target, rollout).any(|ix| {
+            let record = self.tasks[ix.at()].records.get(&target);
+            record.is_some_and(|record| self.is_open(ix, target, record))
+        })
     }
 
     /// The first thing at the root that failed, or was skipped because something failed.

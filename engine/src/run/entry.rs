@@ -157,7 +157,7 @@ impl Run {
         if !rollouts.is_empty() {
             return rollouts
                 .iter()
-                .any(|rollout| self.passage(*rollout, target).is_some_and(|passage| passage.restored));
+                .any(|rollout| self.passage(*rollout, target).is_some_and(|passage| passage.is_back()));
         }
         let undoes = |ix: TaskIx| match &self.plan.scopes[self.layout.tasks[ix.at()].scope.at()].kind {
             ScopeKind::Rollback { undoes } => Some(undoes),

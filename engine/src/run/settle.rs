@@ -3,7 +3,7 @@
 use super::{
     Run,
     layout::{Node, Phase, ScopeIx, TargetIx, TaskIx},
-    state::TaskStatus,
+    state::{Passage, Remedy, TaskStatus},
 };
 use crate::plan::{Role, ScopeKind};
 
@@ -210,6 +210,24 @@ impl Run {
     fn mark_restored(&mut self, task: TaskIx, target: TargetIx) {
         self.restored_by.insert(target, task);
         self.restore_failed.remove(&target);
+        self.remedy(task, target, Remedy::Begun, Remedy::Done);
+        self.for_restored(task, target, |passage| {
+            passage.restored = true;
+            passage.restore_failed = None;
+        });
+    }
+
+    /// Notes something in every rollout whose machine a restore brings back.
+    pub(super) fn for_restored(&mut self, restore: TaskIx, target: TargetIx, note: impl Fn(&mut Passage)) {
+        for rollout in self.rollouts_made_good(restore, target) {
+            if let Some(passage) = self.passage_mut(rollout, target) {
+                note(passage);
+            }
+        }
+    }
+
+    /// The same, with what a rollback makes good besides.
+    fn rollouts_made_good(&self, task: TaskIx, target: TargetIx) -> Vec<ScopeIx> {
         let mut rollouts = self.rollouts_for_restore(task, target);
         if let (Phase::Rollback, Some(oldest)) =
             (self.layout.tasks[task.at()].phase, rollouts.iter().min().copied())
@@ -218,10 +236,18 @@ impl Run {
             let later = self.layout.rollouts.iter().copied().filter(|ix| *ix >= oldest);
             rollouts.extend(later.filter(|ix| self.passage_at(*ix, target).is_some()));
         }
-        for rollout in rollouts {
-            if let Some(passage) = self.passage_mut(rollout, target) {
-                passage.restored = true;
-                passage.restore_failed = None;
+        rollouts
+    }
+
+    /// What is unknown of a machine in the rollouts that a restore brings back is made good by it: what was reported when
+    /// it began, and not what something else did meanwhile or later.
+    pub(super) fn remedy(&mut self, restore: TaskIx, target: TargetIx, from: Remedy, to: Remedy) {
+        for rollout in self.rollouts_made_good(restore, target) {
+            for task in self.tasks_of_in(target, rollout).collect::<Vec<_>>() {
+                let record = self.tasks[task.at()].records.get_mut(&target);
+                if let Some(record) = record.filter(|record| record.unknown() && record.remedy == from) {
+                    record.remedy = to;
+                }
             }
         }
     }

@@ -91,6 +91,22 @@ pub(super) struct Record {
     /// A person said how it came out.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) resolved: bool,
+    /// Where nobody can say how it came out: what restores stood before it then.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) remedy: Remedy,
+}
+
+/// How far an unknown outcome is made good.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Default)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Remedy {
+    /// Nothing that restores began since.
+    #[default]
+    None,
+    /// A restore began that brings the machine back behind it.
+    Begun,
+    /// Such a restore worked, and its checks passed.
+    Done,
 }
 
 impl Record {
@@ -102,6 +118,7 @@ impl Record {
             settled: false,
             applied_before: false,
             resolved: false,
+            remedy: Remedy::None,
         }
     }
 
@@ -269,6 +286,9 @@ pub(super) struct Passage {
     /// Its checks passed again after a restore.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) restored: bool,
+    /// Something changes it that began when no restore had begun since.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(super) changed_again: bool,
     /// The last way back failed too.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) restore_failed: Option<String>,
@@ -281,6 +301,13 @@ pub(super) struct Passage {
     /// Its wave was looked at, or had begun, and is over.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) wave_over: bool,
+}
+
+impl Passage {
+    /// Restored, and not changed since.
+    pub(super) fn is_back(&self) -> bool {
+        self.restored && !self.changed_again
+    }
 }
 
 /// A scope.

@@ -323,12 +323,12 @@ impl Run {
         if let Some(failed) = self.restore_failed.get(&target) {
             return (TargetOutcome::RestoreFailed, Some(failed.clone()));
         }
-        if passage.restored && self.restored_by.contains_key(&target) && !busy {
+        if passage.is_back() && self.restored_by.contains_key(&target) && !busy {
             return (TargetOutcome::Restored, cause.or_else(|| self.undo.clone()).or_else(|| self.cause()));
         }
         match &passage.failure {
-            // What nobody knew was made good, before a later rollout changed the machine anew.
-            Some((Outcome::Unknown, cause)) if passage.restored => {
+            // What nobody knew was made good, before something changed the machine anew.
+            Some((Outcome::Unknown, cause)) if !self.is_open_in(rollout, target) => {
                 return (TargetOutcome::Failed, Some(cause.clone()));
             }
             Some((outcome, cause)) => return (target_outcome(*outcome), Some(cause.clone())),
@@ -390,7 +390,7 @@ impl Run {
             }
             for (target, record) in &state.records {
                 let mut passages = node.rollouts.iter().filter_map(|rollout| self.passage(*rollout, *target));
-                if record.started && !passages.any(|passage| passage.restored) {
+                if record.started && !passages.any(|passage| passage.is_back()) {
                     let list = changed.entry(self.plan.scopes[wave.at()].name.clone()).or_default();
                     list.push(self.target_name(*target).clone());
                 }

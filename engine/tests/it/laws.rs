@@ -32,6 +32,8 @@ enum Shape {
     Manual,
     /// A script before, a composite inside with a rollout of its own.
     Nested,
+    /// Another change beside the patch, that nothing restores, and a slower one behind a wait.
+    Beside,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +66,8 @@ fn stage() -> impl Strategy<Value = Stage> {
         1 => Just(Shape::Ladder),
         1 => Just(Shape::Rungs),
         1 => Just(Shape::Manual),
-        1 => Just(Shape::Nested)
+        1 => Just(Shape::Nested),
+        1 => Just(Shape::Beside)
     ];
     let waves = prop::collection::btree_set(1..5_usize, 0..3);
     let flags = (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
@@ -176,6 +179,13 @@ fn block(at: usize, shape: Shape) -> String {
         Shape::Nested => {
             "    restore: { uses: aws/restore, with: { from: backup } }
     inner: { needs: [healthy], run: inner, rollout: { waves: [1], max_failures: 1 } }
+"
+        }
+        Shape::Beside => {
+            "    restore: { uses: aws/restore, with: { from: backup } }
+    tune: { needs: [backup], uses: aws/command, with: { script: tune } }
+    settle: { uses: gate/wait, with: { for: 20m } }
+    later: { needs: [backup, settle], uses: aws/command, with: { script: later } }
 "
         }
     };

@@ -402,3 +402,42 @@ steps:
     other.finish();
     assert_eq!(ended(&other).0, RunEnd::Stuck, "nobody resolved it for 24 hours");
 }
+
+#[test]
+fn what_changes_a_machine_behind_its_restore_is_not_made_good_by_it() {
+    let text = "runbook: beside
+targets: { all: { aws: { tags: { A: b } } } }
+steps:
+  stage: { run: change, targets: all, rollout: { max_failures: 1 } }
+blocks:
+  change:
+    backup: { uses: aws/snapshot }
+    patch: { needs: [backup], uses: aws/patch, on_failure: [restore] }
+    healthy: { needs: [patch], uses: check/http, on_failure: [restore] }
+    restore: { uses: aws/restore, with: { from: backup } }
+    pause: { uses: gate/wait, with: { for: 30m } }
+    tune: { needs: [backup, pause], uses: aws/command, with: { script: tune } }
+";
+    let night = |tuned: Outcome| {
+        let mut drive = Drive::new(plan(text, &[("all", 2)])).script(move |task, target, _| {
+            let sick = target.is_some_and(|id| id.as_str() == "all-002");
+            match (task.action.as_str(), tuned) {
+                ("aws/patch", _) if sick => Reply::failed(60, "it does not boot"),
+                ("aws/command", Outcome::Unknown) if sick => {
+                    Reply::with(60, Report::failed(Outcome::Unknown, ErrorClass::Failed, "nobody knows"))
+                }
+                _ => Reply::ok(60),
+            }
+        });
+        drive.finish();
+        drive
+    };
+    let unknown = night(Outcome::Unknown);
+    assert_eq!(unknown.entered("stage/wave-1/tune"), ["all-001", "all-002"], "it stands beside the patch");
+    assert_eq!(ended(&unknown).0, RunEnd::Stuck, "a person must look");
+    let well = night(Outcome::Succeeded);
+    assert_eq!(ended(&well).0, RunEnd::Succeeded, "one failure is inside the budget");
+    let left = well.run.changed_targets();
+    let left: Vec<_> = left.values().flatten().map(TargetId::as_str).collect();
+    assert_eq!(left, ["all-001", "all-002"], "a rollback brings both back");
+}

@@ -14,7 +14,7 @@ use super::{
     boot::boots,
     errand::{Ending, Errand, Road, clock},
     others::Other,
-    patience::{Stopping, not_begun, read, refusal},
+    patience::{Stopping, not_applied, not_begun, read, refusal},
     relay::Event,
 };
 use crate::{
@@ -46,7 +46,7 @@ impl Errand {
             Some(Ok(agents)) => agents,
             Some(Err(fault)) if fault.kind == FaultKind::Unsupported => return Ok(()),
             Some(Err(fault)) => {
-                self.over(road, refusal(&fault));
+                self.over(road, not_applied(refusal(&fault)));
                 return Ok(());
             }
             None => {

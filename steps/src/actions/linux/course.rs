@@ -239,6 +239,8 @@ enum Installed {
     Mended,
     /// It did not, for this reason.
     Not(Failure),
+    /// It did not begin, for a lock.
+    Barred(Failure),
 }
 
 async fn came_out(host: &Host, wishes: &Wishes, end: End) -> Result<Installed, Failure> {
@@ -246,9 +248,8 @@ async fn came_out(host: &Host, wishes: &Wishes, end: End) -> Result<Installed, F
     let (interrupted, not) = match end {
         End::Ended(ended) => match ended.verdict {
             Verdict::Done => return Ok(Installed::Whole),
-            Verdict::Locked | Verdict::Missing | Verdict::Refused => {
-                return Ok(Installed::Not(failed(&ended)));
-            }
+            Verdict::Locked => return Ok(Installed::Barred(failed(&ended))),
+            Verdict::Missing | Verdict::Refused => return Ok(Installed::Not(failed(&ended))),
             Verdict::Partly | Verdict::DiskFull | Verdict::Failed => (false, failed(&ended)),
         },
         End::Lost { rebooted: true } => {
@@ -281,11 +282,18 @@ async fn close(
     let after = host.manifest().await?;
     let facts = host.then(|| host.port().facts(&host.target)).await?;
     let (changed, open) = compare(transaction, &after);
+    let as_before = changed.is_empty()
+        && facts.broken.is_empty()
+        && after.rest(&transaction.changes) == transaction.rest
+        && !host.past.began(REPAIR_BEFORE);
+    let untouched = matches!(installed, Some(Installed::Barred(_))) && as_before;
     let verdict = judge(transaction, before, &after, &facts, installed, &changed, &open);
     let mut outputs = transaction.told(&changed);
     merge(&mut outputs, stands(transaction, &facts));
     if let Some(failure) = verdict {
-        return failed(failure, outputs);
+        let mut done = failed(failure, outputs)?;
+        done.report.untouched = untouched;
+        return Ok(done);
     }
     match settle(host, transaction, facts, &outputs).await {
         Ok(later) => merge(&mut outputs, later),
@@ -353,13 +361,15 @@ fn judge(
     changed: &[Change],
     open: &[Change],
 ) -> Option<Failure> {
-    if let Some(Installed::Not(Failure::Failed { outcome, class, cause })) = installed {
+    if let Some(Installed::Not(not) | Installed::Barred(not)) = &installed
+        && let Failure::Failed { outcome, class, cause } = not
+    {
         let all = transaction.changes.len();
         let cause = match changed.len() {
             0 => format!("{cause}; nothing was changed"),
             some => format!("{cause}; {some} of {all} packages were changed"),
         };
-        return Some(Failure::Failed { outcome, class, cause });
+        return Some(Failure::Failed { outcome: *outcome, class: *class, cause });
     }
     if !facts.broken.is_empty() {
         let broken = few(facts.broken.iter().cloned());

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use runbook_engine::{
     outcome::{ErrorClass, Outcome},
+    run::event::Report,
     target::Target,
 };
 
@@ -246,6 +247,19 @@ pub(super) fn pause(passed: Duration) -> Duration {
     (passed / 10).clamp(ASK_EVERY.0, ASK_EVERY.1)
 }
 
+/// A host that was given up before any job of ours may have changed it is not one to restore: a lock that somebody held
+/// while its package lists were brought up to date, or a job of another run, is no reason to revert and reboot it.
+fn untouched(past: &Past, done: Result<Done, Failure>) -> Result<Done, Failure> {
+    match done {
+        Err(Failure::Failed { outcome, class, cause })
+            if outcome != Outcome::Unknown && !past.changed_it() =>
+        {
+            Ok(Done::of(Report::failed(outcome, class, cause).with_nothing_applied()))
+        }
+        done => done,
+    }
+}
+
 /// Works on every host, a bounded number at a time. After a resume everything that earlier lives may have started is
 /// asked for first: only then may the attempt be judged by its deadline.
 ///
@@ -268,7 +282,7 @@ where
         let past = Arc::clone(&host.past);
         let course = course(host);
         async move {
-            let mut done = course.await?;
+            let mut done = untouched(&past, course.await)?;
             // Whatever came after its last job only looked at it.
             if done.report.outcome == Outcome::Succeeded {
                 done.report.finished_at = done.report.finished_at.or(past.ended());

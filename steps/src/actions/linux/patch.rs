@@ -7,20 +7,14 @@ use async_trait::async_trait;
 use runbook_engine::{
     catalog::{ActionDoc, EffectDoc, InputDoc, InputKind, TimeoutDoc},
     duration::Span,
-    outcome::{Effect, Outcome},
-    run::event::Report,
+    outcome::Effect,
 };
 use serde_json::Value;
 
-use super::{
-    course,
-    host::{Host, each},
-    policy,
-};
+use super::{course, host::each, policy};
 use crate::{
     action::{Action, Failure, Work},
     context::Context,
-    fanout::Done,
 };
 
 /// Its documentation.
@@ -116,19 +110,6 @@ impl Default for Patch {
     }
 }
 
-/// A host that was given up before any job of ours may have changed it is not one to restore: a lock that somebody held
-/// while its lists were brought up to date is no reason to revert and reboot it.
-fn untouched(host: &Host, done: Result<Done, Failure>) -> Result<Done, Failure> {
-    match done {
-        Err(Failure::Failed { outcome, class, cause })
-            if outcome != Outcome::Unknown && !host.past.changed_it() =>
-        {
-            Ok(Done::of(Report::failed(outcome, class, cause).with_nothing_applied()))
-        }
-        done => done,
-    }
-}
-
 #[async_trait]
 impl Action for Patch {
     fn doc(&self) -> &ActionDoc {
@@ -139,7 +120,7 @@ impl Action for Patch {
         each(ctx, work, |host| async move {
             match host.inputs.text("operation") {
                 Some("Scan") => course::scan(&host).await,
-                _ => untouched(&host, course::install(&host).await),
+                _ => course::install(&host).await,
             }
         })
         .await

@@ -49,10 +49,14 @@ async fn whose_turn_does_not_come_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn whose_call_is_never_executed() {
-    for fault in ["throttled", "denied"] {
+    let own = |name: &str| if name == "aws/reboot" { "ec2:RebootInstances" } else { "ssm:SendCommand" };
+    let agents = |_: &str| "ssm:DescribeInstanceInformation";
+    for (fault, call) in
+        [("throttled", own as fn(&str) -> &str), ("denied", own), ("throttled", agents), ("denied", agents)]
+    {
         for (action, inputs) in actions() {
             let name = action.doc().name;
-            let call = if name == "aws/reboot" { "ec2:RebootInstances" } else { "ssm:SendCommand" };
+            let call = call(name);
             let world = world(&format!("{{ kind: {fault}, call: \"{call}\", times: 100000 }}"));
             let attempt = attempt(&world, inputs);
             let (stop, ports) = (attempt.stop.clone(), world.ports());
@@ -62,7 +66,11 @@ async fn whose_call_is_never_executed() {
             });
             attempt.live_to_the_end(action.as_ref()).await.unwrap();
             over.abort();
-            assert!(is_untouched(&world, &attempt), "{name}, {fault}: {:?}", reports(&world, &attempt));
+            assert!(
+                is_untouched(&world, &attempt),
+                "{name}, {fault} {call}: {:?}",
+                reports(&world, &attempt)
+            );
         }
     }
 }
