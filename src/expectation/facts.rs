@@ -158,7 +158,8 @@ impl<'r> Facts<'r> {
             return format!("not in the plan, {touched}");
         };
         let done = match (self.installed.contains(machine), self.touched.contains(machine)) {
-            (true, _) => "packages were installed",
+            (true, _) if *outcome == TargetOutcome::Succeeded => "packages were installed",
+            (true, _) => "an installation was begun",
             (false, true) => "no packages were installed",
             (false, false) => "untouched",
         };

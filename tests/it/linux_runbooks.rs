@@ -21,7 +21,7 @@ const SCENES: [Scene; 9] = [
     ("patch-debian", "debian", 0, &[("restored", 1), ("succeeded", 7)]),
     ("patch-rhel", "rhel", 0, &[("failed", 1), ("succeeded", 5)]),
     ("patch-sles", "sles", 0, &[("restored", 1), ("succeeded", 3)]),
-    ("mixed-fleet", "mixed", 0, &[("restored", 1), ("succeeded", 6)]),
+    ("mixed-fleet", "mixed", 0, &[("failed", 1), ("succeeded", 6)]),
     ("rollback-packages", "bad-version", 10, &[("not_started", 3), ("restored", 1)]),
     ("rollback-snapshot", "snapshots", 0, &[("restored", 1), ("succeeded", 3)]),
     ("compliance-report", "mixed", 10, &[("failed", 7)]),
