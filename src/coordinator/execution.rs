@@ -1,13 +1,18 @@
 //! One execution: an attempt of a task, in this process.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{Arc, OnceLock},
+    task::Poll,
 };
 
 use jiff::Timestamp;
 use runbook_engine::{
-    ids::{RunId, TargetId, TaskName},
+    ids::{TargetId, TaskName},
     outcome::{ErrorClass, Outcome},
     plan::{self, Task},
     run::{
@@ -129,53 +134,49 @@ pub(super) fn begin(
         }),
         stop: stopped,
     };
-    let ending = Ending {
-        run,
-        task: attempt.task.clone(),
-        attempt: attempt.number,
-        queue: around.queue.clone(),
-        told: false,
-    };
+    let (task, number, queue) = (attempt.task.clone(), attempt.number, around.queue.clone());
     let execution = tokio::spawn(async move {
-        let result = match precautions.take(&ctx, &mut work).await {
-            Ok(true) => action.execute(&ctx, work).await,
-            Ok(false) => Ok(Value::Null),
-            Err(failure) => Err(failure),
-        };
-        ending.tell(End::Returned(result));
+        let end = caught(async {
+            match precautions.take(&ctx, &mut work).await {
+                Ok(true) => action.execute(&ctx, work).await,
+                Ok(false) => Ok(Value::Null),
+                Err(failure) => Err(failure),
+            }
+        });
+        let end = end.await;
+        // A coordinator that is gone needs no answer.
+        let _ = queue.send(Message::Ended { run, task, attempt: number, end });
     });
     Ok(Execution { stop, abort: execution.abort_handle(), to_look_up: attempt.resumed, finished_at })
 }
 
-/// Tells the coordinator how an execution ended, also when the action panics.
-struct Ending {
-    run: RunId,
-    task: TaskName,
-    attempt: u32,
-    queue: UnboundedSender<Message>,
-    told: bool,
-}
-
-impl Ending {
-    fn tell(mut self, end: End) {
-        self.send(end);
-    }
-
-    fn send(&mut self, end: End) {
-        self.told = true;
-        let (run, task) = (self.run.clone(), self.task.clone());
-        // A coordinator that is gone needs no answer.
-        let _ = self.queue.send(Message::Ended { run, task, attempt: self.attempt, end });
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        if !self.told && std::thread::panicking() {
-            self.send(End::Panicked);
+/// How an execution ends, also when the action panics.
+async fn caught(execution: impl Future<Output = Result<Value, Failure>>) -> End {
+    let mut execution = pin!(execution);
+    poll_fn(|context| {
+        // It is not polled again behind a panic.
+        match catch_unwind(AssertUnwindSafe(|| execution.as_mut().poll(context))) {
+            Ok(polled) => polled.map(End::Returned),
+            Err(panic) => Poll::Ready(broken_off(panic.as_ref())),
         }
+    })
+    .await
+}
+
+/// A panic is a defect of ours, unless it says that this machine gives no thread: tokio and the standard library have no
+/// other way to say so (tokio's `spawn_blocking`, std's `thread::spawn`). Then nothing is wrong with what was begun.
+fn broken_off(panic: &(dyn Any + Send)) -> End {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let no_thread = ["OS can't spawn worker thread", "failed to spawn thread"];
+    match said.filter(|said| no_thread.iter().any(|words| said.starts_with(words))) {
+        Some(said) => End::Returned(Err(Failure::NeedsPerson { cause: format!("{said}; {MORE_THREADS}") })),
+        None => End::Panicked,
     }
 }
+
+/// What helps a process that is given no more threads.
+const MORE_THREADS: &str =
+    "let it have more memory and processes (`ulimit -v`, `ulimit -u`), then `runbook resume`";
 
 fn targets_work(
     live: &Live,
@@ -346,4 +347,20 @@ fn bug(live: &Live, task: &TaskName, what: &str) -> Report {
     let called = live.run().memory(task).is_some_and(|memory| !memory.intents.is_empty());
     let outcome = if called { Outcome::Unknown } else { Outcome::Failed };
     Report::failed(outcome, ErrorClass::Failed, format!("our bug: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_this_machine_does_not_give_pauses_the_run() {
+        let panics = |words: &'static str| caught(async move { panic!("{words}") });
+        let end =
+            panics("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)").await;
+        let End::Returned(Err(Failure::NeedsPerson { cause })) = end else { panic!("it is our bug") };
+        assert!(cause.ends_with("(`ulimit -v`, `ulimit -u`), then `runbook resume`"), "{cause}");
+        assert!(matches!(panics("index out of bounds").await, End::Panicked));
+        assert!(matches!(caught(async { Ok(Value::Null) }).await, End::Returned(Ok(Value::Null))));
+    }
 }
