@@ -95,9 +95,10 @@ impl Sshd {
         self.port
     }
 
-    /// Our side, whose sockets are below the test's folder.
+    /// Our side, whose sockets are below the test's folder. A machine that is busy is no silent host.
     pub fn hosts(&self) -> Hosts {
-        Hosts::new().in_folder(Some(self.at("run"))).with_places(self.places())
+        let patience = Duration::from_secs(120);
+        Hosts::new().in_folder(Some(self.at("run"))).with_places(self.places()).patient_for(patience)
     }
 
     pub fn places(&self) -> Places {
@@ -147,7 +148,7 @@ pub fn look(script: &str) -> Look {
         script: script.to_owned(),
         env: BTreeMap::new(),
         as_root: false,
-        within: Duration::from_secs(60),
+        within: Duration::from_secs(120),
         looks_for: None,
     }
 }
@@ -179,7 +180,7 @@ pub fn free_port() -> u16 {
 }
 
 pub fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while !is() {
         assert!(Instant::now() < end, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
