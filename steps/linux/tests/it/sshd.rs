@@ -57,10 +57,12 @@ impl Sshd {
         fs::create_dir_all("/run/sshd").expect("the folder that sshd wants");
         let port = free_port();
         let root = folder.path().display();
+        // With this SHLVL, bash takes itself for no remote login, and reads nothing of what whoever runs the tests wants
+        // done at each: a minute's work, where they wait for each other.
         let server = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nPidFile none\nAuthorizedKeysFile {root}/authorized\n\
              StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             UsePAM no\nSetEnv PATH={root}/bin:/usr/local/bin:/usr/bin:/bin\n{more}"
+             UsePAM no\nSetEnv PATH={root}/bin:/usr/local/bin:/usr/bin:/bin SHLVL=1\n{more}"
         );
         fs::write(at("sshd.conf"), server).expect("a configuration");
         let host_key = fs::read_to_string(at("host.pub")).expect("a key");
@@ -95,10 +97,9 @@ impl Sshd {
         self.port
     }
 
-    /// Our side, whose sockets are below the test's folder. A machine that is busy is no silent host.
+    /// Our side, whose sockets are below the test's folder.
     pub fn hosts(&self) -> Hosts {
-        let patience = Duration::from_secs(120);
-        Hosts::new().in_folder(Some(self.at("run"))).with_places(self.places()).patient_for(patience)
+        Hosts::new().in_folder(Some(self.at("run"))).with_places(self.places())
     }
 
     pub fn places(&self) -> Places {
