@@ -167,6 +167,9 @@ async fn a_reboot_is_seen_by_the_boot_id() {
     assert_eq!(hosts.progress(&host, TOKEN).await, Ok(Progress::Lost { rebooted: true }));
     hosts.start(&host, &counting(&sshd)).await.expect("nothing is done");
     go(&sshd);
+    // It runs on: no boot has ended it.
+    let code = sshd.at(&format!("state/jobs/{TOKEN}/code"));
+    tokio::task::block_in_place(|| wait_for("its result", || code.exists()));
     // A result is a result, in whatever boot it is read.
     assert_eq!((ended(&hosts, &host, TOKEN).await.code, count(&sshd)), (3, 1));
 }
