@@ -69,8 +69,7 @@ impl Oracle<'_> {
     /// Who needs a person for certain: a restore failed, nobody can say what was applied and nothing restored it, or a
     /// branch that restores nothing failed.
     fn who_needs_a_person(&self, outcomes: &[(&TargetId, TargetOutcome)]) -> Option<String> {
-        let open =
-            |outcome: TargetOutcome| matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown);
+        let open = |outcome| matches!(outcome, TargetOutcome::RestoreFailed | TargetOutcome::Unknown);
         if let Some((id, outcome)) = outcomes.iter().find(|(_, outcome)| open(*outcome)) {
             return Some(format!("{id} is {outcome}"));
         }

@@ -237,8 +237,6 @@ impl<'p> Oracle<'p> {
             if restores {
                 machine.restore = Some(task);
                 machine.records.retain(|task, _| !verify.contains(task));
-            }
-            if restores {
                 let unknown =
                     machine.records.values_mut().filter(|record| record.said == Some(Outcome::Unknown));
                 unknown.for_each(|record| record.remedies.push(task));

@@ -108,13 +108,14 @@ impl Run {
         }
         let main = self.layout.tasks[ix.at()].phase == Phase::Main;
         let step = changes && main && matches!(self.plan.task_at(ix).role, Role::Step);
-        if step || self.plan.task_at(ix).restores.is_some() {
+        let restores = self.plan.task_at(ix).restores.is_some();
+        if step || restores {
             // What was restored before is changed anew: only this task's own success says otherwise.
             for target in &entering {
                 self.restored_by.remove(target);
             }
         }
-        if self.plan.task_at(ix).restores.is_some() {
+        if restores {
             for target in &entering {
                 self.remedy(ix, *target, Remedy::None, Remedy::Begun);
                 self.for_restored(ix, *target, |passage| {

@@ -282,17 +282,18 @@ async fn close(
     let after = host.manifest().await?;
     let facts = host.then(|| host.port().facts(&host.target)).await?;
     let (changed, open) = compare(transaction, &after);
-    let as_before = changed.is_empty()
-        && facts.broken.is_empty()
-        && after.rest(&transaction.changes) == transaction.rest
-        && !host.past.began(REPAIR_BEFORE);
-    let untouched = matches!(installed, Some(Installed::Barred(_))) && as_before;
+    let barred = matches!(installed, Some(Installed::Barred(_)));
     let verdict = judge(transaction, before, &after, &facts, installed, &changed, &open);
     let mut outputs = transaction.told(&changed);
     merge(&mut outputs, stands(transaction, &facts));
     if let Some(failure) = verdict {
         let mut done = failed(failure, outputs)?;
-        done.report.untouched = untouched;
+        // It never began: nothing has to be restored where everything is as it was.
+        done.report.untouched = barred
+            && changed.is_empty()
+            && facts.broken.is_empty()
+            && after.rest(&transaction.changes) == transaction.rest
+            && !host.past.began(REPAIR_BEFORE);
         return Ok(done);
     }
     match settle(host, transaction, facts, &outputs).await {
