@@ -1,7 +1,5 @@
 //! What there is when the world begins.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
 
@@ -83,7 +81,7 @@ fn give_volumes(state: &mut State, machine: usize, start: Timestamp) {
             left: None,
             tags: disks.tags.clone(),
             content,
-            root_of: BTreeSet::new(),
+            root_of: Vec::new(),
         };
         let id = volume.id.clone();
         state.disks.volumes.insert(volume);

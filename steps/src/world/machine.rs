@@ -1,6 +1,6 @@
 //! What moves about a machine: its power, its boots, what its root volume holds.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -180,6 +180,39 @@ pub(super) struct Reported {
     pub shown: Timestamp,
 }
 
+/// The ids of a machine's volumes, in the order of their devices: mostly one or two, and ten thousand machines have them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Volumes(Vec<(String, String)>);
+
+impl Volumes {
+    /// What is attached there.
+    pub fn at(&self, device: &str) -> Option<&String> {
+        self.place(device).ok().map(|place| &self.0[place].1)
+    }
+
+    /// All ids.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &String> {
+        self.0.iter().map(|(_, id)| id)
+    }
+
+    pub fn attach(&mut self, device: &str, id: &str) {
+        match self.place(device) {
+            Ok(place) => id.clone_into(&mut self.0[place].1),
+            Err(place) => self.0.insert(place, (device.to_owned(), id.to_owned())),
+        }
+    }
+
+    pub fn detach(&mut self, device: &str) {
+        if let Ok(place) = self.place(device) {
+            self.0.remove(place);
+        }
+    }
+
+    fn place(&self, device: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| other.as_str().cmp(device))
+    }
+}
+
 /// A machine: how it is, and what is already known to come.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
@@ -192,8 +225,7 @@ pub(super) struct Machine {
     pub foreign_patching: Option<(Timestamp, Timestamp)>,
     /// Its parts of commands that may still run: number of the command and of the part.
     pub parts: Vec<(usize, usize)>,
-    /// Its volumes, by device.
-    pub volumes: BTreeMap<String, String>,
+    pub volumes: Volumes,
     /// How many effects it has seen: what draws depend on.
     pub effects: u32,
 }
@@ -226,7 +258,7 @@ impl Machine {
             patching_until: None,
             foreign_patching: None,
             parts: Vec::new(),
-            volumes: BTreeMap::new(),
+            volumes: Volumes::default(),
             effects: 0,
         }
     }

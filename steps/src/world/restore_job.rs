@@ -1,9 +1,6 @@
 //! Restore jobs of AWS Backup: always a new instance (facts: Recovery points).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
@@ -225,7 +222,7 @@ impl State {
                 left: None,
                 tags: BTreeMap::new(),
                 content: shot.content,
-                root_of: BTreeSet::new(),
+                root_of: Vec::new(),
             };
             let held = Held {
                 instance: job.instance.clone(),

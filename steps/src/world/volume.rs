@@ -1,9 +1,6 @@
 //! EBS volumes: what they are, and what is asked of them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use runbook_engine::ids::TargetId;
@@ -65,8 +62,8 @@ pub(super) struct Volume {
     /// What it holds; while a machine runs from it, what it held when that was booted.
     pub content: Content,
     /// Whose root it is or was: what decides the lineage of its snapshots (facts: Replacing a root volume).
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub root_of: BTreeSet<TargetId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub root_of: Vec<TargetId>,
 }
 
 /// Where a volume is attached.
@@ -239,7 +236,7 @@ pub(super) fn create(
         left: None,
         tags: request.tags.clone(),
         content,
-        root_of: BTreeSet::new(),
+        root_of: Vec::new(),
     };
     let shown = volume.show(now);
     let (volume, token) = (Box::new(volume), token.note(request.token.clone()));
