@@ -286,7 +286,7 @@ pub(super) struct Passage {
     /// Its checks passed again after a restore.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) restored: bool,
-    /// Something that may change it began after the last restore had begun.
+    /// A step that may change it began, and no restore has begun since.
     #[serde(skip_serializing_if = "is_usual")]
     pub(super) changed_again: bool,
     /// The last way back failed too.

@@ -180,7 +180,8 @@ pub(super) struct Reported {
     pub shown: Timestamp,
 }
 
-/// The ids of a machine's volumes, in the order of their devices: mostly one or two, and ten thousand machines have them.
+/// The ids of a machine's volumes, in the order of their devices. A list: they are one or two mostly, and a tree for each of
+/// ten thousand machines would be nearly empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Volumes(Vec<(String, String)>);
 

@@ -81,9 +81,9 @@ async fn sixty_four_hosts_at_once_have_no_more_connections_than_allowed() {
     let mut most = 0;
     for (call, number) in calls.into_iter().zip(1..) {
         assert_eq!(call.await.expect("no panic"), Some(number));
-        // A look reads what every process was called by, which takes longer than a connection.
+        // A look reads the command line of every process, which takes longer than a connection.
         if number % 8 == 0 {
-            // While one goes on, one may end whose place another takes: who is there in two is there between them.
+            // During a look a connection may end and another take its place: who is in both was there between them.
             let (first, second) = (sshd.masters(), sshd.masters());
             most = most.max(first.iter().filter(|master| second.contains(master)).count());
         }

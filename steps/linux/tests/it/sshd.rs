@@ -57,8 +57,8 @@ impl Sshd {
         fs::create_dir_all("/run/sshd").expect("the folder that sshd wants");
         let port = free_port();
         let root = folder.path().display();
-        // With this SHLVL, bash takes itself for no remote login, and reads nothing of what whoever runs the tests wants
-        // done at each: a minute's work, where they wait for each other.
+        // With SHLVL=1, bash takes itself for a shell within a shell, and does not read the ~/.bashrc of whoever runs the
+        // tests: some take a minute where many are read at once.
         let server = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {root}/host\nPidFile none\nAuthorizedKeysFile {root}/authorized\n\
              StrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
