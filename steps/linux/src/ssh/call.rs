@@ -309,3 +309,35 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+    };
+
+    use super::WRAPPER;
+
+    #[test]
+    fn the_watcher_of_a_script_that_ends_at_once_says_nothing() {
+        // It has not come to its trap yet. What the shell says then, it does not say each time.
+        let late = WRAPPER.replacen("( s=;", "( sleep 1; s=;", 1);
+        assert_ne!(late, WRAPPER);
+        for _ in 0..20 {
+            let mut shell = Command::new("/bin/sh")
+                .args(["-c", &late, "rb", "word", "60"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("a shell");
+            let mut script = shell.stdin.take().expect("a pipe");
+            script.write_all(b"echo it\n# word over").expect("a script");
+            drop(script);
+            let told = shell.wait_with_output().expect("an end");
+            assert_eq!(String::from_utf8_lossy(&told.stdout), "\nword begins\nit\n\nword ends 0\n");
+            assert_eq!(String::from_utf8_lossy(&told.stderr), "\nword begins\n\nword ends 0\n");
+        }
+    }
+}

@@ -10,5 +10,5 @@ kill -s TERM -- -$p; i=0;
 while kill -s 0 -- -$p && [ $i -lt 5 ]; do sleep 1; i=$((i+1)); done;
 kill -s KILL -- -$p; exit 9 ) >/dev/null 2>&1 </dev/null & w=$!;
 wait $p; c=$?;
-kill -s TERM $w 2>/dev/null; wait $w; [ $? = 9 ] && c=late;
+kill -s TERM $w 2>/dev/null; wait $w 2>/dev/null; [ $? = 9 ] && c=late;
 printf "\n%s ends %s\n" "$1" "$c" >&2; printf "\n%s ends %s\n" "$1" "$c"
