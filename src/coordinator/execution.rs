@@ -3,13 +3,11 @@
 use std::{
     any::Any,
     collections::BTreeMap,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
-    task::Poll,
 };
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use runbook_engine::{
     ids::{TargetId, TaskName},
@@ -136,14 +134,14 @@ pub(super) fn begin(
     };
     let (task, number, queue) = (attempt.task.clone(), attempt.number, around.queue.clone());
     let execution = tokio::spawn(async move {
-        let end = caught(async {
+        let execution = async {
             match precautions.take(&ctx, &mut work).await {
                 Ok(true) => action.execute(&ctx, work).await,
                 Ok(false) => Ok(Value::Null),
                 Err(failure) => Err(failure),
             }
-        });
-        let end = end.await;
+        };
+        let end = caught(execution).await;
         // A coordinator that is gone needs no answer.
         let _ = queue.send(Message::Ended { run, task, attempt: number, end });
     });
@@ -152,15 +150,11 @@ pub(super) fn begin(
 
 /// How an execution ends, also when the action panics.
 async fn caught(execution: impl Future<Output = Result<Value, Failure>>) -> End {
-    let mut execution = pin!(execution);
-    poll_fn(|context| {
-        // It is not polled again behind a panic.
-        match catch_unwind(AssertUnwindSafe(|| execution.as_mut().poll(context))) {
-            Ok(polled) => polled.map(End::Returned),
-            Err(panic) => Poll::Ready(broken_off(panic.as_ref())),
-        }
-    })
-    .await
+    // What it was about is dropped with it.
+    match AssertUnwindSafe(execution).catch_unwind().await {
+        Ok(result) => End::Returned(result),
+        Err(panic) => broken_off(panic.as_ref()),
+    }
 }
 
 /// A panic is a defect of ours, unless it says that this machine gives no thread: tokio and the standard library have no

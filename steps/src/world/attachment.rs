@@ -46,11 +46,11 @@ pub(super) fn attach(
         return Err(refused(CALL, "InvalidVolume.ZoneMismatch", message));
     }
     let holder = &state.machines[machine];
-    if holder.volumes.at(&request.device).is_some() {
+    if holder.volumes.contains_key(&request.device) {
         let message = format!("attachment point {} is already in use", request.device);
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
-    if holder.volumes.ids().len() >= MOST_VOLUMES {
+    if holder.volumes.len() >= MOST_VOLUMES {
         return Err(refused(CALL, "AttachmentLimitExceeded", "the instance has too many volumes"));
     }
     let power = holder.condition().power;
@@ -126,7 +126,7 @@ pub(super) fn set_delete_on_termination(
     const CALL: &str = "ec2:ModifyInstanceAttribute";
     let id = TargetId::new(&request.instance);
     let machine = instance_at(state, here, &id, now, CALL)?;
-    let Some(volume) = state.machines[machine].volumes.at(&request.device).cloned() else {
+    let Some(volume) = state.machines[machine].volumes.get(&request.device).cloned() else {
         let message = format!("no device is currently mapped at {}", request.device);
         return Err(refused(CALL, "InvalidInstanceAttributeValue", message));
     };

@@ -212,7 +212,7 @@ pub(super) fn start(
     }
     let region = here.region.as_deref().unwrap_or(state.roster.place(machine).region());
     let image = state.nth_name("ami-", 1);
-    let volumes = state.machines[machine].volumes.ids();
+    let volumes = state.machines[machine].volumes.values();
     let size: u64 = volumes
         .filter_map(|id| state.disks.volumes.get(id))
         .map(|volume| u64::from(volume.size_gib) * GIB)
@@ -262,7 +262,7 @@ impl State {
         }
         let Some(machine) = self.roster.by_id(&job.instance) else { return };
         let root = self.root(machine).cloned();
-        let mut held: Vec<_> = self.machines[machine].volumes.ids().cloned().collect();
+        let mut held: Vec<_> = self.machines[machine].volumes.values().cloned().collect();
         held.sort_by_key(|volume| Some(volume) != root.as_ref());
         let tags = BTreeMap::from([("aws:backup:source-resource".to_owned(), job.instance.to_string())]);
         let of_snapshots = Arc::new(tags.clone());

@@ -135,7 +135,7 @@ impl State {
     pub(super) fn hold(&mut self, id: &str, held: Held) {
         let Some(place) = self.roster.by_id(&held.instance) else { return };
         let root = held.device == super::instance::root_device_name(&self.roster, place);
-        self.machines[place].volumes.attach(&held.device, id);
+        self.machines[place].volumes.insert(held.device.clone(), id.to_owned());
         if let Some(volume) = self.disks.volumes.get_mut(id) {
             if root && !volume.root_of.contains(&held.instance) {
                 volume.root_of.push(held.instance.clone());
@@ -150,7 +150,7 @@ impl State {
         let Some(volume) = self.disks.volumes.get_mut(id) else { return };
         let Some(held) = volume.held.take() else { return };
         if let Some(place) = self.roster.by_id(&held.instance) {
-            self.machines[place].volumes.detach(&held.device);
+            self.machines[place].volumes.remove(&held.device);
         }
         volume.left = Some((held, until));
     }

@@ -82,7 +82,7 @@ pub(super) fn show(state: &State, machine: usize, now: Timestamp) -> Instance {
     let (card, group) = (&state.roster.machines[machine], state.roster.group(machine));
     let holder = &state.machines[machine];
     let condition = holder.condition();
-    let attached = holder.volumes.ids().filter_map(|id| state.disks.volumes.get(id)?.attachment(now));
+    let attached = holder.volumes.values().filter_map(|id| state.disks.volumes.get(id)?.attachment(now));
     Instance {
         id: card.id.to_string(),
         state: condition.power.as_str().to_owned(),
@@ -249,7 +249,7 @@ pub(super) fn start(
             }
         }
         let device = root_device_name(&state.roster, machine);
-        let root = holder.volumes.at(device).and_then(|id| state.disks.volumes.get(id));
+        let root = holder.volumes.get(device).and_then(|id| state.disks.volumes.get(id));
         let Some(root) = root else {
             let message = format!(
                 "invalid value '{}' for instanceId: instance does not have a volume attached at root ({device})",

@@ -159,7 +159,7 @@ fn instance(state: &State, machine: usize, now: Timestamp, group: &GroupName, ho
         root_volume: state.root(machine).cloned(),
         ec2: Some(Ec2Facts {
             root_device_type: of.root_device.as_str().to_owned(),
-            volumes: holder.volumes.ids().len() as u32,
+            volumes: holder.volumes.len() as u32,
             zone: state.zone(machine),
             spot: of.spot,
             auto_scaling_group: of.auto_scaling_group.clone(),

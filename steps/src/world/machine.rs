@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::{fleet::PendingPatches, linux::Stock, time::later};
@@ -180,40 +181,6 @@ pub(super) struct Reported {
     pub shown: Timestamp,
 }
 
-/// The ids of a machine's volumes, in the order of their devices. A list: they are one or two mostly, and a tree for each of
-/// ten thousand machines would be nearly empty.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Volumes(Vec<(String, String)>);
-
-impl Volumes {
-    /// What is attached there.
-    pub fn at(&self, device: &str) -> Option<&String> {
-        self.place(device).ok().map(|place| &self.0[place].1)
-    }
-
-    /// All ids.
-    pub fn ids(&self) -> impl ExactSizeIterator<Item = &String> {
-        self.0.iter().map(|(_, id)| id)
-    }
-
-    pub fn attach(&mut self, device: &str, id: &str) {
-        match self.place(device) {
-            Ok(place) => id.clone_into(&mut self.0[place].1),
-            Err(place) => self.0.insert(place, (device.to_owned(), id.to_owned())),
-        }
-    }
-
-    pub fn detach(&mut self, device: &str) {
-        if let Ok(place) = self.place(device) {
-            self.0.remove(place);
-        }
-    }
-
-    fn place(&self, device: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_str().cmp(device))
-    }
-}
-
 /// A machine: how it is, and what is already known to come.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
@@ -226,7 +193,9 @@ pub(super) struct Machine {
     pub foreign_patching: Option<(Timestamp, Timestamp)>,
     /// Its parts of commands that may still run: number of the command and of the part.
     pub parts: Vec<(usize, usize)>,
-    pub volumes: Volumes,
+    /// Its volumes, by device. A list: they are one or two mostly, and a tree for each of ten thousand machines would be
+    /// nearly empty.
+    pub volumes: LiteMap<String, String>,
     /// How many effects it has seen: what draws depend on.
     pub effects: u32,
 }
@@ -259,7 +228,7 @@ impl Machine {
             patching_until: None,
             foreign_patching: None,
             parts: Vec::new(),
-            volumes: Volumes::default(),
+            volumes: LiteMap::new(),
             effects: 0,
         }
     }

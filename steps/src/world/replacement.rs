@@ -143,7 +143,7 @@ pub(super) fn create(
     check(state, now, machine, snapshot, foreign)?;
     let holder = &state.machines[machine];
     let device = root_device_name(&state.roster, machine);
-    let root = holder.volumes.at(device).and_then(|root| state.disks.volumes.get(root));
+    let root = holder.volumes.get(device).and_then(|root| state.disks.volumes.get(root));
     let Some((root, held)) = root.and_then(|root| Some((root, root.held.as_ref()?))) else {
         let message = format!("instance '{id}' has no root volume");
         return Err(refused(CALL, "IncorrectState", message));

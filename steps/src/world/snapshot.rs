@@ -139,17 +139,17 @@ pub(super) fn create(
         return Err(refused(CALL, "InvalidParameterValue", message));
     }
     let held = &state.machines[machine].volumes;
-    let root = held.at(root_device_name(&state.roster, machine));
+    let root = held.get(root_device_name(&state.roster, machine));
     if request.without.len() > MOST_LEFT_OUT {
         return Err(refused(CALL, "InvalidParameterValue", "more than 40 volumes are excluded"));
     }
     for volume in &request.without {
-        if root == Some(volume) || !held.ids().any(|other| other == volume) {
+        if root == Some(volume) || !held.values().any(|other| other == volume) {
             let message = format!("'{volume}' is no data volume of '{id}'");
             return Err(refused(CALL, "InvalidParameterValue", message));
         }
     }
-    let mut volumes: Vec<_> = held.ids().filter(|volume| !request.without.contains(volume)).collect();
+    let mut volumes: Vec<_> = held.values().filter(|volume| !request.without.contains(volume)).collect();
     // The root comes first, whatever its device is called.
     volumes.sort_by_key(|volume| Some(*volume) != root);
     if volumes.is_empty() {

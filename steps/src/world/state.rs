@@ -208,7 +208,7 @@ impl State {
 
     /// A machine's root volume.
     pub fn root(&self, machine: usize) -> Option<&String> {
-        self.machines[machine].volumes.at(super::instance::root_device_name(&self.roster, machine))
+        self.machines[machine].volumes.get(super::instance::root_device_name(&self.roster, machine))
     }
 
     /// What a volume holds now.

@@ -15,22 +15,22 @@ const WAITS: &str = r#"  change:
     timeout: 5m
     with:
       script: |
-        echo begun >>/root/begun
+        echo begun >>/var/lib/begun
         n=0
-        while [ ! -e /root/go ] && [ $n -lt 1200 ]; do sleep 0.1; n=$((n + 1)); done
-        echo ended >>/root/ended
+        while [ ! -e /var/lib/go ] && [ $n -lt 1200 ]; do sleep 0.1; n=$((n + 1)); done
+        echo ended >>/var/lib/ended
 "#;
 
 /// All hosts have come to its middle.
 fn has_begun(hosts: &[Host]) {
     for host in hosts {
-        host.wait_until("has not begun", |host| host.exec("test -s /root/begun").code == 0);
+        host.wait_until("has not begun", |host| host.exec("test -s /var/lib/begun").code == 0);
     }
 }
 
 #[track_caller]
 fn ran_once(host: &Host) {
-    assert_eq!(host.run("cat /root/begun /root/ended"), "begun\nended", "{}", host.name());
+    assert_eq!(host.run("cat /var/lib/begun /var/lib/ended"), "begun\nended", "{}", host.name());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn every_family_runs_a_script_and_reboots() {
     way_back: none
     because: this shows that it runs once
     timeout: 2m
-    with: { script: "echo begun >>/root/begun; echo ended >>/root/ended" }
+    with: { script: "echo begun >>/var/lib/begun; echo ended >>/var/lib/ended" }
   reboot:
     needs: [change]
     uses: linux/reboot
@@ -79,12 +79,12 @@ fn killed_while_scripts_run_it_finds_them_again() {
     child.kill().expect("it is killed");
     child.wait().expect("it is dead");
     // One ends while nobody looks.
-    hosts[0].run("touch /root/go");
-    hosts[0].wait_until("has not ended", |host| host.exec("test -s /root/ended").code == 0);
+    hosts[0].run("touch /var/lib/go");
+    hosts[0].wait_until("has not ended", |host| host.exec("test -s /var/lib/ended").code == 0);
 
     let resumed = place.start(&["resume"]);
     for host in &hosts[1..] {
-        host.run("touch /root/go");
+        host.run("touch /var/lib/go");
     }
     let ended = resumed.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(0));
@@ -102,8 +102,8 @@ fn cut_off_in_the_middle_a_script_goes_on() {
     let run = place.start(&["run", &path.display().to_string()]);
     has_begun(&hosts);
     hosts[0].cut_off();
-    hosts[0].run("touch /root/go");
-    hosts[0].wait_until("has not ended", |host| host.exec("test -s /root/ended").code == 0);
+    hosts[0].run("touch /var/lib/go");
+    hosts[0].wait_until("has not ended", |host| host.exec("test -s /var/lib/ended").code == 0);
     hosts[0].reconnect();
     let ended = run.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(0));

@@ -48,7 +48,7 @@ const PRINTS: &str = r#"  change:
       env: { TOKEN: "{{ secret('TOKEN') }}" }
       script: |
         n=0
-        while [ ! -e /root/go ] && [ $n -lt 1200 ]; do
+        while [ ! -e /var/lib/go ] && [ $n -lt 1200 ]; do
             n=$((n + 1))
             echo "round $n with $TOKEN"
             echo "no cause has this $n" >&2
@@ -85,7 +85,7 @@ fn what_a_host_prints_is_seen_while_it_prints_it() {
     let heard = heard.expect("a line was heard");
     assert!(heard.contains(" on web1: round "), "{heard}");
     assert!(heard.ends_with(" with ***"), "{heard}");
-    hosts[0].run("touch /root/go");
+    hosts[0].run("touch /var/lib/go");
     let rest: Vec<_> = lines.map_while(Result::ok).collect();
     assert_eq!(run.wait().expect("an end").code(), Some(0));
     assert_eq!(follower.wait().expect("an end").code(), Some(0));

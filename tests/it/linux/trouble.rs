@@ -298,12 +298,12 @@ fn a_sudo_password_is_given_where_it_is_known() {
     let mut command = place.command(&["run", &path]);
     command.env("RUNBOOK_SECRET_ASKER", "not this one");
     Done::from(command.output().expect("the binary runs")).exits(10);
-    assert_ne!(hosts[0].exec("test -e /root/ran").code, 0);
+    assert_ne!(hosts[0].exec("test -e /var/lib/ran").code, 0);
 
     let mut command = place.command(&["run", &path]);
     command.env("RUNBOOK_SECRET_ASKER", Estate::ASKER_PASSWORD);
     let done = Done::from(command.output().expect("the binary runs")).exits(0);
-    assert_eq!(hosts[0].run("cat /root/ran"), "0");
+    assert_eq!(hosts[0].run("cat /var/lib/ran"), "0");
     assert!(!done.stderr.contains(Estate::ASKER_PASSWORD) && !done.stdout.contains(Estate::ASKER_PASSWORD));
 }
 
@@ -314,7 +314,7 @@ const SCRIPT: &str = r#"  change:
     way_back: none
     because: this shows what happens when it cannot run
     timeout: 2m
-    with: { as: root, script: "id -u >>/root/ran" }
+    with: { as: root, script: "id -u >>/var/lib/ran" }
 "#;
 
 #[test]

@@ -149,7 +149,7 @@ pub fn look(script: &str) -> Look {
         script: script.to_owned(),
         env: BTreeMap::new(),
         as_root: false,
-        within: Duration::from_secs(120),
+        within: Duration::from_secs(60),
         looks_for: None,
     }
 }
@@ -181,7 +181,7 @@ pub fn free_port() -> u16 {
 }
 
 pub fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_secs(30);
     while !is() {
         assert!(Instant::now() < end, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
